@@ -1,0 +1,148 @@
+#include "agent/api.hpp"
+
+#include "agent/api_json.hpp"
+#include "http/percent.hpp"
+
+namespace weft::agent {
+
+namespace api {
+
+Members::Members(const Json& object, std::string path, std::vector<std::string_view> known)
+    : object_(object), path_(std::move(path)) {
+  if (!object.is_object()) {
+    failure_ = Failure{400, (path_.empty() ? "the body" : path_) + ": wanted a JSON object"};
+    return;
+  }
+  for (const auto& [key, value] : object.items()) {
+    if (std::find(known.begin(), known.end(), key) != known.end()) continue;
+    fail(key, "unknown key" + yaml::did_you_mean(key, known));
+  }
+}
+
+const Json* Members::find(std::string_view key) const {
+  if (!object_.is_object()) return nullptr;
+  const auto found = object_.find(std::string(key));
+  return found == object_.end() ? nullptr : &*found;
+}
+
+void Members::fail(std::string_view key, const std::string& message) {
+  if (failure_) return;
+  const std::string shown(key.substr(0, 64));
+  failure_ = Failure{400, (path_.empty() ? shown : path_ + "." + shown) + ": " + message};
+}
+
+void Members::require(std::string_view key) {
+  if (!has(key)) fail(key, "is missing");
+}
+
+std::optional<std::string> Members::text(std::string_view key) {
+  const auto* value = find(key);
+  if (value == nullptr) return std::nullopt;
+  if (value->is_string() && !value->get_ref<const std::string&>().empty()) {
+    return value->get<std::string>();
+  }
+  fail(key, "wanted a text that is not empty");
+  return std::nullopt;
+}
+
+std::optional<bool> Members::boolean(std::string_view key) {
+  const auto* value = find(key);
+  if (value == nullptr) return std::nullopt;
+  if (value->is_boolean()) return value->get<bool>();
+  fail(key, "wanted true or false");
+  return std::nullopt;
+}
+
+std::optional<std::uint64_t> Members::integer(std::string_view key, std::uint64_t low,
+                                              std::uint64_t high) {
+  const auto* value = find(key);
+  if (value == nullptr) return std::nullopt;
+  if (value->is_number_unsigned()) {
+    const auto number = value->get<std::uint64_t>();
+    if (number >= low && number <= high) return number;
+  }
+  fail(key, "wanted a number from " + std::to_string(low) + " to " + std::to_string(high));
+  return std::nullopt;
+}
+
+template <class T>
+std::optional<T> Members::parsed(std::string_view key, std::optional<T> (*parse)(std::string_view),
+                                 const char* wanted) {
+  const auto value = text(key);
+  if (!value) return std::nullopt;
+  auto out = parse(*value);
+  if (!out) fail(key, std::string("wanted ") + wanted + ", found " + yaml::quoted(*value));
+  return out;
+}
+
+std::optional<IpAddress> Members::address(std::string_view key) {
+  return parsed(key, parse_ip, "an IP address");
+}
+
+std::optional<IpPrefix> Members::prefix(std::string_view key) {
+  return parsed(key, parse_prefix, "a prefix such as 10.1.0.0/24");
+}
+
+std::optional<MacAddress> Members::mac(std::string_view key) {
+  return parsed(key, parse_mac, "a MAC address such as 02:00:00:00:00:01");
+}
+
+}  // namespace api
+
+namespace {
+
+using api::Failure;
+using api::Json;
+using api::Reply;
+
+http::Response respond(const Reply& reply) {
+  const auto text = [](const Json& json) {
+    return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+  };
+  if (const auto* failure = std::get_if<Failure>(&reply)) {
+    return {failure->status, "application/json", text({{"error", failure->message}})};
+  }
+  return {200, "application/json", text(std::get<Json>(reply))};
+}
+
+Reply dispatch(Agent& agent, const http::Request& request) {
+  constexpr std::string_view root = "/v1/";
+  if (!request.path.starts_with(root)) {
+    return Failure{404, "no such path; the API starts with /v1/"};
+  }
+  const auto what = request.path.substr(root.size());
+  if (request.method == "GET") {
+    const auto query = http::parse_query(request.query);
+    if (!query) return Failure{400, "the query is not percent-encoded well"};
+    return api::show(agent, what, *query);
+  }
+  using Change = Reply (*)(Agent&, const Json&);
+  struct Route {
+    std::string_view method;
+    std::string_view path;
+    Change change;
+  };
+  constexpr Route routes[] = {{"PUT", "route", api::put_route},
+                              {"DELETE", "route", api::delete_route},
+                              {"PUT", "tunnel", api::put_tunnel},
+                              {"POST", "explain", api::explain}};
+  bool path_known = false;
+  for (const auto& route : routes) {
+    if (route.path != what) continue;
+    path_known = true;
+    if (route.method != request.method) continue;
+    const auto body = Json::parse(request.body, nullptr, false);
+    if (body.is_discarded()) return Failure{400, "the body is not JSON"};
+    return route.change(agent, body);
+  }
+  if (path_known) return Failure{405, request.method + " is not for /v1/" + what};
+  return Failure{404, "nothing at /v1/" + what + " to " + request.method};
+}
+
+}  // namespace
+
+http::Response Api::handle(const http::Request& request) {
+  return respond(dispatch(agent_, request));
+}
+
+}  // namespace weft::agent

@@ -1,0 +1,26 @@
+#pragma once
+/// The local API: what weftctl and `curl --unix-socket` reach. JSON over HTTP, on the control
+/// thread; no answer takes longer than a bounded number of rows.
+///
+///     GET  /v1/{port,vif,vrf,route,nexthop,tunnel,decap,neighbour,drops,stats,workers}
+///     PUT  /v1/route  /v1/tunnel      DELETE /v1/route      POST /v1/explain
+///
+/// A table is {"title", "columns": […], "rows": [{…}]}, and "truncated": true when there is more. A
+/// change answers {"message", "generation"}; a refusal {"error"} with status 400 (not understood),
+/// 404 (no such thing), 405 (wrong method) or 409 (contradicts what is there).
+
+#include "agent/agent.hpp"
+#include "http/server.hpp"
+
+namespace weft::agent {
+
+class Api {
+ public:
+  explicit Api(Agent& agent) : agent_(agent) {}
+  http::Response handle(const http::Request& request);
+
+ private:
+  Agent& agent_;
+};
+
+}  // namespace weft::agent

@@ -1,0 +1,329 @@
+/// GET: the tables.
+
+#include <algorithm>
+#include <cmath>
+
+#include "agent/api_json.hpp"
+
+namespace weft::agent::api {
+
+namespace {
+
+class Table {
+ public:
+  Table(std::string title, std::vector<std::string> columns)
+      : title_(std::move(title)), columns_(std::move(columns)) {}
+
+  /// One value for each column, in their order; false when the table is full.
+  bool add(std::vector<Json> values) {
+    if (rows_.size() >= rows_max) {
+      truncated_ = true;
+      return false;
+    }
+    Json row = Json::object();
+    for (std::size_t i = 0; i < columns_.size(); ++i) row[columns_[i]] = std::move(values[i]);
+    rows_.push_back(std::move(row));
+    return true;
+  }
+
+  [[nodiscard]] Json finish() && {
+    Json out{{"title", std::move(title_)}, {"columns", std::move(columns_)}};
+    out["rows"] = std::move(rows_);
+    if (truncated_) out["truncated"] = true;
+    return out;
+  }
+
+ private:
+  std::string title_;
+  std::vector<std::string> columns_;
+  Json rows_ = Json::array();
+  bool truncated_ = false;
+};
+
+template <class Values>
+std::string joined(const Values& values) {
+  std::string out;
+  for (const auto& value : values) out += (out.empty() ? "" : ", ") + to_string(value);
+  return out;
+}
+
+std::string neighbour_text(const Model& model, const NeighbourKey& key) {
+  return model.port_names.at(key.port) + " " + to_string(key.address);
+}
+
+std::string use_text(const Model& model, const NexthopUse& use) {
+  switch (use.kind) {
+    case NexthopUse::Kind::discard:
+      return "discard";
+    case NexthopUse::Kind::receive:
+      return "this router";
+    case NexthopUse::Kind::vrf:
+      return "vrf " + use.name;
+    case NexthopUse::Kind::vif:
+      return "vif " + use.name;
+    case NexthopUse::Kind::tunnel:
+      return "tunnel " + use.name;
+    case NexthopUse::Kind::connected:
+      return "port " + use.name;
+    case NexthopUse::Kind::neighbour:
+      return "neighbour " + neighbour_text(model, use.neighbour);
+  }
+  return {};
+}
+
+std::string_view kind_text(NexthopUse::Kind kind) {
+  switch (kind) {
+    case NexthopUse::Kind::discard:
+      return "discard";
+    case NexthopUse::Kind::receive:
+      return "receive";
+    case NexthopUse::Kind::vrf:
+      return "lookup";
+    case NexthopUse::Kind::vif:
+    case NexthopUse::Kind::neighbour:
+      return "interface";
+    case NexthopUse::Kind::tunnel:
+      return "tunnel";
+    case NexthopUse::Kind::connected:
+      return "glean";
+  }
+  return {};
+}
+
+std::string_view source_text(RouteSource source) {
+  constexpr std::string_view names[] = {"own",       "vif",       "configured",
+                                        "connected", "neighbour", "gateway"};
+  return names[static_cast<std::size_t>(source)];
+}
+
+const PortStatus* status_of(const std::vector<PortStatus>& ports, PortId id) {
+  const auto found =
+      std::find_if(ports.begin(), ports.end(), [&](const auto& status) { return status.id == id; });
+  return found == ports.end() ? nullptr : &*found;
+}
+
+std::string_view link_text(const PortStatus* status) {
+  return status == nullptr ? "gone" : status->link_up ? "up" : "down";
+}
+
+double rounded(double value) { return std::round(value * 10) / 10; }
+
+Reply show_ports(Agent& agent, const Query&) {
+  Table table("Fabric ports", {"name", "device", "mac", "mtu", "addresses", "gateways", "link",
+                               "rx_queues", "owner"});
+  const auto statuses = agent.plane().ports();
+  for (const auto& [name, port] : agent.model().ports) {
+    const auto* status = status_of(statuses, port.id);
+    table.add({name, port.config.device, to_string(port.mac), port.mtu_bytes,
+               joined(port.config.addresses), joined(port.config.gateways), link_text(status),
+               status == nullptr ? 0 : status->rx_queues, owner_name(port.owner)});
+  }
+  return std::move(table).finish();
+}
+
+Reply show_vifs(Agent& agent, const Query&) {
+  Table table("Virtual interfaces", {"name", "device", "vrf", "mac", "addresses", "mtu", "link",
+                                     "anti_spoofing", "owner"});
+  const auto statuses = agent.plane().ports();
+  for (const auto& [name, vif] : agent.model().vifs) {
+    const auto& config = vif.config;
+    table.add({name, config.device, config.vrf, to_string(config.mac), joined(config.addresses),
+               config.mtu_bytes, link_text(status_of(statuses, vif.port)), config.anti_spoofing,
+               owner_name(vif.owner)});
+  }
+  return std::move(table).finish();
+}
+
+Reply show_vrfs(Agent& agent, const Query&) {
+  Table table("VRFs", {"name", "id", "router_mac", "subnets", "routes", "owner"});
+  const auto& model = agent.model();
+  for (const auto& [name, vrf] : model.vrfs) {
+    std::string subnets;
+    for (const auto& subnet : vrf.config.subnets) {
+      subnets += (subnets.empty() ? "" : ", ") + to_string(subnet.prefix) + " gateway " +
+                 to_string(subnet.gateway);
+    }
+    const auto& mac = vrf.config.router_mac;
+    table.add({name, vrf.config.id, mac.zero() ? "" : to_string(mac), subnets,
+               model.ribs.at(vrf.id).slots().size(), owner_name(vrf.owner)});
+  }
+  return std::move(table).finish();
+}
+
+Reply show_routes(Agent& agent, const Query& query) {
+  Table table("Routes", {"vrf", "prefix", "via", "source", "owner"});
+  const auto& model = agent.model();
+  const auto wanted = query.find("vrf");
+  if (wanted != query.end() && !model.vrfs.contains(wanted->second)) {
+    return no_such("vrf", wanted->second, model.vrfs);
+  }
+  for (const auto& [name, vrf] : model.vrfs) {
+    if (wanted != query.end() && wanted->second != name) continue;
+    for (const auto& [prefix, slot] : model.ribs.at(vrf.id).slots()) {
+      const auto& best = slot.front();
+      const bool learned = best.source == RouteSource::neighbour;
+      if (!table.add({name, to_string(prefix), use_text(model, model.nexthops.at(best.nexthop)),
+                      source_text(best.source), learned ? "learned" : owner_name(best.owner)})) {
+        return std::move(table).finish();
+      }
+    }
+  }
+  return std::move(table).finish();
+}
+
+Reply show_nexthops(Agent& agent, const Query&) {
+  Table table("Next hops", {"id", "kind", "to", "packets", "bytes"});
+  for (const auto& [id, use] : agent.model().nexthops) {
+    const auto count = agent.plane().nexthop_counters(id);
+    if (!table.add({id.index(), kind_text(use.kind), use_text(agent.model(), use), count.packets,
+                    count.bytes})) {
+      break;
+    }
+  }
+  return std::move(table).finish();
+}
+
+std::string tunnel_state(const Model& model, const TunnelObject& tunnel) {
+  if (!tunnel.via) return "no route";
+  if (model.adjacencies.at(*tunnel.via).mac) return "resolved";
+  return std::string("waiting for ") + (tunnel.via->address.is_v4() ? "ARP" : "ND") + " of " +
+         to_string(tunnel.via->address);
+}
+
+Reply show_tunnels(Agent& agent, const Query&) {
+  Table table("Tunnels", {"name", "kind", "vni", "local", "remote", "port", "source_ports", "via",
+                          "state", "packets", "bytes", "owner"});
+  const auto& model = agent.model();
+  for (const auto& [name, tunnel] : model.tunnels) {
+    const auto& p = tunnel.profile;
+    const auto count = agent.plane().nexthop_counters(tunnel.nexthop);
+    if (!table.add(
+            {name, describe(p.kind).name, p.vni, to_string(p.local), to_string(p.remote),
+             p.destination_port,
+             std::to_string(p.source_ports.first) + "-" + std::to_string(p.source_ports.last),
+             tunnel.via ? neighbour_text(model, *tunnel.via) : "", tunnel_state(model, tunnel),
+             count.packets, count.bytes, owner_name(tunnel.owner)})) {
+      break;
+    }
+  }
+  return std::move(table).finish();
+}
+
+Reply show_decaps(Agent& agent, const Query&) {
+  // Profiles that share an entry of the data plane share its counters.
+  Table table("Decapsulation", {"name", "kind", "port", "vni", "local", "sources", "to", "entry",
+                                "packets", "bytes", "owner"});
+  const auto& model = agent.model();
+  for (const auto& [name, decap] : model.decaps) {
+    const auto& config = decap.config;
+    const auto& entry = model.decap_entries.at(key_of(config));
+    const auto count = agent.plane().decap_counters(entry.id);
+    if (!table.add({name, describe(config.kind).name, config.destination_port, config.vni,
+                    to_string(config.local), joined(config.sources),
+                    config.vif.empty() ? "vrf " + config.vrf : "vif " + config.vif,
+                    entry.id.index(), count.packets, count.bytes, owner_name(decap.owner)})) {
+      break;
+    }
+  }
+  return std::move(table).finish();
+}
+
+Reply show_neighbours(Agent& agent, const Query&) {
+  Table table("Neighbours", {"port", "address", "mac", "state", "age_s", "owner"});
+  const auto now = agent.now();
+  for (const auto& [key, entry] : agent.neighbours().entries()) {
+    const auto age = std::chrono::duration_cast<std::chrono::seconds>(now - entry.since);
+    const bool fixed = entry.state == NeighbourState::fixed;
+    if (!table.add({agent.model().port_names.at(key.port), to_string(key.address),
+                    entry.has_mac() ? to_string(entry.mac) : "", state_name(entry.state),
+                    age.count(), fixed ? owner_name(Owner::file) : "learned"})) {
+      break;
+    }
+  }
+  return std::move(table).finish();
+}
+
+Reply show_drops(Agent& agent, const Query& query) {
+  Table table("Drops", {"reason", "stage", "packets", "explanation"});
+  const auto all = query.find("all");
+  const bool zeros = all != query.end() && all->second != "0";
+  const auto drops = agent.plane().counters().drops;
+  for (std::size_t i = 1; i < drop_reason_count; ++i) {
+    if (drops[i] == 0 && !zeros) continue;
+    const auto& info = drop_reasons[i];
+    table.add({info.name, info.stage, drops[i], info.explanation});
+  }
+  return std::move(table).finish();
+}
+
+Reply show_stats(Agent& agent, const Query&) {
+  Table table("Statistics", {"object", "counter", "value"});
+  const auto counters = agent.plane().counters();
+  const auto statuses = agent.plane().ports();
+  for (const auto& port : counters.ports) {
+    const auto* status = status_of(statuses, port.port);
+    const auto object =
+        "port " + (status == nullptr ? std::to_string(port.port.index()) : status->name);
+    table.add({object, "rx_packets", port.rx.packets});
+    table.add({object, "rx_bytes", port.rx.bytes});
+    table.add({object, "tx_packets", port.tx.packets});
+    table.add({object, "tx_bytes", port.tx.bytes});
+  }
+  constexpr std::string_view classes[punt_class_count] = {"neighbour", "local", "icmp_error"};
+  for (std::size_t i = 0; i < punt_class_count; ++i) {
+    const auto object = "punt " + std::string(classes[i]);
+    table.add({object, "accepted", counters.punts[i].accepted});
+    table.add({object, "limited", counters.punts[i].limited});
+  }
+  const auto sizes = agent.plane().table_sizes();
+  table.add({"table fib", "bytes", sizes.fib_bytes});
+  table.add({"table fib", "routes", sizes.routes});
+  table.add({"table nexthop", "objects", sizes.nexthops});
+  table.add({"table adjacency", "objects", sizes.adjacencies});
+  table.add({"table decap", "objects", sizes.decaps});
+  table.add({"table deferred", "objects", sizes.deferred});
+  return std::move(table).finish();
+}
+
+Reply show_workers(Agent& agent, const Query&) {
+  Table table("Workers", {"lcore", "queues", "loops", "busy_percent", "packets",
+                          "cycles_per_packet", "sleeps", "held"});
+  const auto ratio = [](std::uint64_t part, std::uint64_t whole) {
+    return whole == 0 ? 0.0 : static_cast<double>(part) / static_cast<double>(whole);
+  };
+  for (const auto& worker : agent.plane().counters().workers) {
+    std::string queues;
+    for (const auto& queue : worker.queues) queues += (queues.empty() ? "" : ", ") + queue;
+    table.add({worker.lcore, queues, worker.loops,
+               rounded(100 * ratio(worker.busy_cycles, worker.total_cycles)), worker.packets,
+               rounded(ratio(worker.busy_cycles, worker.packets)), worker.sleeps,
+               worker.held_packets});
+  }
+  return std::move(table).finish();
+}
+
+struct Shown {
+  std::string_view name;
+  Reply (*show)(Agent&, const Query&);
+};
+constexpr Shown tables[] = {
+    {"port", show_ports},       {"vif", show_vifs},
+    {"vrf", show_vrfs},         {"route", show_routes},
+    {"nexthop", show_nexthops}, {"tunnel", show_tunnels},
+    {"decap", show_decaps},     {"neighbour", show_neighbours},
+    {"drops", show_drops},      {"stats", show_stats},
+    {"workers", show_workers},
+};
+
+}  // namespace
+
+Reply show(Agent& agent, const std::string& name, const Query& query) {
+  std::vector<std::string_view> names;
+  for (const auto& table : tables) {
+    if (table.name == name) return table.show(agent, query);
+    names.push_back(table.name);
+  }
+  return Failure{404, "there is no table " + yaml::quoted(name) + yaml::did_you_mean(name, names)};
+}
+
+}  // namespace weft::agent::api

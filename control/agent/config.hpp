@@ -1,0 +1,122 @@
+#pragma once
+/// `weft.yaml` as values. Names are resolved and addresses checked: whatever config_loader.hpp
+/// returns is consistent.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "weft/address.hpp"
+#include "weft/tunnel.hpp"
+
+namespace weft::agent {
+
+/// The name that routes and neighbours use for VRF 0.
+inline constexpr const char* underlay_name = "underlay";
+
+struct NodeConfig {
+  std::string name;
+  std::vector<IpAddress> tunnel_addresses;  ///< at most one of each family
+};
+
+struct DpdkConfig {
+  enum class Hugepages { automatic, on, off };
+  Hugepages hugepages = Hugepages::automatic;
+  unsigned memory_mb = 512;
+};
+
+struct WorkersConfig {
+  enum class Idle { adaptive, poll };
+  std::vector<unsigned> lcores{0, 1};  ///< CPU numbers
+  unsigned burst = 32;
+  Idle idle = Idle::adaptive;
+};
+
+enum class QueueSharing { automatic, shared, exclusive };
+
+struct PortConfig {
+  std::string name;
+  std::string device;
+  std::vector<IpPrefix> addresses;  ///< host bits set: the port's own address in its subnet
+  std::vector<IpAddress> gateways;  ///< at most one of each family
+  std::uint16_t mtu_bytes = 1500;
+  QueueSharing workers = QueueSharing::automatic;
+};
+
+struct NeighbourConfig {
+  std::string port;  ///< whose subnet holds the address
+  IpAddress address;
+  MacAddress mac;
+};
+
+struct SubnetConfig {
+  IpPrefix prefix;
+  IpAddress gateway;
+};
+
+struct VrfConfig {
+  std::string name;
+  std::uint32_t id = 0;  ///< the operator's number, unique, not 0
+  MacAddress router_mac;
+  std::vector<SubnetConfig> subnets;
+};
+
+struct VifConfig {
+  std::string name;
+  std::string device;
+  std::string vrf;
+  MacAddress mac;
+  std::vector<IpAddress> addresses;
+  std::uint16_t mtu_bytes = 1500;
+  bool anti_spoofing = true;
+};
+
+struct TunnelConfig {
+  std::string name;
+  TunnelProfile profile;  ///< `local` filled in from the node's tunnel address of that family
+};
+
+struct DecapConfig {
+  std::string name;
+  std::string vrf;  ///< exactly one of vrf and vif is set
+  std::string vif;
+  TunnelKind kind = TunnelKind::vxlan;
+  IpAddress local;
+  std::uint16_t destination_port = 4789;
+  std::uint32_t vni = 0;
+  std::vector<IpPrefix> sources;
+  bool zero_udp_checksum6 = false;
+};
+
+/// Where a route leads: exactly one is set.
+struct RouteTarget {
+  std::string tunnel;
+  std::string vif;
+  std::string vrf;                   ///< look up again in another VRF
+  std::optional<IpAddress> gateway;  ///< a neighbour in a port's subnet; in the underlay only
+  bool discard = false;
+  friend bool operator==(const RouteTarget&, const RouteTarget&) = default;
+};
+
+struct RouteConfig {
+  std::string vrf;
+  IpPrefix prefix;
+  RouteTarget via;
+};
+
+struct Config {
+  NodeConfig node;
+  DpdkConfig dpdk;
+  WorkersConfig workers;
+  std::string api_socket = "/run/weft/weftd.sock";
+  std::vector<PortConfig> ports;
+  std::vector<NeighbourConfig> neighbours;
+  std::vector<VrfConfig> vrfs;
+  std::vector<VifConfig> vifs;
+  std::vector<TunnelConfig> tunnels;
+  std::vector<DecapConfig> decaps;
+  std::vector<RouteConfig> routes;
+};
+
+}  // namespace weft::agent

@@ -1,0 +1,403 @@
+#include "agent/config_draft.hpp"
+
+#include <sys/un.h>
+
+#include <array>
+
+namespace weft::agent {
+namespace {
+
+using yaml::Map;
+using yaml::Placed;
+using yaml::Value;
+
+constexpr std::uint16_t min_mtu = 576;
+constexpr std::uint16_t max_mtu = 9000;
+constexpr std::uint16_t min_ipv6_mtu = 1280;  // RFC 8200 §5
+constexpr std::uint32_t max_vni = (1U << 24) - 1;
+constexpr MacAddress default_router_mac{{0x02, 0x00, 0x5e, 0x00, 0x01, 0x01}};
+constexpr std::size_t max_interface_name = 15;  // IFNAMSIZ without its NUL
+
+std::string join(const std::vector<std::string_view>& words) {
+  std::string out;
+  for (const auto word : words) out += (out.empty() ? "" : ", ") + std::string(word);
+  return out;
+}
+
+bool interface_name(std::string_view s) {
+  return !s.empty() && s.size() <= max_interface_name &&
+         s.find_first_of(" \t/:") == std::string_view::npos;
+}
+
+std::optional<std::string> device(const Value& v) {
+  static const std::vector<std::string_view> now{"af_packet", "tap", "pcap", "null", "dpdk"};
+  static const std::vector<std::string_view> later{"pci", "af_xdp", "vhost", "virtio_user",
+                                                   "memif"};
+  const auto whole = yaml::text(v);
+  if (!whole) return std::nullopt;
+  const auto colon = whole->find(':');
+  const std::string scheme = whole->substr(0, colon);
+  const std::string_view rest =
+      colon == std::string::npos ? "" : std::string_view(*whole).substr(colon + 1);
+  const auto fail = [&](std::string message) {
+    v.error(std::move(message));
+    return std::nullopt;
+  };
+  if (std::ranges::find(later, scheme) != later.end()) {
+    return fail("devices of kind " + scheme + " come later; there are " + join(now));
+  }
+  if (colon == std::string::npos || std::ranges::find(now, scheme) == now.end()) {
+    return fail("wanted a device, KIND:WHAT with one of the kinds " + join(now) + "; found " +
+                yaml::quoted(*whole) + yaml::did_you_mean(scheme, now));
+  }
+  if (scheme == "af_packet" && !interface_name(rest)) return v.wanted("af_packet:INTERFACE");
+  if (scheme == "tap") {
+    const auto at = rest.find('@');
+    const bool netns_named = at == std::string_view::npos ||
+                             (at + 1 < rest.size() && rest.find('/') == std::string_view::npos);
+    if (!interface_name(rest.substr(0, at)) || !netns_named) {
+      return v.wanted("tap:INTERFACE or tap:INTERFACE@NETNS");
+    }
+  }
+  if (scheme == "pcap") {
+    const auto comma = rest.find(',');
+    if (rest.substr(0, comma).empty() ||
+        (comma != std::string_view::npos &&
+         (comma + 1 == rest.size() || rest.find(',', comma + 1) != std::string_view::npos))) {
+      return v.wanted("pcap:IN or pcap:IN,OUT");
+    }
+  }
+  if (scheme == "null" && !rest.empty()) return v.wanted("null: with nothing behind the colon");
+  if (scheme == "dpdk" && rest.empty()) return v.wanted("dpdk:ARGUMENTS");
+  return whole;
+}
+
+std::optional<std::string> socket_path(const Value& v) {
+  const auto path = yaml::text(v);
+  if (path && path->size() >= sizeof(sockaddr_un::sun_path)) {
+    return v.wanted("a socket path of at most 107 bytes");
+  }
+  return path;
+}
+
+std::optional<TunnelKind> tunnel_kind(const Value& v) {
+  constexpr std::array later{"vxlan_gpe",      "gre",  "geneve", "mpls_over_udp", "mpls_over_gre",
+                             "mpls_over_mpls", "srv6", "nsh"};
+  const auto word = yaml::text(v);
+  if (!word) return std::nullopt;
+  if (const auto* info = find_tunnel_kind(*word)) return info->kind;
+  std::vector<std::string_view> now;
+  for (const auto& info : tunnel_kinds) now.push_back(info.name);
+  if (std::ranges::find(later, *word) != later.end()) {
+    v.error("tunnels of kind " + *word + " come later; there are " + join(now));
+    return std::nullopt;
+  }
+  return v.wanted("one of the tunnel kinds that there are: " + join(now));
+}
+
+std::optional<PortRange> port_range(const Value& v) {
+  constexpr auto wanted = "a range of UDP ports, like 49152-65535";
+  const std::string_view s = v.node().text;
+  const auto dash = s.find('-');
+  if (!v.scalar() || dash == std::string_view::npos) return v.wanted(wanted);
+  const auto number = [](std::string_view digits) -> unsigned {
+    unsigned out = 0;
+    const auto [end, failed] = std::from_chars(digits.data(), digits.data() + digits.size(), out);
+    return failed == std::errc() && end == digits.data() + digits.size() && out <= 65535 ? out : 0;
+  };
+  const unsigned first = number(s.substr(0, dash));
+  const unsigned last = number(s.substr(dash + 1));
+  if (first == 0 || last == 0) return v.wanted(wanted);
+  if (first > last) return v.wanted("a range of UDP ports, the lower one first");
+  return PortRange{static_cast<std::uint16_t>(first), static_cast<std::uint16_t>(last)};
+}
+
+std::optional<DpdkConfig::Hugepages> hugepages(const Value& v) {
+  using Hugepages = DpdkConfig::Hugepages;
+  return yaml::choice<Hugepages>({{"auto", Hugepages::automatic},
+                                  {"on", Hugepages::on},
+                                  {"off", Hugepages::off},
+                                  {"true", Hugepages::on},
+                                  {"false", Hugepages::off}})(v);
+}
+
+std::optional<bool> no_flows(const Value& v) {
+  if (v.scalar() && (v.node().text == "off" || v.node().text == "false")) return false;
+  if (v.scalar() && (v.node().text == "on" || v.node().text == "true")) {
+    v.error("flows come with a later release; say off");
+    return std::nullopt;
+  }
+  return v.wanted("off");
+}
+
+std::optional<bool> only_true(const Value& v) {
+  const auto read = yaml::boolean(v);
+  return read && !*read ? v.wanted("true, or another way out") : read;
+}
+
+/// Reports two of the same family.
+void one_of_each_family(const std::vector<Placed<IpAddress>>& list) {
+  for (std::size_t i = 0; i < list.size(); ++i) {
+    for (std::size_t j = 0; j < i; ++j) {
+      if (list[i].value.family() != list[j].value.family()) continue;
+      list[i].where.error("wanted at most one address of each family, found " +
+                          to_string(list[j].value) + " and " + to_string(list[i].value));
+      return;
+    }
+  }
+}
+
+void check_mtu(const Map& map, std::uint16_t mtu, bool has_ipv6) {
+  if (!map.good("mtu") || !has_ipv6 || mtu >= min_ipv6_mtu) return;
+  map.at("mtu").wanted("at least 1280, since there is an IPv6 address");
+}
+
+template <class T>
+bool any_ipv6(const std::vector<Placed<T>>& list) {
+  return std::ranges::any_of(list, [](const auto& item) {
+    if constexpr (requires { item.value.length; }) {
+      return !item.value.address.is_v4();
+    } else {
+      return !item.value.is_v4();
+    }
+  });
+}
+
+std::optional<NodeDraft> read_node(const Value& v) {
+  NodeDraft node(v);
+  node.map.required("name", node.config.name, yaml::name);
+  node.map.optional("tunnel_address", node.tunnel_addresses, yaml::one_or_list(yaml::address));
+  node.map.finish();
+  one_of_each_family(node.tunnel_addresses);
+  node.config.tunnel_addresses = values(node.tunnel_addresses);
+  return node;
+}
+
+std::optional<DpdkConfig> read_dpdk(const Value& v) {
+  DpdkConfig dpdk;
+  Map map(v);
+  map.optional("hugepages", dpdk.hugepages, hugepages);
+  map.optional("memory_mb", dpdk.memory_mb, yaml::number(64U, 1U << 20));
+  map.finish();
+  return dpdk;
+}
+
+std::optional<WorkersConfig> read_workers(const Value& v) {
+  using Idle = WorkersConfig::Idle;
+  constexpr std::size_t most = 32;
+  WorkersConfig workers;
+  std::vector<Placed<unsigned>> lcores;
+  Map map(v);
+  if (map.optional("lcores", lcores, yaml::placed_list(yaml::number(0U, 1023U)))) {
+    const std::size_t count = map.at("lcores").node().children.size();
+    if (count == 0 || count > most) {
+      map.at("lcores").error("wanted 1 to 32 CPU numbers, found " + std::to_string(count));
+    }
+    unique(lcores);
+    workers.lcores = values(lcores);
+  }
+  map.optional("burst", workers.burst,
+               yaml::choice<unsigned>({{"16", 16}, {"32", 32}, {"64", 64}}));
+  map.optional("idle", workers.idle,
+               yaml::choice<Idle>({{"adaptive", Idle::adaptive}, {"poll", Idle::poll}}));
+  map.finish();
+  return workers;
+}
+
+std::optional<std::string> read_api(const Value& v) {
+  std::string socket = Config{}.api_socket;
+  Map map(v);
+  map.optional("socket", socket, socket_path);
+  map.finish();
+  return socket;
+}
+
+std::optional<PortDraft> read_port(const Value& v) {
+  PortDraft port(v);
+  auto& [config, map] = static_cast<Draft<PortConfig>&>(port);
+  map.required("name", config.name, yaml::name);
+  map.required("device", config.device, device);
+  map.optional("addresses", port.addresses, yaml::placed_list(yaml::host_prefix));
+  map.optional("gateway", port.gateways, yaml::one_or_list(yaml::address));
+  map.optional("mtu", config.mtu_bytes, yaml::number(min_mtu, max_mtu));
+  map.optional("workers", config.workers,
+               yaml::choice<QueueSharing>({{"shared", QueueSharing::shared},
+                                           {"exclusive", QueueSharing::exclusive},
+                                           {"auto", QueueSharing::automatic}}));
+  map.finish();
+  one_of_each_family(port.gateways);
+  check_mtu(map, config.mtu_bytes, any_ipv6(port.addresses));
+  config.addresses = values(port.addresses);
+  config.gateways = values(port.gateways);
+  return port;
+}
+
+std::optional<NeighbourDraft> read_neighbour(const Value& v) {
+  NeighbourDraft neighbour(v);
+  auto& [config, map] = static_cast<Draft<NeighbourConfig>&>(neighbour);
+  map.optional("vrf", neighbour.vrf, yaml::name);
+  map.required("address", config.address, yaml::address);
+  map.required("mac", config.mac, yaml::mac);
+  map.finish();
+  return neighbour;
+}
+
+std::optional<Draft<SubnetConfig>> read_subnet(const Value& v) {
+  Draft<SubnetConfig> subnet(v);
+  subnet.map.required("prefix", subnet.config.prefix, yaml::network);
+  subnet.map.required("gateway", subnet.config.gateway, yaml::address);
+  subnet.map.finish();
+  return subnet;
+}
+
+std::optional<VrfDraft> read_vrf(const Value& v) {
+  VrfDraft vrf(v);
+  auto& [config, map] = static_cast<Draft<VrfConfig>&>(vrf);
+  std::vector<Placed<Draft<SubnetConfig>>> subnets;
+  config.router_mac = default_router_mac;
+  map.required("name", config.name, yaml::name);
+  map.required("id", config.id, yaml::number<std::uint32_t>(1, 0xffffffff));
+  map.optional("router_mac", config.router_mac, yaml::mac);
+  map.optional("subnets", subnets, yaml::placed_list(read_subnet));
+  map.finish();
+  vrf.subnets = values(std::move(subnets));
+  for (const auto& subnet : vrf.subnets) config.subnets.push_back(subnet.config);
+  return vrf;
+}
+
+std::optional<VifDraft> read_vif(const Value& v) {
+  VifDraft vif(v);
+  auto& [config, map] = static_cast<Draft<VifConfig>&>(vif);
+  bool flows = false;
+  map.required("name", config.name, yaml::name);
+  map.required("device", config.device, device);
+  map.required("vrf", config.vrf, yaml::name);
+  map.required("mac", config.mac, yaml::mac);
+  map.optional("addresses", vif.addresses, yaml::placed_list(yaml::address));
+  map.optional("mtu", config.mtu_bytes, yaml::number(min_mtu, max_mtu));
+  map.optional("anti_spoofing", config.anti_spoofing, yaml::boolean);
+  map.optional("flows", flows, no_flows);
+  map.finish();
+  const bool none = !map.has("addresses") || map.at("addresses").node().children.empty();
+  if (map.is_map() && config.anti_spoofing && none) {
+    map.at("addresses")
+        .error(
+            "wanted at least one address, found none: a vif may send from these alone, unless it "
+            "says "
+            "anti_spoofing: false");
+  }
+  check_mtu(map, config.mtu_bytes, any_ipv6(vif.addresses));
+  config.addresses = values(vif.addresses);
+  return vif;
+}
+
+std::optional<Draft<TunnelConfig>> read_tunnel(const Value& v) {
+  Draft<TunnelConfig> tunnel(v);
+  auto& [config, map] = tunnel;
+  TunnelProfile& profile = config.profile;
+  map.required("name", config.name, yaml::name);
+  map.required("kind", profile.kind, tunnel_kind);
+  profile.destination_port = describe(profile.kind).default_udp_port;
+  map.required("vni", profile.vni, yaml::number(0U, max_vni));
+  map.required("remote", profile.remote, yaml::address);
+  map.optional("local", profile.local, yaml::address);
+  map.optional("port", profile.destination_port, yaml::number<std::uint16_t>(1, 65535));
+  map.optional("source_ports", profile.source_ports, port_range);
+  map.required("inner_destination_mac", profile.inner_destination_mac, yaml::mac);
+  map.optional("ttl", profile.ttl, yaml::number<std::uint8_t>(1, 255));
+  map.optional("dscp", profile.dscp, yaml::number<std::uint8_t>(0, 63));
+  map.optional("zero_udp_checksum6", profile.zero_udp_checksum6, yaml::boolean);
+  map.finish();
+  return tunnel;
+}
+
+std::optional<DecapDraft> read_decap(const Value& v) {
+  DecapDraft decap(v);
+  auto& [config, map] = static_cast<Draft<DecapConfig>&>(decap);
+  map.required("name", config.name, yaml::name);
+  map.required("kind", config.kind, tunnel_kind);
+  config.destination_port = describe(config.kind).default_udp_port;
+  map.required("vni", config.vni, yaml::number(0U, max_vni));
+  map.optional("vrf", config.vrf, yaml::name);
+  map.optional("vif", config.vif, yaml::name);
+  map.required("sources", decap.sources, yaml::placed_list(yaml::network));
+  map.optional("local", config.local, yaml::address);
+  map.optional("port", config.destination_port, yaml::number<std::uint16_t>(1, 65535));
+  map.optional("zero_udp_checksum6", config.zero_udp_checksum6, yaml::boolean);
+  map.finish();
+  if (map.is_map() && map.has("vrf") == map.has("vif")) {
+    map.value().error(std::string("wanted exactly one of vrf and vif, found ") +
+                      (map.has("vrf") ? "both" : "neither"));
+  }
+  if (map.good("sources") && map.at("sources").node().children.empty()) {
+    map.at("sources").error("wanted at least one source, found none");
+  }
+  unique(decap.sources);
+  config.sources = values(decap.sources);
+  return decap;
+}
+
+void read_via(RouteDraft& route, const Value& v) {
+  RouteTarget& target = route.config.via;
+  Map& map = route.via.emplace(v);
+  map.optional("tunnel", target.tunnel, yaml::name);
+  map.optional("vif", target.vif, yaml::name);
+  map.optional("vrf", target.vrf, yaml::name);
+  map.optional("gateway", target.gateway, yaml::address);
+  map.optional("discard", target.discard, only_true);
+  map.finish();
+  const auto ways =
+      map.has("tunnel") + map.has("vif") + map.has("vrf") + map.has("gateway") + map.has("discard");
+  if (map.is_map() && ways != 1) {
+    v.error("wanted exactly one of tunnel, vif, vrf, gateway and discard, found " +
+            std::to_string(ways));
+  }
+}
+
+std::optional<RouteDraft> read_route(const Value& v) {
+  RouteDraft route(v);
+  auto& [config, map] = static_cast<Draft<RouteConfig>&>(route);
+  std::optional<Value> via;
+  map.required("vrf", config.vrf, yaml::name);
+  map.required("prefix", config.prefix, yaml::network);
+  map.required("via", via, [](const Value& value) { return std::optional(value); });
+  map.finish();
+  if (via) read_via(route, *via);
+  return route;
+}
+
+std::optional<bool> read_controllers(const Value& v) {
+  v.error("controllers come later; leave this key out");
+  return std::nullopt;
+}
+
+template <class T, class Reader>
+void read_list(Map& map, std::string_view key, std::vector<T>& into, Reader reader) {
+  std::vector<Placed<T>> placed;
+  map.optional(key, placed, yaml::placed_list(reader));
+  into = values(std::move(placed));
+}
+
+}  // namespace
+
+ConfigDraft read_draft(const Value& root) {
+  ConfigDraft draft;
+  bool controllers = false;
+  Map map(root);
+  map.required("node", draft.node, read_node);
+  map.optional("dpdk", draft.dpdk, read_dpdk);
+  map.optional("workers", draft.workers, read_workers);
+  map.optional("api", draft.api_socket, read_api);
+  read_list(map, "ports", draft.ports, read_port);
+  read_list(map, "neighbours", draft.neighbours, read_neighbour);
+  read_list(map, "vrfs", draft.vrfs, read_vrf);
+  read_list(map, "vifs", draft.vifs, read_vif);
+  read_list(map, "tunnels", draft.tunnels, read_tunnel);
+  read_list(map, "decaps", draft.decaps, read_decap);
+  read_list(map, "routes", draft.routes, read_route);
+  map.optional("controllers", controllers, read_controllers);
+  map.finish();
+  return draft;
+}
+
+}  // namespace weft::agent

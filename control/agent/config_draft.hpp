@@ -1,0 +1,77 @@
+#pragma once
+/// `weft.yaml` section by section: each value read and judged for itself. What values say about
+/// each other is for config_check.hpp, which therefore still sees where they stand.
+
+#include <vector>
+
+#include "agent/config.hpp"
+#include "agent/yaml_reader.hpp"
+
+namespace weft::agent {
+
+template <class T>
+struct Draft {
+  explicit Draft(const yaml::Value& value) : map(value) {}
+
+  /// Where in the file, for other messages to point at: `vrfs[0] (line 9)`.
+  [[nodiscard]] std::string place() const {
+    return map.value().path() + " (line " + std::to_string(map.value().line()) + ")";
+  }
+
+  T config;
+  yaml::Map map;
+};
+
+struct NodeDraft : Draft<NodeConfig> {
+  using Draft::Draft;
+  std::vector<yaml::Placed<IpAddress>> tunnel_addresses;
+};
+
+struct PortDraft : Draft<PortConfig> {
+  using Draft::Draft;
+  std::vector<yaml::Placed<IpPrefix>> addresses;
+  std::vector<yaml::Placed<IpAddress>> gateways;
+};
+
+struct NeighbourDraft : Draft<NeighbourConfig> {
+  using Draft::Draft;
+  std::string vrf = underlay_name;
+};
+
+struct VrfDraft : Draft<VrfConfig> {
+  using Draft::Draft;
+  std::vector<Draft<SubnetConfig>> subnets;
+};
+
+struct VifDraft : Draft<VifConfig> {
+  using Draft::Draft;
+  std::vector<yaml::Placed<IpAddress>> addresses;
+};
+
+struct DecapDraft : Draft<DecapConfig> {
+  using Draft::Draft;
+  std::vector<yaml::Placed<IpPrefix>> sources;
+};
+
+struct RouteDraft : Draft<RouteConfig> {
+  using Draft::Draft;
+  std::optional<yaml::Map> via;
+};
+
+struct ConfigDraft {
+  std::optional<NodeDraft> node;
+  DpdkConfig dpdk;
+  WorkersConfig workers;
+  std::string api_socket = Config{}.api_socket;
+  std::vector<PortDraft> ports;
+  std::vector<NeighbourDraft> neighbours;
+  std::vector<VrfDraft> vrfs;
+  std::vector<VifDraft> vifs;
+  std::vector<Draft<TunnelConfig>> tunnels;
+  std::vector<DecapDraft> decaps;
+  std::vector<RouteDraft> routes;
+};
+
+ConfigDraft read_draft(const yaml::Value& root);
+
+}  // namespace weft::agent

@@ -1,0 +1,111 @@
+#pragma once
+/// The objects of a node as control knows them: what was configured, under which ids it stands in
+/// the data plane, and who owns it.
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "agent/config.hpp"
+#include "weft/forwarding.hpp"
+
+namespace weft::agent {
+
+/// Who may take an object away: what comes from the file follows the file, the others survive it.
+enum class Owner : std::uint8_t { file, api, channel };
+
+constexpr std::string_view owner_name(Owner owner) {
+  constexpr std::string_view names[] = {"file", "api", "channel"};
+  return names[static_cast<std::size_t>(owner)];
+}
+
+/// An address on the link of a fabric port.
+struct NeighbourKey {
+  PortId port;
+  IpAddress address;
+  friend constexpr auto operator<=>(const NeighbourKey&, const NeighbourKey&) = default;
+};
+
+struct PortObject {
+  PortConfig config;
+  PortId id;
+  MacAddress mac;
+  std::uint16_t mtu_bytes = 1500;
+  std::optional<Ipv6Address> link_local;  ///< set where the port speaks IPv6
+  NexthopId glean;
+  Owner owner = Owner::file;
+};
+
+struct VrfObject {
+  VrfConfig config;
+  VrfId id;
+  NexthopId lookup;
+  Owner owner = Owner::file;
+};
+
+struct VifObject {
+  VifConfig config;
+  VifId id;
+  PortId port;
+  VrfId vrf;
+  NexthopId nexthop;
+  Owner owner = Owner::file;
+};
+
+struct TunnelObject {
+  TunnelProfile profile;
+  NexthopId nexthop;
+  std::optional<NeighbourKey> via;  ///< empty: the underlay has no route to the remote
+  Owner owner = Owner::file;
+};
+
+struct DecapObject {
+  DecapConfig config;
+  Owner owner = Owner::file;
+};
+
+/// Decap profiles that agree in these share one entry of the data plane.
+struct DecapKey {
+  TunnelKind kind = TunnelKind::none;
+  std::uint16_t destination_port = 0;
+  std::uint32_t vni = 0;
+  IpAddress local;
+  friend constexpr auto operator<=>(const DecapKey&, const DecapKey&) = default;
+};
+
+inline DecapKey key_of(const DecapConfig& d) {
+  return {d.kind, d.destination_port, d.vni, d.local};
+}
+
+struct DecapEntry {
+  DecapId id;
+  std::vector<std::string> profiles;  ///< names, in order of arrival
+};
+
+/// A neighbour in the data plane: the adjacency and the interface next hop that leads to it.
+struct AdjacencyObject {
+  AdjacencyId id;
+  NexthopId nexthop;
+  std::optional<MacAddress> mac;
+  unsigned pins = 0;  ///< tunnels, gateways and routes that rest on it
+};
+
+/// What a next hop stands for, in the names of the model.
+struct NexthopUse {
+  enum class Kind : std::uint8_t { discard, receive, vrf, vif, tunnel, connected, neighbour };
+  Kind kind = Kind::discard;
+  std::string name;        ///< of the VRF, VIF, tunnel or port
+  NeighbourKey neighbour;  ///< for neighbour; its port also for connected
+};
+
+}  // namespace weft::agent
+
+template <>
+struct std::hash<weft::agent::NeighbourKey> {
+  std::size_t operator()(const weft::agent::NeighbourKey& k) const noexcept {
+    return std::hash<weft::IpAddress>{}(k.address) * 31 + std::hash<weft::PortId>{}(k.port);
+  }
+};

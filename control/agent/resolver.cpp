@@ -1,0 +1,199 @@
+#include "agent/resolver.hpp"
+
+#include <algorithm>
+
+namespace weft::agent {
+
+Result<Generation> Resolver::publish(Transaction& tx) {
+  if (tx.exhausted) {
+    return Error{"no identifier is free for another object: delete tunnels or routes first"};
+  }
+  if (const auto batch = tx.batch(); !batch.empty()) {
+    auto applied = apply_(batch);
+    if (!applied) return applied;
+    generation_ = *applied;
+  }
+  tx.commit();
+  return generation_;
+}
+
+Result<Generation> Resolver::load(const Config& config, const Devices& devices) {
+  Transaction tx;
+  tx.on_undo([this] { model_.node = {}; });
+  model_.node = config.node;
+  discard_ = add_nexthop(tx, nexthop::Discard{}, {NexthopUse::Kind::discard, {}, {}});
+  receive_ = add_nexthop(tx, nexthop::Receive{}, {NexthopUse::Kind::receive, {}, {}});
+
+  VrfConfig underlay;
+  underlay.name = underlay_name;
+  add_vrf(tx, underlay, take(tx, vrf_ids_));
+  for (const auto& vrf : config.vrfs) add_vrf(tx, vrf, take(tx, vrf_ids_));
+  for (std::size_t i = 0; i < config.ports.size(); ++i) {
+    add_port(tx, config.ports[i], devices.ports[i]);
+  }
+  add_local_addresses(tx, config.decaps);
+  for (const auto& neighbour : config.neighbours) {
+    if (auto status = add_static_neighbour(tx, neighbour); !status) return status.error();
+  }
+  for (std::size_t i = 0; i < config.vifs.size(); ++i) {
+    if (auto status = add_vif(tx, config.vifs[i], devices.vifs[i]); !status) return status.error();
+  }
+  // Tunnels rest on the routes to gateways, and the other routes on tunnels.
+  const auto add_routes = [&](bool to_gateways) -> Status {
+    for (const auto& route : config.routes) {
+      if (route.via.gateway.has_value() != to_gateways) continue;
+      if (auto status = add_route(tx, route, Owner::file); !status) return status;
+    }
+    return ok();
+  };
+  if (auto status = add_routes(true); !status) return status.error();
+  for (const auto& tunnel : config.tunnels) {
+    if (auto status = add_tunnel(tx, tunnel, Owner::file); !status) return status.error();
+  }
+  if (auto status = add_decaps(tx, config.decaps, Owner::file); !status) return status.error();
+  if (auto status = add_routes(false); !status) return status.error();
+  return publish(tx);
+}
+
+Result<Generation> Resolver::put_route(const RouteConfig& route, Owner owner) {
+  Transaction tx;
+  if (auto status = add_route(tx, route, owner); !status) return status.error();
+  return publish(tx);
+}
+
+Result<Generation> Resolver::erase_route(const std::string& vrf, const IpPrefix& prefix) {
+  const auto found = model_.vrfs.find(vrf);
+  if (found == model_.vrfs.end()) return Error{"no VRF " + vrf};
+  const auto id = found->second.id;
+  const auto wanted = prefix.masked();
+  const auto& slot = model_.ribs.at(id).at(wanted);
+  const auto old = std::find_if(slot.begin(), slot.end(), [](const auto& entry) {
+    return entry.source == RouteSource::configured;
+  });
+  if (old == slot.end()) return Error{"no configured route " + to_string(wanted) + " in " + vrf};
+
+  Transaction tx;
+  const auto& use = model_.nexthops.at(old->nexthop);
+  if (use.kind == NexthopUse::Kind::neighbour) unpin(tx, use.neighbour);
+  change_route(tx, id, wanted, RouteSource::configured, std::nullopt);
+  if (id == underlay_vrf) underlay_changed(tx, wanted);
+  return publish(tx);
+}
+
+Result<Generation> Resolver::put_tunnel(const TunnelConfig& tunnel, Owner owner) {
+  Transaction tx;
+  if (auto status = add_tunnel(tx, tunnel, owner); !status) return status.error();
+  return publish(tx);
+}
+
+void Resolver::change_route(Transaction& tx, VrfId vrf, const IpPrefix& prefix, RouteSource source,
+                            std::optional<RibEntry> entry) {
+  auto& rib = model_.ribs.at(vrf);
+  const auto& before = rib.at(prefix);
+  auto slot = before;
+  const auto same =
+      std::find_if(slot.begin(), slot.end(), [&](const auto& e) { return e.source == source; });
+  if (same != slot.end()) slot.erase(same);
+  if (entry) {
+    const auto behind =
+        std::find_if(slot.begin(), slot.end(), [&](const auto& e) { return e.source > source; });
+    slot.insert(behind, *entry);
+  }
+  if (slot == before) return;
+  const auto best = [](const Rib::Slot& s) { return s.empty() ? NexthopId{} : s.front().nexthop; };
+  if (best(slot) != best(before)) tx.routes[{vrf, prefix}] = best(slot);
+  tx.replace(rib, prefix, std::move(slot));
+}
+
+NexthopId Resolver::add_nexthop(Transaction& tx, const Nexthop& nexthop, NexthopUse use) {
+  const auto id = take(tx, nexthop_ids_);
+  tx.nexthops[id] = nexthop;
+  tx.put(model_.nexthops, id, std::move(use));
+  return id;
+}
+
+void Resolver::add_vrf(Transaction& tx, const VrfConfig& config, VrfId id) {
+  VrfObject vrf{config, id, {}, Owner::file};
+  vrf.lookup = add_nexthop(tx, nexthop::Lookup{id}, {NexthopUse::Kind::vrf, config.name, {}});
+  tx.vrfs[id] = Vrf{config.router_mac};
+  tx.put(model_.ribs, id, {});
+  tx.put(model_.vrf_names, id, config.name);
+  tx.put(model_.vrfs, config.name, vrf);
+  for (const auto& subnet : config.subnets) {
+    change_route(tx, id, IpPrefix::host(subnet.gateway), RouteSource::own,
+                 RibEntry{RouteSource::own, Owner::file, receive_});
+  }
+}
+
+Status Resolver::add_vif(Transaction& tx, const VifConfig& config, const PortStatus& status) {
+  const auto vrf = model_.vrfs.find(config.vrf);
+  if (vrf == model_.vrfs.end()) return Error{"vif " + config.name + ": no VRF " + config.vrf};
+  const auto& router_mac = vrf->second.config.router_mac;
+
+  VifObject vif{config, take(tx, vif_ids_), status.id, vrf->second.id, {}, Owner::file};
+  tx.ports[status.id] = Port{router_mac, config.mtu_bytes, vif.id, status.may_leave_checksums};
+  tx.vifs[vif.id] = Vif{status.id, vif.vrf, config.mac, config.addresses, config.anti_spoofing};
+
+  const auto adjacency_id = take(tx, adjacency_ids_);
+  const auto neighbour = config.addresses.empty() ? IpAddress{} : config.addresses.front();
+  tx.adjacencies[adjacency_id] =
+      Adjacency{status.id, neighbour, router_mac, config.mac, config.mtu_bytes};
+  vif.nexthop =
+      add_nexthop(tx, nexthop::Interface{adjacency_id}, {NexthopUse::Kind::vif, config.name, {}});
+  tx.put(model_.vif_names, vif.id, config.name);
+  tx.put(model_.vifs, config.name, vif);
+  for (const auto& address : config.addresses) {
+    change_route(tx, vif.vrf, IpPrefix::host(address), RouteSource::vif,
+                 RibEntry{RouteSource::vif, Owner::file, vif.nexthop});
+  }
+  return ok();
+}
+
+Status Resolver::add_route(Transaction& tx, const RouteConfig& route, Owner owner) {
+  const auto vrf = model_.vrfs.find(route.vrf);
+  if (vrf == model_.vrfs.end()) return Error{"no VRF " + route.vrf};
+  const auto id = vrf->second.id;
+  const auto prefix = route.prefix.masked();
+  const auto what = to_string(prefix) + " in " + route.vrf;
+
+  std::optional<RibEntry> old;
+  for (const auto& entry : model_.ribs.at(id).at(prefix)) {
+    if (entry.source == RouteSource::own) {
+      return Error{what + " is an address of the router; route another prefix"};
+    }
+    if (entry.source == RouteSource::vif) {
+      return Error{what + " is an address of vif " + model_.nexthops.at(entry.nexthop).name +
+                   "; take it from the vif first"};
+    }
+    if (entry.source == RouteSource::configured) old = entry;
+  }
+  const auto nexthop = target_nexthop(tx, route);
+  if (!nexthop) return Error{"route " + what + ": " + nexthop.error().message};
+  if (old) {
+    const auto& use = model_.nexthops.at(old->nexthop);
+    if (use.kind == NexthopUse::Kind::neighbour) unpin(tx, use.neighbour);
+  }
+  change_route(tx, id, prefix, RouteSource::configured,
+               RibEntry{RouteSource::configured, owner, *nexthop});
+  if (id == underlay_vrf) underlay_changed(tx, prefix);
+  return ok();
+}
+
+Result<NexthopId> Resolver::target_nexthop(Transaction& tx, const RouteConfig& route) {
+  const auto& via = route.via;
+  const auto of = [](const auto& objects, const std::string& name, const char* kind,
+                     auto member) -> Result<NexthopId> {
+    const auto found = objects.find(name);
+    if (found == objects.end()) return Error{std::string("no ") + kind + " " + name};
+    return found->second.*member;
+  };
+  if (!via.tunnel.empty()) return of(model_.tunnels, via.tunnel, "tunnel", &TunnelObject::nexthop);
+  if (!via.vif.empty()) return of(model_.vifs, via.vif, "vif", &VifObject::nexthop);
+  if (via.vrf == route.vrf) return Error{"it leads back into its own VRF"};
+  if (!via.vrf.empty()) return of(model_.vrfs, via.vrf, "vrf", &VrfObject::lookup);
+  if (via.gateway) return gateway_nexthop(tx, route);
+  if (via.discard) return discard_;
+  return Error{"it leads nowhere: give a tunnel, vif, vrf, gateway or discard"};
+}
+
+}  // namespace weft::agent

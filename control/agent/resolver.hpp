@@ -1,0 +1,121 @@
+#pragma once
+/// From the model to forwarding: every operation works out what it changes in the data plane and
+/// tells it in one batch. When the data plane refuses, the model is as it was.
+///
+/// One thread: the control thread.
+
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "agent/id_allocator.hpp"
+#include "agent/model.hpp"
+#include "agent/transaction.hpp"
+#include "weft/forwarding.hpp"
+
+namespace weft::agent {
+
+/// Who finds out the MAC addresses of neighbours; tells the resolver by put_neighbour().
+class NeighbourKeeper {
+ public:
+  virtual ~NeighbourKeeper() = default;
+  /// A tunnel, gateway or route rests on this neighbour: resolve it now and keep it resolved.
+  virtual void pin(const NeighbourKey& key) = 0;
+  virtual void unpin(const NeighbourKey& key) = 0;
+  virtual void add_static(const NeighbourKey& key, const MacAddress& mac) = 0;
+};
+
+class Resolver {
+ public:
+  using Apply = std::function<Result<Generation>(const Batch&)>;
+
+  Resolver(Model& model, Apply apply, NeighbourKeeper& keeper)
+      : model_(model), apply_(std::move(apply)), keeper_(keeper) {}
+
+  /// The devices that were opened for a configuration, in its order.
+  struct Devices {
+    std::vector<PortStatus> ports;
+    std::vector<PortStatus> vifs;
+  };
+  /// The whole node, once, in one batch.
+  Result<Generation> load(const Config& config, const Devices& devices);
+
+  Result<Generation> put_route(const RouteConfig& route, Owner owner);
+  Result<Generation> erase_route(const std::string& vrf, const IpPrefix& prefix);
+  /// Creates the tunnel, or changes it under its id.
+  Result<Generation> put_tunnel(const TunnelConfig& tunnel, Owner owner);
+
+  /// A neighbour is known to exist; `mac` empty: not resolved.
+  Result<Generation> put_neighbour(const NeighbourKey& key, std::optional<MacAddress> mac);
+  /// Forgets a neighbour that nothing rests on.
+  Result<Generation> erase_neighbour(const NeighbourKey& key);
+
+  /// Of the last batch that was applied.
+  [[nodiscard]] Generation generation() const { return generation_; }
+
+ private:
+  Result<Generation> publish(Transaction& tx);
+
+  void add_vrf(Transaction& tx, const VrfConfig& config, VrfId id);
+  void add_port(Transaction& tx, const PortConfig& config, const PortStatus& status);
+  Status add_vif(Transaction& tx, const VifConfig& config, const PortStatus& status);
+  void add_local_addresses(Transaction& tx, std::span<const DecapConfig> decaps);
+  Status add_static_neighbour(Transaction& tx, const NeighbourConfig& config);
+  Status add_decaps(Transaction& tx, std::span<const DecapConfig> configs, Owner owner);
+  Status add_route(Transaction& tx, const RouteConfig& route, Owner owner);
+  Status add_tunnel(Transaction& tx, const TunnelConfig& tunnel, Owner owner);
+
+  /// Puts or (without `entry`) takes the candidate of `source`; publishes when the best changed.
+  void change_route(Transaction& tx, VrfId vrf, const IpPrefix& prefix, RouteSource source,
+                    std::optional<RibEntry> entry);
+  Result<NexthopId> target_nexthop(Transaction& tx, const RouteConfig& route);
+  Result<NexthopId> gateway_nexthop(Transaction& tx, const RouteConfig& route);
+  Result<NexthopId> decap_nexthop(const DecapConfig& config) const;
+  NexthopId add_nexthop(Transaction& tx, const Nexthop& nexthop, NexthopUse use);
+
+  /// The neighbour's adjacency; created, with its next hop and host route, when it is new.
+  AdjacencyObject adjacency(Transaction& tx, const NeighbourKey& key);
+  void publish_adjacency(Transaction& tx, const NeighbourKey& key, const AdjacencyObject& a);
+  void set_mac(Transaction& tx, const NeighbourKey& key, std::optional<MacAddress> mac);
+  AdjacencyObject pin(Transaction& tx, const NeighbourKey& key);
+  void unpin(Transaction& tx, const NeighbourKey& key);
+  /// The host route of a neighbour stands only where the underlay would send there directly.
+  void refresh_host_route(Transaction& tx, const NeighbourKey& key);
+
+  /// The neighbour through which the underlay reaches `address`.
+  [[nodiscard]] std::optional<NeighbourKey> underlay_next(const IpAddress& address) const;
+  void settle_tunnel(Transaction& tx, const std::string& name, TunnelObject tunnel);
+  /// Routes of the underlay for addresses in `prefix` changed.
+  void underlay_changed(Transaction& tx, const IpPrefix& prefix);
+
+  template <class Identifier>
+  Identifier take(Transaction& tx, IdAllocator<Identifier>& ids) {
+    const auto id = ids.allocate();
+    if (id.valid()) {
+      tx.on_undo([&ids, id] { ids.release(id); });
+    } else {
+      tx.exhausted = true;
+    }
+    return id;
+  }
+  template <class Identifier>
+  void give_back(Transaction& tx, IdAllocator<Identifier>& ids, Identifier id) {
+    tx.on_commit([&ids, id] { ids.release(id); });
+  }
+
+  Model& model_;
+  Apply apply_;
+  NeighbourKeeper& keeper_;
+  Generation generation_ = 0;
+
+  IdAllocator<VrfId> vrf_ids_;
+  IdAllocator<VifId> vif_ids_;
+  IdAllocator<NexthopId> nexthop_ids_;
+  IdAllocator<AdjacencyId> adjacency_ids_;
+  IdAllocator<DecapId> decap_ids_;
+  NexthopId discard_;
+  NexthopId receive_;
+};
+
+}  // namespace weft::agent

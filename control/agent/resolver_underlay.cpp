@@ -1,0 +1,227 @@
+/// The resolver's underlay: ports, neighbours, and the way that tunnels take to their remotes.
+
+#include <algorithm>
+
+#include "agent/address_rules.hpp"
+#include "agent/resolver.hpp"
+
+namespace weft::agent {
+
+void Resolver::add_port(Transaction& tx, const PortConfig& config, const PortStatus& status) {
+  PortObject port{config, status.id, status.mac, config.mtu_bytes, {}, {}, Owner::file};
+  if (status.mtu_bytes != 0) port.mtu_bytes = std::min(config.mtu_bytes, status.mtu_bytes);
+  const auto ipv6 = [](const IpAddress& a) { return !a.is_v4(); };
+  if (std::any_of(config.gateways.begin(), config.gateways.end(), ipv6) ||
+      std::any_of(config.addresses.begin(), config.addresses.end(),
+                  [&](const auto& own) { return ipv6(own.address); })) {
+    port.link_local = link_local_address(status.mac);
+  }
+  tx.ports[port.id] = Port{port.mac, port.mtu_bytes, {}, status.may_leave_checksums};
+  port.glean = add_nexthop(tx, nexthop::Glean{port.id},
+                           {NexthopUse::Kind::connected, config.name, {port.id, {}}});
+  tx.put(model_.port_names, port.id, config.name);
+  tx.put(model_.ports, config.name, port);
+
+  // Of several ports in one subnet, or with a gateway each, the first one serves.
+  const auto add = [&](const IpPrefix& prefix, RouteSource source, NexthopId nexthop) {
+    const auto& slot = model_.ribs.at(underlay_vrf).at(prefix);
+    if (std::any_of(slot.begin(), slot.end(), [&](const auto& e) { return e.source == source; })) {
+      return;
+    }
+    change_route(tx, underlay_vrf, prefix, source, RibEntry{source, Owner::file, nexthop});
+  };
+  for (const auto& own : config.addresses) {
+    add(IpPrefix::host(own.address), RouteSource::own, receive_);
+    if (own.length < own.address.width_bits()) {
+      add(own.masked(), RouteSource::connected, port.glean);
+    }
+  }
+  for (const auto& gateway : config.gateways) {
+    const auto any = gateway.is_v4() ? IpAddress{Ipv4Address{}} : IpAddress{Ipv6Address{}};
+    add({any, 0}, RouteSource::gateway, pin(tx, {port.id, gateway}).nexthop);
+  }
+}
+
+void Resolver::add_local_addresses(Transaction& tx, std::span<const DecapConfig> decaps) {
+  LocalAddresses local{model_.node.tunnel_addresses};
+  for (const auto& decap : decaps) local.addresses.push_back(decap.local);
+  for (const auto& address : local.addresses) {
+    change_route(tx, underlay_vrf, IpPrefix::host(address), RouteSource::own,
+                 RibEntry{RouteSource::own, Owner::file, receive_});
+  }
+  for (const auto& [name, port] : model_.ports) {
+    for (const auto& own : port.config.addresses) local.addresses.push_back(own.address);
+    if (port.link_local) local.addresses.emplace_back(*port.link_local);
+  }
+  std::sort(local.addresses.begin(), local.addresses.end());
+  local.addresses.erase(std::unique(local.addresses.begin(), local.addresses.end()),
+                        local.addresses.end());
+  tx.local_addresses = std::move(local);
+}
+
+Status Resolver::add_static_neighbour(Transaction& tx, const NeighbourConfig& config) {
+  const auto port = model_.ports.find(config.port);
+  if (port == model_.ports.end()) {
+    return Error{"neighbour " + to_string(config.address) + ": no port " + config.port};
+  }
+  const NeighbourKey key{port->second.id, config.address};
+  set_mac(tx, key, config.mac);
+  tx.on_commit([this, key, mac = config.mac] { keeper_.add_static(key, mac); });
+  return ok();
+}
+
+Result<NexthopId> Resolver::gateway_nexthop(Transaction& tx, const RouteConfig& route) {
+  const auto& gateway = *route.via.gateway;
+  if (route.vrf != underlay_name) {
+    return Error{std::string("a gateway serves only routes of the VRF ") + underlay_name};
+  }
+  if (gateway.family() != route.prefix.address.family()) {
+    return Error{"gateway " + to_string(gateway) + " is of the other family"};
+  }
+  const auto match = model_.ribs.at(underlay_vrf).match(gateway, RouteSource::neighbour);
+  if (match && match->entry.source == RouteSource::connected) {
+    const auto port = model_.nexthops.at(match->entry.nexthop).neighbour.port;
+    return pin(tx, {port, gateway}).nexthop;
+  }
+  return Error{"gateway " + to_string(gateway) +
+               " is no neighbour: it must lie in a port's subnet"};
+}
+
+AdjacencyObject Resolver::adjacency(Transaction& tx, const NeighbourKey& key) {
+  if (const auto found = model_.adjacencies.find(key); found != model_.adjacencies.end()) {
+    return found->second;
+  }
+  AdjacencyObject a;
+  a.id = take(tx, adjacency_ids_);
+  publish_adjacency(tx, key, a);
+  a.nexthop = add_nexthop(tx, nexthop::Interface{a.id},
+                          {NexthopUse::Kind::neighbour, model_.port_names.at(key.port), key});
+  tx.put(model_.adjacencies, key, a);
+  refresh_host_route(tx, key);
+  return a;
+}
+
+void Resolver::publish_adjacency(Transaction& tx, const NeighbourKey& key,
+                                 const AdjacencyObject& a) {
+  const auto* port = model_.port(key.port);
+  tx.adjacencies[a.id] = Adjacency{key.port, key.address, port->mac, a.mac, port->mtu_bytes};
+}
+
+void Resolver::set_mac(Transaction& tx, const NeighbourKey& key, std::optional<MacAddress> mac) {
+  auto a = adjacency(tx, key);
+  if (a.mac == mac) return;
+  a.mac = mac;
+  publish_adjacency(tx, key, a);
+  tx.put(model_.adjacencies, key, a);
+}
+
+Result<Generation> Resolver::put_neighbour(const NeighbourKey& key, std::optional<MacAddress> mac) {
+  if (!model_.port(key.port))
+    return Error{"neighbour " + to_string(key.address) + ": no such port"};
+  Transaction tx;
+  set_mac(tx, key, mac);
+  return publish(tx);
+}
+
+Result<Generation> Resolver::erase_neighbour(const NeighbourKey& key) {
+  const auto found = model_.adjacencies.find(key);
+  if (found == model_.adjacencies.end() || found->second.pins != 0) return generation_;
+  const auto a = found->second;
+  Transaction tx;
+  change_route(tx, underlay_vrf, IpPrefix::host(key.address), RouteSource::neighbour, std::nullopt);
+  tx.nexthops[a.nexthop] = std::nullopt;
+  tx.adjacencies[a.id] = std::nullopt;
+  tx.erase(model_.nexthops, a.nexthop);
+  tx.erase(model_.adjacencies, key);
+  give_back(tx, nexthop_ids_, a.nexthop);
+  give_back(tx, adjacency_ids_, a.id);
+  return publish(tx);
+}
+
+AdjacencyObject Resolver::pin(Transaction& tx, const NeighbourKey& key) {
+  auto a = adjacency(tx, key);
+  if (a.pins++ == 0) {
+    tx.on_commit([this, key] { keeper_.pin(key); });
+  }
+  tx.put(model_.adjacencies, key, a);
+  return a;
+}
+
+void Resolver::unpin(Transaction& tx, const NeighbourKey& key) {
+  auto a = model_.adjacencies.at(key);
+  if (--a.pins == 0) {
+    tx.on_commit([this, key] { keeper_.unpin(key); });
+  }
+  tx.put(model_.adjacencies, key, a);
+}
+
+void Resolver::refresh_host_route(Transaction& tx, const NeighbourKey& key) {
+  if (is_link_local(key.address)) return;
+  const auto direct = underlay_next(key.address) == key;
+  std::optional<RibEntry> entry;
+  if (direct) {
+    entry = RibEntry{RouteSource::neighbour, Owner::file, model_.adjacencies.at(key).nexthop};
+  }
+  change_route(tx, underlay_vrf, IpPrefix::host(key.address), RouteSource::neighbour, entry);
+}
+
+std::optional<NeighbourKey> Resolver::underlay_next(const IpAddress& address) const {
+  // Host routes of neighbours follow from the others, so they decide nothing.
+  const auto match = model_.ribs.at(underlay_vrf).match(address, RouteSource::neighbour);
+  if (!match) return std::nullopt;
+  const auto& use = model_.nexthops.at(match->entry.nexthop);
+  if (use.kind == NexthopUse::Kind::connected) return NeighbourKey{use.neighbour.port, address};
+  if (use.kind == NexthopUse::Kind::neighbour) return use.neighbour;
+  return std::nullopt;
+}
+
+Status Resolver::add_tunnel(Transaction& tx, const TunnelConfig& config, Owner owner) {
+  const auto& profile = config.profile;
+  if (profile.local.family() != profile.remote.family()) {
+    return Error{"tunnel " + config.name + ": the node has no tunnel address of the family of " +
+                 to_string(profile.remote)};
+  }
+  TunnelObject tunnel;
+  if (const auto found = model_.tunnels.find(config.name); found != model_.tunnels.end()) {
+    tunnel = found->second;
+    tx.erase(model_.remotes, {tunnel.profile.remote, tunnel.nexthop});
+  } else {
+    tunnel.nexthop =
+        add_nexthop(tx, nexthop::Tunnel{profile, {}}, {NexthopUse::Kind::tunnel, config.name, {}});
+  }
+  const bool changed = tunnel.profile != profile;
+  tunnel.profile = profile;
+  tunnel.owner = owner;
+  tx.insert(model_.remotes, {profile.remote, tunnel.nexthop});
+  if (changed) tx.nexthops[tunnel.nexthop] = nexthop::Tunnel{profile, {}};
+  settle_tunnel(tx, config.name, std::move(tunnel));
+  return ok();
+}
+
+void Resolver::settle_tunnel(Transaction& tx, const std::string& name, TunnelObject tunnel) {
+  const auto via = underlay_next(tunnel.profile.remote);
+  const auto old = std::exchange(tunnel.via, via);
+  AdjacencyId adjacency_id;
+  if (via) adjacency_id = (via == old ? adjacency(tx, *via) : pin(tx, *via)).id;
+  if (old && via != old) unpin(tx, *old);
+  // A profile that changed has put its next hop here already, still without a way.
+  if (via != old || tx.nexthops.contains(tunnel.nexthop)) {
+    tx.nexthops[tunnel.nexthop] = nexthop::Tunnel{tunnel.profile, adjacency_id};
+  }
+  tx.put(model_.tunnels, name, std::move(tunnel));
+}
+
+void Resolver::underlay_changed(Transaction& tx, const IpPrefix& prefix) {
+  for (const auto& [key, a] : model_.adjacencies) {
+    if (prefix.contains(key.address)) refresh_host_route(tx, key);
+  }
+  // The set itself stays as it is while tunnels settle.
+  auto at = model_.remotes.lower_bound({prefix.masked().address, NexthopId(0)});
+  for (; at != model_.remotes.end() && prefix.contains(at->first); ++at) {
+    const auto& name = model_.nexthops.at(at->second).name;
+    const auto& tunnel = model_.tunnels.find(name)->second;
+    if (underlay_next(tunnel.profile.remote) != tunnel.via) settle_tunnel(tx, name, tunnel);
+  }
+}
+
+}  // namespace weft::agent

@@ -1,0 +1,139 @@
+#include "io/device.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <linux/if_packet.h>
+#include <net/if.h>
+#include <sched.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <bit>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+
+namespace weft::io {
+namespace {
+
+DeviceSpec af_packet(const std::string& rest, unsigned queues, std::uint16_t mtu_bytes) {
+  // A ring frame holds the kernel's header, 66 bytes of alignment and addresses, and the packet.
+  const auto frame = std::bit_ceil(std::max(2048U, mtu_bytes + 128U));
+  return {.scheme = "af_packet",
+          .driver = "net_af_packet",
+          .arguments = fmt::format("iface={},blocksz={},framesz={},framecnt=2048,qpairs={}", rest,
+                                   std::max(65536U, frame), frame, queues),
+          .interface = rest,
+          .netns = {},
+          .multi_queue = true,
+          .may_leave_checksums = true};
+}
+
+DeviceSpec tap(const std::string& rest, const std::optional<MacAddress>& mac) {
+  const auto at = rest.find('@');
+  const std::string interface = rest.substr(0, at);
+  return {.scheme = "tap",
+          .driver = "net_tap",
+          .arguments = fmt::format("iface={}{}", interface, mac ? ",mac=" + to_string(*mac) : ""),
+          .interface = interface,
+          .netns = at == std::string::npos ? "" : rest.substr(at + 1)};
+}
+
+DeviceSpec pcap(const std::string& rest) {
+  const auto comma = rest.find(',');
+  std::string arguments = "rx_pcap=" + rest.substr(0, comma);
+  if (comma != std::string::npos) arguments += ",tx_pcap=" + rest.substr(comma + 1);
+  return {
+      .scheme = "pcap", .driver = "net_pcap", .arguments = arguments, .interface = {}, .netns = {}};
+}
+
+DeviceSpec dpdk(const std::string& rest) {
+  const auto comma = rest.find(',');
+  return {.scheme = "dpdk",
+          .driver = rest.substr(0, comma),
+          .arguments = comma == std::string::npos ? "" : rest.substr(comma + 1),
+          .interface = {},
+          .netns = {},
+          .multi_queue = true};
+}
+
+}  // namespace
+
+Result<DeviceSpec> parse_device(const std::string& device, unsigned queues,
+                                const std::optional<MacAddress>& mac, std::uint16_t mtu_bytes) {
+  const auto colon = device.find(':');
+  const std::string scheme = device.substr(0, colon);
+  const std::string rest = colon == std::string::npos ? "" : device.substr(colon + 1);
+  if (colon == std::string::npos || (rest.empty() && scheme != "null")) {
+    return Error{fmt::format("device `{}`: SCHEME:REST is wanted, as `tap:vm1`", device)};
+  }
+  if (scheme == "af_packet") return af_packet(rest, queues, mtu_bytes);
+  if (scheme == "tap") return tap(rest, mac);
+  if (scheme == "pcap") return pcap(rest);
+  if (scheme == "null") {
+    return DeviceSpec{.scheme = "null",
+                      .driver = "net_null",
+                      .arguments = rest,
+                      .interface = {},
+                      .netns = {},
+                      .multi_queue = true};
+  }
+  if (scheme == "dpdk") return dpdk(rest);
+  return Error{
+      fmt::format("device `{}`: there is no scheme `{}`; af_packet, tap, pcap, null and dpdk exist",
+                  device, scheme)};
+}
+
+Result<std::unique_ptr<NetnsScope>> NetnsScope::enter(const std::string& name) {
+  if (name.empty()) return std::unique_ptr<NetnsScope>();
+  const std::string path = "/run/netns/" + name;
+  const int target = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (target < 0) {
+    return Error{fmt::format("network namespace `{}`: {}: {}; create it by `ip netns add {}`", name,
+                             path, std::strerror(errno), name)};
+  }
+  const int home = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+  if (home < 0 || setns(target, CLONE_NEWNET) != 0) {
+    const int why = errno;
+    close(target);
+    if (home >= 0) close(home);
+    return Error{fmt::format("network namespace `{}`: {}; run as root", name, std::strerror(why))};
+  }
+  close(target);
+  return std::unique_ptr<NetnsScope>(new NetnsScope(home));
+}
+
+NetnsScope::~NetnsScope() {
+  setns(home_, CLONE_NEWNET);
+  close(home_);
+}
+
+std::optional<unsigned> interface_mtu(const std::string& interface) {
+  ifreq request{};
+  if (interface.size() >= sizeof request.ifr_name) return std::nullopt;
+  interface.copy(request.ifr_name, sizeof request.ifr_name - 1);
+  const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return std::nullopt;
+  const bool found = ioctl(fd, SIOCGIFMTU, &request) == 0;
+  close(fd);
+  return found ? std::optional<unsigned>(static_cast<unsigned>(request.ifr_mtu)) : std::nullopt;
+}
+
+std::vector<int> packet_sockets() {
+  std::vector<int> found;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd", error)) {
+    const int fd = std::atoi(entry.path().filename().c_str());
+    int domain = 0;
+    socklen_t size = sizeof domain;
+    if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 && domain == AF_PACKET) {
+      found.push_back(fd);
+    }
+  }
+  std::sort(found.begin(), found.end());
+  return found;
+}
+
+}  // namespace weft::io

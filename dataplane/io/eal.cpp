@@ -1,0 +1,134 @@
+#include "io/eal.hpp"
+
+#include <fmt/format.h>
+#include <rte_eal.h>
+#include <rte_errno.h>
+#include <rte_mbuf.h>
+#include <sched.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+
+#include "packet/packet.hpp"
+
+namespace weft::io {
+namespace {
+
+/// Free hugepage memory of all sizes, MiB.
+std::uint64_t free_hugepage_mb() {
+  std::uint64_t total_kb = 0;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator("/sys/kernel/mm/hugepages", error)) {
+    std::uint64_t pages = 0;
+    std::ifstream(entry.path() / "free_hugepages") >> pages;
+    const std::string name = entry.path().filename();  // hugepages-2048kB
+    total_kb += pages * std::strtoull(name.c_str() + std::string("hugepages-").size(), nullptr, 10);
+  }
+  return total_kb / 1024;
+}
+
+Status check_cpus(const std::vector<unsigned>& cpus) {
+  cpu_set_t allowed;
+  CPU_ZERO(&allowed);
+  sched_getaffinity(0, sizeof allowed, &allowed);
+  for (const unsigned cpu : cpus) {
+    if (cpu >= CPU_SETSIZE || !CPU_ISSET(cpu, &allowed)) {
+      return Error{
+          fmt::format("workers.lcores: this process may not run on CPU {}; see `nproc`, "
+                      "`taskset -p {}`",
+                      cpu, getpid())};
+    }
+  }
+  return ok();
+}
+
+/// Worker i is lcore i on its CPU; the control thread is the lcore behind them, on all these CPUs.
+std::string lcore_map(const std::vector<unsigned>& cpus) {
+  std::string map;
+  std::string all;
+  for (std::size_t i = 0; i < cpus.size(); ++i) {
+    map += fmt::format("{}@{},", i, cpus[i]);
+    all += fmt::format("{}{}", i == 0 ? "" : ",", cpus[i]);
+  }
+  return map + fmt::format("{}@({})", cpus.size(), all);
+}
+
+/// rte_pktmbuf_pool_create(), but that without hugepages a buffer may cross pages of 4 KiB: nothing
+/// does DMA from them, and it halves the memory.
+rte_mempool* make_pool(unsigned count, std::size_t room, bool huge) {
+  constexpr unsigned cache = 256;
+  rte_mempool* pool = rte_mempool_create_empty(
+      "packets", count, static_cast<unsigned>(sizeof(rte_mbuf) + sizeof(PacketMetadata) + room),
+      cache, sizeof(rte_pktmbuf_pool_private), SOCKET_ID_ANY,
+      huge ? 0 : RTE_MEMPOOL_F_NO_IOVA_CONTIG);
+  if (pool == nullptr) return nullptr;
+  rte_pktmbuf_pool_private settings{};
+  settings.mbuf_data_room_size = static_cast<std::uint16_t>(room);
+  settings.mbuf_priv_size = sizeof(PacketMetadata);
+  rte_pktmbuf_pool_init(pool, &settings);
+  if (rte_mempool_populate_default(pool) < 0) {
+    rte_mempool_free(pool);
+    return nullptr;
+  }
+  rte_mempool_obj_iter(pool, rte_pktmbuf_init, nullptr);
+  return pool;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Eal>> Eal::start(const EalOptions& options) {
+  if (const Status status = check_cpus(options.worker_cpus); !status) return status.error();
+  const std::uint64_t free_mb = free_hugepage_mb();
+  const bool huge = options.hugepages == Hugepages::on ||
+                    (options.hugepages == Hugepages::automatic && free_mb >= options.memory_mb);
+  if (options.hugepages == Hugepages::on && free_mb < options.memory_mb) {
+    return Error{
+        fmt::format("dpdk.hugepages: {} MiB wanted, {} MiB free; write a number of pages to "
+                    "/proc/sys/vm/nr_hugepages, or say `hugepages: auto`",
+                    options.memory_mb, free_mb)};
+  }
+  std::vector<std::string> words{"weftd",
+                                 "--no-pci",
+                                 "--no-telemetry",
+                                 "--iova-mode=va",
+                                 "--log-level=warning",
+                                 "--log-level=pmd.net.tap:critical",  // it lacks rte_flow, and says so
+                                 fmt::format("--file-prefix=weft-{}", getpid()),
+                                 fmt::format("--lcores={}", lcore_map(options.worker_cpus)),
+                                 fmt::format("--main-lcore={}", options.worker_cpus.size())};
+  if (huge) {
+    words.emplace_back("--in-memory");
+  } else {
+    words.insert(words.end(),
+                 {"--no-huge", "--no-shconf", "-m", std::to_string(options.memory_mb)});
+  }
+  std::vector<char*> argv;
+  for (auto& word : words) argv.push_back(word.data());
+  argv.push_back(nullptr);
+  if (rte_eal_init(static_cast<int>(words.size()), argv.data()) < 0) {
+    return Error{fmt::format("DPDK does not start: {}{}", rte_strerror(rte_errno),
+                             rte_errno == EACCES || rte_errno == EPERM ? "; run as root" : "")};
+  }
+  std::unique_ptr<Eal> eal(new Eal);
+  eal->with_hugepages_ = huge;
+  for (unsigned i = 0; i < options.worker_cpus.size(); ++i) eal->worker_lcores_.push_back(i);
+
+  const std::size_t room = options.buffer_bytes + headroom_bytes;
+  const std::size_t each = room + sizeof(PacketMetadata) + sizeof(rte_mbuf) + 128;
+  const std::size_t count = (std::size_t{options.memory_mb} << 20) / 10 * 7 / each;
+  eal->pool_ = make_pool(static_cast<unsigned>(count), room, huge);
+  if (eal->pool_ == nullptr) {
+    return Error{fmt::format("dpdk.memory_mb: {} MiB do not hold {} packet buffers of {} bytes: {}",
+                             options.memory_mb, count, each, rte_strerror(rte_errno))};
+  }
+  return eal;
+}
+
+Eal::~Eal() {
+  rte_mempool_free(pool_);
+  rte_eal_cleanup();
+}
+
+}  // namespace weft::io

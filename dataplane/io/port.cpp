@@ -1,0 +1,168 @@
+#include "io/port.hpp"
+
+#include <fmt/format.h>
+#include <linux/if_packet.h>
+#include <rte_bus_vdev.h>
+#include <rte_errno.h>
+#include <rte_ethdev.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <atomic>
+#include <iterator>
+
+namespace weft::io {
+namespace {
+
+std::string unique_vdev(const std::string& driver) {
+  static std::atomic<unsigned> number{0};
+  return fmt::format("{}{}", driver, number.fetch_add(1));
+}
+
+}  // namespace
+
+Result<std::unique_ptr<AttachedPort>> AttachedPort::open(const PortRequest& request,
+                                                         unsigned workers, rte_mempool* pool) {
+  const unsigned wanted = request.shared_queues ? 1 : workers;
+  auto spec = parse_device(request.device, wanted, request.mac, request.mtu_bytes);
+  if (!spec) return spec.error();
+  std::unique_ptr<AttachedPort> port(new AttachedPort);
+  port->request_ = request;
+  port->spec_ = std::move(*spec);
+  const auto scope = NetnsScope::enter(port->spec_.netns);
+  if (!scope) return scope.error();
+  const std::vector<int> sockets_before = packet_sockets();
+  if (const Status status = port->attach(); !status) return status.error();
+  if (const Status status = port->configure(workers, pool); !status) return status.error();
+  port->find_descriptors(sockets_before);
+  return port;
+}
+
+Status AttachedPort::attach() {
+  const auto fail = [this](const std::string& why) {
+    return Error{fmt::format("{} (device `{}`): {}", request_.name, request_.device, why)};
+  };
+  if (spec_.scheme == "af_packet") {
+    const auto mtu = interface_mtu(spec_.interface);
+    if (!mtu) {
+      return fail(fmt::format("there is no interface `{}` here; see `ip link`", spec_.interface));
+    }
+    if (*mtu < request_.mtu_bytes) {
+      return fail(
+          fmt::format("the interface's MTU is {}, {} is configured; run `ip link set {} mtu {}` "
+                      "or lower `mtu`",
+                      *mtu, request_.mtu_bytes, spec_.interface, request_.mtu_bytes));
+    }
+  }
+  if (spec_.scheme == "tap" && interface_mtu(spec_.interface)) {
+    return fail(fmt::format("an interface `{}` is there already; remove it or choose another name",
+                            spec_.interface));
+  }
+  vdev_ = spec_.scheme == "dpdk" ? spec_.driver : unique_vdev(spec_.driver);
+  const int error = rte_eal_hotplug_add("vdev", vdev_.c_str(), spec_.arguments.c_str());
+  if (error != 0) {
+    return fail(fmt::format("DPDK cannot attach it ({}, arguments `{}`): {}{}", vdev_,
+                            spec_.arguments, rte_strerror(-error),
+                            error == -EPERM || error == -EACCES ? "; run as root" : ""));
+  }
+  if (rte_eth_dev_get_port_by_name(vdev_.c_str(), &index_) != 0) {
+    rte_eal_hotplug_remove("vdev", vdev_.c_str());
+    return fail("it is not an Ethernet device");
+  }
+  attached_ = true;
+  return ok();
+}
+
+Status AttachedPort::configure(unsigned workers, rte_mempool* pool) {
+  const auto fail = [this](const char* step, int error) {
+    return Error{fmt::format("{} (device `{}`): {}: {}", request_.name, request_.device, step,
+                             rte_strerror(-error))};
+  };
+  rte_eth_dev_info info{};
+  if (const int error = rte_eth_dev_info_get(index_, &info); error != 0) {
+    return fail("cannot read the device's abilities", error);
+  }
+  const bool each = spec_.multi_queue && !request_.shared_queues && info.max_rx_queues >= workers &&
+                    info.max_tx_queues >= workers;
+  queues_ = each ? workers : 1;
+  shared_ = queues_ < workers;
+  rte_eth_conf conf{};
+  if (spec_.scheme == "tap") conf.intr_conf.rxq = 1;  // gives the queue a descriptor to sleep on
+  if (const int error = rte_eth_dev_configure(index_, static_cast<std::uint16_t>(queues_),
+                                              static_cast<std::uint16_t>(queues_), &conf);
+      error != 0) {
+    return fail("cannot configure the queues", error);
+  }
+  constexpr std::uint16_t descriptors = 1024;
+  std::uint16_t rx = descriptors;
+  std::uint16_t tx = descriptors;
+  rte_eth_dev_adjust_nb_rx_tx_desc(index_, &rx, &tx);
+  for (std::uint16_t q = 0; q < queues_; ++q) {
+    int error = rte_eth_rx_queue_setup(index_, q, rx, SOCKET_ID_ANY, nullptr, pool);
+    if (error == 0) error = rte_eth_tx_queue_setup(index_, q, tx, SOCKET_ID_ANY, nullptr);
+    if (error != 0) return fail("cannot set up a queue", error);
+  }
+  if (spec_.scheme == "tap") {
+    if (const int error = rte_eth_dev_set_mtu(index_, request_.mtu_bytes); error != 0) {
+      return fail("cannot set the MTU", error);
+    }
+  }
+  if (const int error = rte_eth_dev_start(index_); error != 0) return fail("does not start", error);
+  rte_eth_promiscuous_enable(index_);  // frames to a VRF's router MAC are not the device's own
+  return ok();
+}
+
+void AttachedPort::find_descriptors(const std::vector<int>& sockets_before) {
+  if (spec_.scheme == "af_packet") {
+    const std::vector<int> now = packet_sockets();
+    std::set_difference(now.begin(), now.end(), sockets_before.begin(), sockets_before.end(),
+                        std::back_inserter(descriptors_));
+    for (const int fd : descriptors_) {  // what the kernel itself sends there is not for us
+      const int on = 1;
+      setsockopt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &on, sizeof on);
+    }
+    return;
+  }
+  if (spec_.scheme == "tap") {
+    for (std::uint16_t q = 0; q < queues_; ++q) {
+      descriptors_.push_back(rte_eth_dev_rx_intr_ctl_q_get_fd(index_, q));
+    }
+  }
+}
+
+AttachedPort::~AttachedPort() {
+  if (!attached_) return;
+  const auto scope = NetnsScope::enter(spec_.netns);
+  rte_eth_dev_stop(index_);
+  rte_eth_dev_close(index_);
+  rte_eal_hotplug_remove("vdev", vdev_.c_str());
+}
+
+PortStatus AttachedPort::status() const {
+  PortStatus status;
+  status.id = PortId(index_);
+  status.name = request_.name;
+  status.device = request_.device;
+  rte_ether_addr mac{};
+  rte_eth_macaddr_get(index_, &mac);
+  std::copy(std::begin(mac.addr_bytes), std::end(mac.addr_bytes), status.mac.bytes.begin());
+  status.mtu_bytes = request_.mtu_bytes;
+  status.rx_queues = static_cast<std::uint16_t>(queues_);
+  rte_eth_link link{};
+  rte_eth_link_get_nowait(index_, &link);
+  status.link_up = link.link_status != 0;
+  status.may_leave_checksums = spec_.may_leave_checksums;
+  return status;
+}
+
+std::uint16_t AttachedPort::transmit(unsigned worker, rte_mbuf** packets, std::uint16_t count) {
+  if (!shared_) {
+    return rte_eth_tx_burst(index_, static_cast<std::uint16_t>(worker), packets, count);
+  }
+  rte_spinlock_lock(&transmit_lock_);
+  const std::uint16_t sent = rte_eth_tx_burst(index_, 0, packets, count);
+  rte_spinlock_unlock(&transmit_lock_);
+  return sent;
+}
+
+}  // namespace weft::io

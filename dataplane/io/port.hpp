@@ -1,0 +1,57 @@
+#pragma once
+/// An attached device with its queues.
+
+#include <rte_spinlock.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "io/device.hpp"
+#include "packet/packet.hpp"
+#include "weft/forwarding.hpp"
+
+struct rte_mempool;
+
+namespace weft::io {
+
+class AttachedPort {
+ public:
+  /// Attaches, configures and starts the device with one queue pair for each of `workers`, or one
+  /// for all. Errors name the device, what failed and the remedy where it is known.
+  static Result<std::unique_ptr<AttachedPort>> open(const PortRequest& request, unsigned workers,
+                                                    rte_mempool* pool);
+  /// Stops and removes the device.
+  ~AttachedPort();
+  AttachedPort(const AttachedPort&) = delete;
+  AttachedPort& operator=(const AttachedPort&) = delete;
+
+  [[nodiscard]] std::uint16_t index() const { return index_; }
+  [[nodiscard]] PortStatus status() const;
+  [[nodiscard]] unsigned queues() const { return queues_; }
+  /// A descriptor that turns readable when the queue has packets; -1: there is none.
+  [[nodiscard]] int descriptor(unsigned queue) const {
+    return queue < descriptors_.size() ? descriptors_[queue] : -1;
+  }
+  /// Sends what the device takes; answers how many. Safe for all workers at once.
+  std::uint16_t transmit(unsigned worker, rte_mbuf** packets, std::uint16_t count);
+
+ private:
+  AttachedPort() = default;
+  Status attach();
+  Status configure(unsigned workers, rte_mempool* pool);
+  void find_descriptors(const std::vector<int>& sockets_before);
+
+  PortRequest request_;
+  DeviceSpec spec_;
+  std::string vdev_;
+  std::uint16_t index_ = 0;
+  unsigned queues_ = 0;
+  bool attached_ = false;
+  bool shared_ = false;  ///< more workers than queues: transmit takes the lock
+  rte_spinlock_t transmit_lock_ = RTE_SPINLOCK_INITIALIZER;
+  std::vector<int> descriptors_;
+};
+
+}  // namespace weft::io

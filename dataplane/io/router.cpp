@@ -1,0 +1,278 @@
+#include "io/router.hpp"
+
+#include <fmt/format.h>
+#include <rte_cycles.h>
+#include <rte_launch.h>
+#include <sys/eventfd.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include <cstring>
+
+namespace weft::io {
+namespace {
+
+tunnel::HashSeed secret_seed() {
+  tunnel::HashSeed seed;
+  if (getrandom(&seed, sizeof seed, 0) != sizeof seed) {
+    seed.first ^= rte_rdtsc();
+    seed.second ^= static_cast<std::uint64_t>(getpid()) << 32;
+  }
+  return seed;
+}
+
+int run_worker(void* worker) {
+  static_cast<Worker*>(worker)->run();
+  return 0;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Router>> Router::start(const RouterOptions& options) {
+  auto eal = Eal::start(options.eal);
+  if (!eal) return eal.error();
+  std::unique_ptr<Router> router(new Router(std::move(*eal), options));
+  for (std::size_t i = 0; i < router->workers_.size(); ++i) {
+    const unsigned lcore = router->eal_->worker_lcores()[i];
+    if (rte_eal_remote_launch(run_worker, router->workers_[i].get(), lcore) != 0) {
+      return Error{fmt::format("worker {} does not start on lcore {}", i, lcore)};
+    }
+  }
+  return router;
+}
+
+Router::Router(std::unique_ptr<Eal> eal, const RouterOptions& options)
+    : options_(options),
+      eal_(std::move(eal)),
+      rcu_(static_cast<unsigned>(options.eal.worker_cpus.size())),
+      state_(rcu_, secret_seed()),
+      event_fd_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
+  for (unsigned i = 0; i < options.eal.worker_cpus.size(); ++i) {
+    workers_.push_back(
+        std::make_unique<Worker>(WorkerOptions{.number = i,
+                                               .cpu = options.eal.worker_cpus[i],
+                                               .burst = options.burst,
+                                               .adaptive_idle = options.adaptive_idle,
+                                               .event_fd = event_fd_},
+                                 state_.tables(), rcu_));
+  }
+}
+
+Router::~Router() {
+  for (auto& worker : workers_) worker->stop();
+  rte_eal_mp_wait_lcore();
+  ports_.clear();
+  workers_.clear();
+  close(event_fd_);
+}
+
+Result<PortStatus> Router::open_port(const PortRequest& request) {
+  auto port = AttachedPort::open(request, static_cast<unsigned>(workers_.size()), eal_->pool());
+  if (!port) return port.error();
+  if ((*port)->index() >= max_ports) {
+    return Error{fmt::format("{}: more than {} ports", request.name, max_ports)};
+  }
+  ports_.push_back(std::move(*port));
+  publish_ports();
+  return ports_.back()->status();
+}
+
+/// Each worker polls its own queue of ports that have one for each; queues of the others go to the
+/// workers in turn.
+void Router::publish_ports() {
+  ++view_number_;
+  std::size_t next = 0;
+  std::vector<std::unique_ptr<PortView>> views;
+  for (std::size_t i = 0; i < workers_.size(); ++i) {
+    views.push_back(std::make_unique<PortView>());
+    views.back()->number = view_number_;
+  }
+  for (const auto& port : ports_) {
+    for (const auto& view : views) view->ports[port->index()] = port.get();
+    for (unsigned queue = 0; queue < port->queues(); ++queue) {
+      const std::size_t owner = port->queues() == workers_.size() ? queue : next++ % views.size();
+      PortView& view = *views[owner];
+      view.receive.push_back({port->index(), static_cast<std::uint16_t>(queue)});
+      if (const int fd = port->descriptor(queue); fd >= 0) {
+        view.descriptors.push_back(fd);
+      } else {
+        view.all_have_descriptors = false;
+      }
+    }
+  }
+  for (std::size_t i = 0; i < workers_.size(); ++i) workers_[i]->set_ports(views[i].release());
+}
+
+std::vector<PortStatus> Router::ports() const {
+  std::vector<PortStatus> all;
+  for (const auto& port : ports_) all.push_back(port->status());
+  return all;
+}
+
+Packet Router::make_packet(std::span<const std::uint8_t> bytes) const {
+  rte_mbuf* mbuf = rte_pktmbuf_alloc(eal_->pool());
+  if (mbuf == nullptr) return Packet();
+  char* at = rte_pktmbuf_append(mbuf, static_cast<std::uint16_t>(bytes.size()));
+  if (at == nullptr) {
+    rte_pktmbuf_free(mbuf);
+    return Packet();
+  }
+  std::memcpy(at, bytes.data(), bytes.size());
+  Packet packet(mbuf);
+  packet.metadata() = PacketMetadata{};
+  return packet;
+}
+
+bool Router::inject(const Injection& injection) {
+  const Packet packet =
+      injection.frame.size() <= options_.eal.buffer_bytes ? make_packet(injection.frame) : Packet();
+  if (packet.mbuf() == nullptr) {
+    control_counters_.drop(DropReason::buffer_exhausted);
+    return false;
+  }
+  PacketMetadata& m = packet.metadata();
+  Injected injected{packet.mbuf(), InjectTarget::routed};
+  if (const auto* to_port = std::get_if<Injection::ToPort>(&injection.target)) {
+    m.out_port = to_port->port;
+    injected.target = InjectTarget::port;
+  } else if (const auto* routed = std::get_if<Injection::Routed>(&injection.target)) {
+    m.vrf = routed->vrf;
+  } else {
+    m.nexthop = std::get<Injection::IntoTunnel>(injection.target).nexthop;
+    injected.target = InjectTarget::tunnel;
+  }
+  if (workers_.front()->inject(injected)) return true;
+  rte_pktmbuf_free(packet.mbuf());
+  control_counters_.drop(DropReason::inject_queue_full);
+  return false;
+}
+
+/// Runs the stages that forward on a copy of the packet. Nothing leaves: the exits are only looked
+/// at, and the counters are thrown away.
+ExplainReport Router::explain(const ExplainRequest& request) {
+  ExplainReport report;
+  const Packet packet =
+      request.frame.size() <= options_.eal.buffer_bytes ? make_packet(request.frame) : Packet();
+  if (packet.mbuf() == nullptr) {
+    report.verdict = "drop";
+    report.reason = DropReason::buffer_exhausted;
+    return report;
+  }
+  auto counters = std::make_unique<WorkerCounters>();
+  auto exits = std::make_unique<Exits>();
+  auto burst = std::make_unique<Burst>();
+  StageContext<RecordTracer> ctx{state_.tables(), *counters, *exits, {&report.steps}};
+  const Ingress ingress = Ingress::of(state_.tables(), request.port.index());
+  Packet left = packet;
+  if (ingress.vrf == nullptr) {
+    report.verdict = "drop";
+    report.reason = DropReason::port_missing;
+  } else {
+    ingress.fill(burst->add(packet));
+    run_pipeline(ctx, *burst, Entry::parse);
+  }
+  for (std::size_t i = 1; i < drop_reason_count; ++i) {
+    if (counters->drops[i].get() != 0) report.reason = static_cast<DropReason>(i);
+  }
+  if (exits->tx_ports != 0) {
+    const auto port = static_cast<std::uint32_t>(__builtin_ctz(exits->tx_ports));
+    const auto bytes = left.contiguous();
+    report.verdict = "transmit";
+    report.port = PortId(port);
+    report.frame.assign(bytes.begin(), bytes.end());
+  } else if (exits->held.count != 0) {
+    report.verdict = "hold";
+  } else if (exits->punted.count != 0 && report.reason == DropReason::none) {
+    report.verdict = "punt";
+  } else {
+    report.verdict = "drop";
+  }
+  rte_pktmbuf_free(left.mbuf());
+  return report;
+}
+
+CountersSnapshot Router::counters() const {
+  CountersSnapshot all;
+  const auto add = [&all](const WorkerCounters& c) {
+    for (std::size_t i = 0; i < drop_reason_count; ++i) all.drops[i] += c.drops[i].get();
+    for (std::size_t i = 0; i < punt_class_count; ++i) {
+      all.punts[i].accepted += c.punts_accepted[i].get();
+      all.punts[i].limited += c.punts_limited[i].get();
+    }
+  };
+  add(control_counters_);
+  for (const auto& worker : workers_) {
+    add(worker->counters());
+    all.workers.push_back(worker->status());
+  }
+  std::size_t next = 0;
+  for (const auto& port : ports_) {
+    PortCounters counters{PortId(port->index()), {}, {}};
+    for (const auto& worker : workers_) {
+      counters.rx += worker->counters().rx[port->index()].get();
+      counters.tx += worker->counters().tx[port->index()].get();
+    }
+    all.ports.push_back(counters);
+    for (unsigned queue = 0; queue < port->queues(); ++queue) {
+      const std::size_t owner =
+          port->queues() == workers_.size() ? queue : next++ % workers_.size();
+      all.workers[owner].queues.push_back(fmt::format("{}/{}", port->status().name, queue));
+    }
+  }
+  return all;
+}
+
+PacketCount Router::nexthop_counters(NexthopId id) const {
+  PacketCount sum;
+  if (id.index() >= max_objects) return sum;
+  for (const auto& worker : workers_) sum += worker->counters().nexthops[id.index()].get();
+  return sum;
+}
+
+PacketCount Router::decap_counters(DecapId id) const {
+  PacketCount sum;
+  if (id.index() >= max_objects) return sum;
+  for (const auto& worker : workers_) sum += worker->counters().decaps[id.index()].get();
+  return sum;
+}
+
+TableSizes Router::table_sizes() const { return state_.sizes(); }
+
+void Router::drain_events(EventSink& sink) {
+  std::uint64_t count = 0;
+  (void)!read(event_fd_, &count, sizeof count);
+  constexpr std::size_t at_once = 256;  // of each kind and worker, so that control stays responsive
+  bool more = false;
+  for (const auto& worker : workers_) {
+    PuntChannel& punts = worker->punts();
+    NeighbourNeeded needed;
+    for (std::size_t i = 0; i < at_once && punts.neighbours.pop(needed); ++i) {
+      sink.on_neighbour_needed(needed);
+    }
+    for (auto& queue : punts.packets) {
+      rte_mbuf* mbuf = nullptr;
+      for (std::size_t i = 0; i < at_once && queue.pop(mbuf); ++i) {
+        const Packet packet(mbuf);
+        const PacketMetadata& m = packet.metadata();
+        sink.on_punt({.kind = m.kind,
+                      .reason = m.reason,
+                      .vrf = m.vrf,
+                      .vif = m.vif,
+                      .port = m.decap.valid() ? PortId{} : m.port,
+                      .decap = m.decap,
+                      .mtu_bytes = m.mtu_bytes,
+                      .l3_offset = m.l3_offset,
+                      .frame = packet.contiguous()});
+        rte_pktmbuf_free(mbuf);
+      }
+      more |= queue.read_available() != 0;
+    }
+    more |= punts.neighbours.read_available() != 0;
+  }
+  if (more) {
+    const std::uint64_t one = 1;
+    (void)!write(event_fd_, &one, sizeof one);
+  }
+}
+
+}  // namespace weft::io

@@ -1,0 +1,60 @@
+#pragma once
+/// The data plane as a whole: owns the environment, the tables, the ports and the workers, and is
+/// what control sees of it.
+
+#include <memory>
+#include <vector>
+
+#include "io/eal.hpp"
+#include "io/worker.hpp"
+#include "tables/forwarding_state.hpp"
+#include "weft/forwarding.hpp"
+
+namespace weft::io {
+
+struct RouterOptions {
+  EalOptions eal;
+  unsigned burst = 32;
+  bool adaptive_idle = true;
+};
+
+class Router final : public ForwardingPlane {
+ public:
+  /// Starts DPDK and the workers, without ports.
+  static Result<std::unique_ptr<Router>> start(const RouterOptions& options);
+  /// Stops the workers, then removes the ports.
+  ~Router() override;
+
+  [[nodiscard]] bool with_hugepages() const { return eal_->with_hugepages(); }
+
+  Result<Generation> apply(const Batch& batch) override { return state_.apply(batch); }
+  Result<PortStatus> open_port(const PortRequest& request) override;
+  [[nodiscard]] std::vector<PortStatus> ports() const override;
+  bool inject(const Injection& injection) override;
+  [[nodiscard]] ExplainReport explain(const ExplainRequest& request) override;
+  [[nodiscard]] CountersSnapshot counters() const override;
+  [[nodiscard]] PacketCount nexthop_counters(NexthopId id) const override;
+  [[nodiscard]] PacketCount decap_counters(DecapId id) const override;
+  [[nodiscard]] TableSizes table_sizes() const override;
+  void count_drop(DropReason reason) override { control_counters_.drop(reason); }
+  [[nodiscard]] int event_descriptor() const override { return event_fd_; }
+  void drain_events(EventSink& sink) override;
+  void reclaim() override { rcu_.reclaim(); }
+
+ private:
+  Router(std::unique_ptr<Eal> eal, const RouterOptions& options);
+  void publish_ports();
+  [[nodiscard]] Packet make_packet(std::span<const std::uint8_t> bytes) const;
+
+  RouterOptions options_;
+  std::unique_ptr<Eal> eal_;
+  Rcu rcu_;
+  ForwardingState state_;
+  int event_fd_;
+  std::vector<std::unique_ptr<AttachedPort>> ports_;
+  std::uint64_t view_number_ = 0;
+  std::vector<std::unique_ptr<Worker>> workers_;
+  WorkerCounters control_counters_;
+};
+
+}  // namespace weft::io

@@ -1,0 +1,311 @@
+#include "io/worker.hpp"
+
+#include <fmt/format.h>
+#include <rte_cycles.h>
+#include <rte_ethdev.h>
+#include <rte_prefetch.h>
+#include <unistd.h>
+
+#include <thread>
+
+namespace weft::io {
+namespace {
+
+// What control may be asked to do by one worker: a second's worth and at once, by PuntClass.
+constexpr double neighbour_rate = 2000;
+constexpr double local_rate = 2000;
+constexpr double icmp_error_rate = 1000;
+constexpr double bucket_burst = 256;
+
+}  // namespace
+
+Worker::Worker(const WorkerOptions& options, const Tables& tables, Rcu& rcu)
+    : options_(options),
+      tables_(tables),
+      rcu_(rcu),
+      tsc_hz_(rte_get_tsc_hz()),
+      idle_(options.adaptive_idle, tsc_hz_),
+      buckets_{TokenBucket(neighbour_rate, bucket_burst), TokenBucket(local_rate, bucket_burst),
+               TokenBucket(icmp_error_rate, bucket_burst)} {
+  rcu_.register_reader(options_.number);
+}
+
+Worker::~Worker() {
+  for (const Packet packet : held_.waiting()) rte_pktmbuf_free(packet.mbuf());
+  for (auto& queue : punts_.packets) {
+    queue.consume_all([](rte_mbuf* mbuf) { rte_pktmbuf_free(mbuf); });
+  }
+  injected_.packets.consume_all([](const Injected& i) { rte_pktmbuf_free(i.packet); });
+  delete ports_.load();
+}
+
+void Worker::run() {
+  started_tsc_.store(rte_rdtsc(), std::memory_order_relaxed);
+  rcu_.online(options_.number);
+  while (!stopping_.load(std::memory_order_relaxed)) turn();
+  rcu_.offline(options_.number);
+}
+
+void Worker::stop() {
+  stopping_.store(true, std::memory_order_seq_cst);
+  idle_.wake();
+}
+
+void Worker::set_ports(const PortView* view) {
+  rcu_.retire(ports_.exchange(view, std::memory_order_acq_rel));
+  idle_.wake();
+}
+
+bool Worker::inject(const Injected& injected) {
+  if (!injected_.packets.push(injected)) return false;
+  idle_.wake();
+  return true;
+}
+
+/// One turn: every source once.
+void Worker::turn() {
+  rcu_.quiescent(options_.number);
+  const PortView* view = ports_.load(std::memory_order_acquire);
+  now_ = rte_rdtsc();
+  unsigned work = view != nullptr ? receive(*view) : 0;
+  work += take_injected();
+  if (held_.size() != 0) work += take_held();
+  loops_.add(1);
+  if (work != 0) {
+    idle_.busy();
+    busy_loops_.add(1);
+    busy_cycles_.add(rte_rdtsc() - now_);
+    return;
+  }
+  if (!idle_.tired(now_)) return;
+  if (view != nullptr && view->number != watched_) {
+    watched_ = view->number;
+    idle_.watch(view->descriptors, view->all_have_descriptors);
+  }
+  sleeps_.add(1);
+  rcu_.offline(options_.number);
+  idle_.sleep(held_.size() != 0 ? 1 : 1000, [this, view] {
+    return injected_.packets.read_available() == 0 && !stopping_.load(std::memory_order_seq_cst) &&
+           ports_.load(std::memory_order_acquire) == view;
+  });
+  rcu_.online(options_.number);
+}
+
+unsigned Worker::receive(const PortView& view) {
+  unsigned total = 0;
+  std::array<rte_mbuf*, max_burst> packets;
+  for (const auto [port, queue] : view.receive) {
+    const std::uint16_t count =
+        rte_eth_rx_burst(port, queue, packets.data(), static_cast<std::uint16_t>(options_.burst));
+    if (count == 0) continue;
+    total += count;
+    const Ingress ingress = Ingress::of(tables_, port);
+    std::uint64_t bytes = 0;
+    for (unsigned i = 0; i < count; ++i) rte_prefetch0(rte_pktmbuf_mtod(packets[i], void*));
+    for (unsigned i = 0; i < count; ++i) {
+      bytes += packets[i]->pkt_len;
+      ingress.fill(burst_.add(Packet(packets[i])));
+    }
+    PacketCounter& rx = counters_.rx[port];
+    rx.packets.add(count);
+    rx.bytes.add(bytes);
+    if (ingress.vrf == nullptr) {  // the port is being set up or taken away
+      for (unsigned i = 0; i < count; ++i) counters_.drop(DropReason::port_missing);
+      rte_pktmbuf_free_bulk(packets.data(), count);
+      burst_.count = 0;
+      continue;
+    }
+    run_burst(Entry::parse);
+  }
+  packets_.add(total);
+  return total;
+}
+
+unsigned Worker::take_injected() {
+  unsigned count = 0;
+  Injected injected{};
+  while (count < max_burst && injected_.packets.pop(injected)) {
+    ++count;
+    const Packet packet(injected.packet);
+    const PacketMetadata& m = packet.metadata();
+    if (injected.target == InjectTarget::port) {
+      exits_.tx[m.out_port.index()].add(packet);
+      exits_.tx_ports |= 1U << m.out_port.index();
+      empty_exits();
+      continue;
+    }
+    PacketContext& p = burst_.add(packet);
+    p.end = packet.data() + packet.contiguous_bytes();
+    p.bytes = packet.total_bytes();
+    p.originated = true;
+    p.vrf = tables_.vrfs.get(m.vrf);
+    if (injected.target == InjectTarget::routed) {
+      p.l3 = packet.data();
+      if (p.vrf != nullptr) {
+        run_burst(Entry::parse);
+        continue;
+      }
+      counters_.drop(DropReason::vrf_missing);
+    } else {
+      p.l2 = packet.data();
+      p.whole_frame = true;
+      p.nexthop = tables_.nexthops.get(m.nexthop);
+      if (p.nexthop != nullptr && p.nexthop->kind == NexthopKind::tunnel) {
+        p.adjacency = tables_.adjacencies.get(p.nexthop->adjacency);
+      }
+      if (p.adjacency != nullptr) {
+        run_burst(Entry::encap);
+        continue;
+      }
+      counters_.drop(DropReason::nexthop_missing);
+    }
+    burst_.count = 0;
+    rte_pktmbuf_free(injected.packet);
+  }
+  return count;
+}
+
+/// Looks after the waiting packets when tables changed, else once a millisecond.
+unsigned Worker::take_held() {
+  const Generation generation = tables_.generation.load(std::memory_order_acquire);
+  if (generation == held_generation_ && now_ < held_check_) return 0;
+  held_generation_ = generation;
+  held_check_ = now_ + tsc_hz_ / 1000;
+  const auto released = held_.take(tables_, now_);
+  for (const auto& [packet, fate] : released) {
+    PacketMetadata& m = packet.metadata();
+    PacketContext& p = burst_.add(packet);
+    p.end = packet.data() + packet.contiguous_bytes();
+    p.bytes = packet.total_bytes();
+    p.vrf = tables_.vrfs.get(m.vrf);
+    p.port = m.port;
+    p.vif = m.vif;
+    p.decap = m.decap;
+    p.l3 = packet.data() + m.l3_offset;
+    p.v4 = *p.l3 >> 4 == 4;
+    p.bytes -= m.l3_offset;
+    switch (fate) {
+      case HoldQueue::Fate::output:
+        p.adjacency = tables_.adjacencies.get(m.adjacency);
+        p.l3_bytes = static_cast<std::uint16_t>(p.bytes);
+        run_burst(Entry::output);
+        break;
+      case HoldQueue::Fate::resolve:
+        if (p.vrf != nullptr) {
+          run_burst(Entry::parse);
+          break;
+        }
+        [[fallthrough]];
+      default: {
+        // The sender hears of it where the packet is still its own, not yet in a tunnel.
+        const bool gone = fate == HoldQueue::Fate::nexthop_gone;
+        m.reason = gone ? DropReason::nexthop_missing : DropReason::neighbour_unresolved;
+        counters_.drop(m.reason);
+        burst_.count = 0;
+        if (!gone && !m.adjacency.valid()) {
+          m.kind = PuntClass::icmp_error;
+          punt(packet);
+        } else {
+          rte_pktmbuf_free(packet.mbuf());
+        }
+      }
+    }
+  }
+  held_count_.store(static_cast<std::uint32_t>(held_.size()), std::memory_order_relaxed);
+  return static_cast<unsigned>(released.size());
+}
+
+void Worker::run_burst(Entry entry) {
+  StageContext<NullTracer> ctx{tables_, counters_, exits_, {}};
+  run_pipeline(ctx, burst_, entry);
+  empty_exits();
+}
+
+void Worker::empty_exits() {
+  for (std::uint32_t ports = exits_.tx_ports; ports != 0; ports &= ports - 1) {
+    const auto port = static_cast<std::uint32_t>(__builtin_ctz(ports));
+    transmit(port, exits_.tx[port]);
+  }
+  exits_.tx_ports = 0;
+  for (unsigned i = 0; i < exits_.dropped.count; ++i) {
+    rte_pktmbuf_free(exits_.dropped.packets[i].mbuf());
+  }
+  exits_.dropped.count = 0;
+  for (unsigned i = 0; i < exits_.punted.count; ++i) punt(exits_.punted.packets[i]);
+  exits_.punted.count = 0;
+  for (unsigned i = 0; i < exits_.held.count; ++i) hold(exits_.held.packets[i]);
+  exits_.held.count = 0;
+}
+
+void Worker::transmit(std::uint32_t port, Exits::List& list) {
+  std::array<rte_mbuf*, max_burst> packets;
+  std::uint64_t bytes = 0;
+  const unsigned count = list.count;
+  list.count = 0;
+  for (unsigned i = 0; i < count; ++i) {
+    packets[i] = list.packets[i].mbuf();
+    bytes += packets[i]->pkt_len;
+  }
+  const PortView* view = ports_.load(std::memory_order_acquire);
+  AttachedPort* device = view != nullptr ? view->ports[port] : nullptr;
+  unsigned sent = 0;
+  constexpr unsigned patience = 4;
+  for (unsigned tries = 0; device != nullptr && sent < count && tries < patience; ++tries) {
+    sent += device->transmit(options_.number, packets.data() + sent,
+                             static_cast<std::uint16_t>(count - sent));
+  }
+  for (unsigned i = sent; i < count; ++i) {
+    bytes -= packets[i]->pkt_len;
+    counters_.drop(device != nullptr ? DropReason::tx_queue_full : DropReason::port_missing);
+    rte_pktmbuf_free(packets[i]);
+  }
+  counters_.tx[port].packets.add(sent);
+  counters_.tx[port].bytes.add(bytes);
+}
+
+void Worker::punt(Packet packet) {
+  const PacketMetadata& m = packet.metadata();
+  const auto kind = static_cast<std::size_t>(m.kind);
+  if (buckets_[kind].take(now_, tsc_hz_) && punts_.packets[kind].push(packet.mbuf())) {
+    counters_.punts_accepted[kind].add(1);
+    signal_control();
+    return;
+  }
+  counters_.punts_limited[kind].add(1);
+  // What icmp_error tells of is counted under its own reason already.
+  if (m.kind == PuntClass::neighbour) counters_.drop(DropReason::punt_neighbour_limited);
+  if (m.kind == PuntClass::local) counters_.drop(DropReason::punt_local_limited);
+  rte_pktmbuf_free(packet.mbuf());
+}
+
+void Worker::hold(Packet packet) {
+  const NeighbourNeeded event{packet.metadata().out_port, packet.metadata().neighbour};
+  bool first = false;
+  if (!held_.add(packet, now_, tsc_hz_, first)) {
+    counters_.drop(DropReason::hold_queue_full);
+    rte_pktmbuf_free(packet.mbuf());
+  }
+  if (first && punts_.neighbours.push(event)) signal_control();
+  held_count_.store(static_cast<std::uint32_t>(held_.size()), std::memory_order_relaxed);
+}
+
+void Worker::signal_control() {
+  const std::uint64_t one = 1;
+  (void)!write(options_.event_fd, &one, sizeof one);
+}
+
+WorkerStatus Worker::status() const {
+  WorkerStatus status;
+  status.lcore = options_.cpu;
+  status.loops = loops_.get();
+  status.busy_loops = busy_loops_.get();
+  status.packets = packets_.get();
+  status.busy_cycles = busy_cycles_.get();
+  const std::uint64_t started = started_tsc_.load(std::memory_order_relaxed);
+  status.total_cycles = started == 0 ? 0 : rte_rdtsc() - started;
+  status.sleeps = sleeps_.get();
+  status.held_packets = held_count_.load(std::memory_order_relaxed);
+  return status;
+}
+
+}  // namespace weft::io

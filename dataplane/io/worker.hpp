@@ -1,0 +1,103 @@
+#pragma once
+/// One poll-mode worker: takes bursts from its sources, sends them through the stages, empties the
+/// exits.
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "io/channel.hpp"
+#include "io/hold_queue.hpp"
+#include "io/idle.hpp"
+#include "io/port.hpp"
+#include "stages/pipeline.hpp"
+#include "tables/rcu.hpp"
+
+namespace weft::io {
+
+/// What a worker polls and may send to; replaced as a whole when a port comes or goes.
+struct PortView {
+  std::uint64_t number = 0;  ///< grows with each view
+  struct Queue {
+    std::uint16_t port;
+    std::uint16_t queue;
+  };
+  std::vector<Queue> receive;
+  std::array<AttachedPort*, max_ports> ports{};
+  std::vector<int> descriptors;
+  bool all_have_descriptors = true;
+};
+
+struct WorkerOptions {
+  unsigned number = 0;  ///< index among the workers: RCU reader, transmit queue
+  unsigned cpu = 0;
+  unsigned burst = 32;
+  bool adaptive_idle = true;
+  int event_fd = -1;  ///< written when something waits for control
+};
+
+class Worker {
+ public:
+  Worker(const WorkerOptions& options, const Tables& tables, Rcu& rcu);
+  /// Packets that wait are freed; run() must have returned.
+  ~Worker();
+  Worker(const Worker&) = delete;
+  Worker& operator=(const Worker&) = delete;
+
+  /// The worker's whole life, on its own lcore.
+  void run();
+
+  // From the control thread.
+  void stop();
+  /// Publishes what to poll; the old view is retired by RCU.
+  void set_ports(const PortView* view);
+  bool inject(const Injected& injected);
+  PuntChannel& punts() { return punts_; }
+  [[nodiscard]] const WorkerCounters& counters() const { return counters_; }
+  [[nodiscard]] WorkerStatus status() const;
+
+ private:
+  void turn();
+  unsigned receive(const PortView& view);
+  unsigned take_injected();
+  unsigned take_held();
+  void run_burst(Entry entry);
+  void empty_exits();
+  void transmit(std::uint32_t port, Exits::List& list);
+  void punt(Packet packet);
+  void hold(Packet packet);
+  void signal_control();
+
+  WorkerOptions options_;
+  const Tables& tables_;
+  Rcu& rcu_;
+  std::uint64_t tsc_hz_;
+  std::uint64_t now_ = 0;
+
+  std::atomic<const PortView*> ports_{nullptr};
+  std::uint64_t watched_ = 0;  // number of the view that idle_ watches
+  std::atomic<bool> stopping_{false};
+
+  WorkerCounters counters_;
+  Exits exits_;
+  Burst burst_;
+  HoldQueue held_;
+  Generation held_generation_ = 0;
+  std::uint64_t held_check_ = 0;
+  Idle idle_;
+  PuntChannel punts_;
+  InjectChannel injected_;
+  std::array<TokenBucket, punt_class_count> buckets_;
+
+  Counter loops_;
+  Counter busy_loops_;
+  Counter packets_;
+  Counter busy_cycles_;
+  Counter sleeps_;
+  std::atomic<std::uint32_t> held_count_{0};
+  std::atomic<std::uint64_t> started_tsc_{0};
+};
+
+}  // namespace weft::io

@@ -1,0 +1,86 @@
+#pragma once
+/// The mbuf seen as ours.
+
+#include <rte_mbuf.h>
+
+#include <cstdint>
+#include <span>
+
+#include "weft/events.hpp"
+#include "weft/ids.hpp"
+
+namespace weft {
+
+/// Room in front of a received frame (RTE_PKTMBUF_HEADROOM).
+inline constexpr std::size_t headroom_bytes = RTE_PKTMBUF_HEADROOM;
+
+/// What outlives a burst: one cache line of the mbuf's private area.
+///
+///    field        written by            read by
+///    kind, reason exit to punt          punt path, control
+///    vrf          exit to hold or punt  resume at resolve, control
+///    vif, port,   exit to punt or hold  control; resume
+///    decap
+///    adjacency    exit to hold          resume at output; invalid: resume at resolve
+///    neighbour    exit to hold          control, which resolves it on `out_port`
+///    nexthop      control               injection into a tunnel
+///    deadline     hold queue            hold queue
+///    mtu_bytes    exit to punt          control (ICMP too big)
+///    l3_offset    exit to punt or hold  control, resume
+struct alignas(64) PacketMetadata {
+  std::uint64_t deadline_tsc;
+  IpAddress neighbour;
+  VrfId vrf;
+  VifId vif;
+  PortId port;
+  PortId out_port;
+  DecapId decap;
+  AdjacencyId adjacency;
+  NexthopId nexthop;
+  std::uint16_t mtu_bytes;
+  std::uint16_t l3_offset;
+  PuntClass kind;
+  DropReason reason;
+};
+static_assert(sizeof(PacketMetadata) == 64);
+
+/// A view of one mbuf; copying the view copies no packet.
+class Packet {
+ public:
+  Packet() = default;
+  explicit Packet(rte_mbuf* mbuf) : mbuf_(mbuf) {}
+
+  [[nodiscard]] rte_mbuf* mbuf() const { return mbuf_; }
+  [[nodiscard]] std::uint8_t* data() const { return rte_pktmbuf_mtod(mbuf_, std::uint8_t*); }
+  /// The bytes that lie in one piece from data() on.
+  [[nodiscard]] std::uint16_t contiguous_bytes() const { return mbuf_->data_len; }
+  [[nodiscard]] std::uint32_t total_bytes() const { return mbuf_->pkt_len; }
+  [[nodiscard]] std::span<std::uint8_t> contiguous() const { return {data(), mbuf_->data_len}; }
+  /// Bytes that may be written in front of `at`, which points into the first piece.
+  [[nodiscard]] std::size_t room_before(const std::uint8_t* at) const {
+    return static_cast<std::size_t>(at - static_cast<const std::uint8_t*>(mbuf_->buf_addr));
+  }
+  [[nodiscard]] PacketMetadata& metadata() const {
+    return *static_cast<PacketMetadata*>(rte_mbuf_to_priv(mbuf_));
+  }
+  /// Makes the packet begin at `start`, within the first piece or its headroom, and be
+  /// `bytes` long; bytes behind that are cut off.
+  void reshape(std::uint8_t* start, std::uint32_t bytes) const {
+    const auto offset = static_cast<std::uint16_t>(room_before(start));
+    const int moved = static_cast<int>(mbuf_->data_off) - static_cast<int>(offset);
+    mbuf_->data_off = offset;
+    mbuf_->data_len = static_cast<std::uint16_t>(mbuf_->data_len + moved);
+    mbuf_->pkt_len = static_cast<std::uint32_t>(static_cast<int>(mbuf_->pkt_len) + moved);
+    if (mbuf_->pkt_len > bytes) [[unlikely]] {
+      cut_tail(mbuf_->pkt_len - bytes);
+    }
+  }
+  /// One's complement sum of `bytes` bytes from `at` on, over all pieces; not folded.
+  [[nodiscard]] std::uint64_t sum(const std::uint8_t* at, std::uint32_t bytes) const;
+
+ private:
+  void cut_tail(std::uint32_t bytes) const;
+  rte_mbuf* mbuf_ = nullptr;
+};
+
+}  // namespace weft

@@ -1,0 +1,204 @@
+#pragma once
+/// parse: is this a frame for us, from whom it says, and a sound IP packet? Everything that a VM or
+/// the fabric sends is checked here, before anyone rests on a length.
+
+#include "stages/stage.hpp"
+#include "wire/arp.hpp"
+#include "wire/ethernet.hpp"
+#include "wire/icmp.hpp"
+#include "wire/ipv4.hpp"
+#include "wire/ipv6.hpp"
+#include "wire/tcp.hpp"
+#include "wire/udp.hpp"
+
+namespace weft::stage {
+
+inline constexpr std::string_view parse_name = "parse";
+
+template <class Header>
+Header& header_at(std::uint8_t* at) {
+  return *reinterpret_cast<Header*>(at);
+}
+
+/// Whether a TCP or UDP checksum is the bare pseudo-header sum that a kernel leaves to hardware
+/// (Linux CHECKSUM_PARTIAL). A right checksum may look so by chance; then the whole sum decides.
+[[gnu::noinline]] inline bool checksum_unfinished(const PacketContext& p, const void* source,
+                                                  const void* destination,
+                                                  std::size_t address_bytes) {
+  const bool tcp = p.protocol == static_cast<std::uint8_t>(wire::IpProtocol::tcp);
+  const bool udp = p.protocol == static_cast<std::uint8_t>(wire::IpProtocol::udp);
+  const std::size_t need = tcp ? sizeof(wire::Tcp) : sizeof(wire::Udp);
+  std::uint8_t* l4 = p.l3 + p.l4_offset;
+  if (!(tcp || udp) || p.fragment || p.l4_offset + need > p.l3_bytes ||
+      static_cast<std::size_t>(p.end - l4) < need) {
+    return false;
+  }
+  std::uint16_t field;
+  std::memcpy(&field,
+              tcp ? static_cast<void*>(&header_at<wire::Tcp>(l4).checksum)
+                  : static_cast<void*>(&header_at<wire::Udp>(l4).checksum),
+              sizeof field);
+  const std::uint32_t l4_bytes = p.l3_bytes - p.l4_offset;
+  const std::uint64_t pseudo =
+      wire::pseudo_header_sum(source, destination, address_bytes, p.protocol, l4_bytes);
+  if (field == 0 || field != wire::checksum_fold(pseudo)) return false;
+  return wire::checksum_fold(pseudo + p.packet.sum(l4, l4_bytes)) != 0xffff;
+}
+
+template <class Tracer>
+Next parse_ipv4(StageContext<Tracer>& ctx, PacketContext& p) {
+  const auto contiguous = static_cast<std::size_t>(p.end - p.l3);
+  const auto available = p.bytes - (p.l2 != nullptr ? p.l3 - p.l2 : 0);
+  if (contiguous < sizeof(wire::Ipv4)) return drop(p, DropReason::frame_truncated);
+  const auto& ip = header_at<wire::Ipv4>(p.l3);
+  if (ip.version() != 4) return drop(p, DropReason::ipv4_version);
+  const unsigned header = ip.header_bytes();
+  if (header < sizeof(wire::Ipv4) || header > contiguous) {
+    return drop(p, DropReason::ipv4_header_length);
+  }
+  const std::uint16_t total = ip.total_length.get();
+  if (total < header || total > available) return drop(p, DropReason::ipv4_total_length);
+  if (!ip.checksum_valid()) return drop(p, DropReason::ipv4_checksum);
+  p.v4 = true;
+  p.l3_bytes = total;
+  p.l4_offset = static_cast<std::uint16_t>(header);
+  p.protocol = ip.protocol;
+  p.fragment = ip.fragment();
+
+  const std::uint32_t source = ip.source.get();
+  const std::uint32_t destination = ip.destination.get();
+  if (p.vif_entry != nullptr && p.vif_entry->anti_spoofing) {
+    std::uint32_t raw;
+    std::memcpy(&raw, &ip.source, sizeof raw);
+    if (!p.vif_entry->owns(raw)) return drop(p, DropReason::spoofed_ip);
+  }
+  if (source >> 24 == 127 || source >= 0xe0000000 || source >> 24 == 0) {
+    return drop(p, DropReason::ip_source_invalid);
+  }
+  if (destination >= 0xe0000000 || destination >> 24 == 127 || destination >> 24 == 0) {
+    return drop(p, DropReason::ip_destination_unsupported);
+  }
+  p.l4_ports = 0;
+  if (!p.fragment && total >= header + 4U && contiguous >= header + 4U &&
+      (p.protocol == static_cast<std::uint8_t>(wire::IpProtocol::udp) ||
+       p.protocol == static_cast<std::uint8_t>(wire::IpProtocol::tcp))) {
+    std::memcpy(&p.l4_ports, p.l3 + header, sizeof p.l4_ports);
+  }
+  if (p.check_finished && checksum_unfinished(p, &ip.source, &ip.destination, 4)) [[unlikely]] {
+    return drop(p, DropReason::checksum_unfinished);
+  }
+  ctx.tracer.note(parse_name, p, [&] {
+    return "IPv4 " + to_string(IpAddress(Ipv4Address{source})) + " → " +
+           to_string(IpAddress(Ipv4Address{destination})) + ", protocol " +
+           std::to_string(p.protocol) + ", TTL " + std::to_string(ip.ttl) + ", " +
+           std::to_string(total) + " bytes";
+  });
+  return Next::forward;
+}
+
+template <class Tracer>
+Next parse_ipv6(StageContext<Tracer>& ctx, PacketContext& p) {
+  const auto contiguous = static_cast<std::size_t>(p.end - p.l3);
+  const auto available = p.bytes - (p.l2 != nullptr ? p.l3 - p.l2 : 0);
+  if (contiguous < sizeof(wire::Ipv6)) return drop(p, DropReason::frame_truncated);
+  const auto& ip = header_at<wire::Ipv6>(p.l3);
+  if (ip.version() != 6) return drop(p, DropReason::ipv6_version);
+  const std::size_t total = sizeof(wire::Ipv6) + ip.payload_length.get();
+  if (total > static_cast<std::size_t>(available) || total > 0xffff) {
+    return drop(p, DropReason::ipv6_payload_length);
+  }
+  p.v4 = false;
+  p.l3_bytes = static_cast<std::uint16_t>(total);
+  p.l4_offset = sizeof(wire::Ipv6);
+  p.protocol = ip.next_header;
+  p.fragment = false;
+  bool complete = true;
+  if (p.protocol == 0 || p.protocol == 43 || p.protocol == 44 || p.protocol == 60) [[unlikely]] {
+    const auto upper = wire::find_upper_layer({p.l3, std::min(contiguous, total)});
+    p.l4_offset = upper.offset;
+    p.protocol = upper.protocol;
+    p.fragment = upper.fragment;
+    complete = upper.complete;
+  }
+  const std::size_t l4_end = std::min(contiguous, total);
+  if (p.protocol == static_cast<std::uint8_t>(wire::IpProtocol::icmpv6) && complete &&
+      !p.fragment && l4_end > p.l4_offset) {
+    const std::uint8_t type = p.l3[p.l4_offset];
+    if (type >= 133 && type <= 137) {  // neighbour discovery: control checks it (RFC 4861 §7.1)
+      ctx.tracer.note(parse_name, p, [&] { return "ND message type " + std::to_string(type); });
+      return punt(p, PuntClass::neighbour);
+    }
+  }
+  // A host's own link-local chatter (MLD, DHCPv6) goes no further than this link.
+  const bool link_chatter = ip.source.link_local() || ip.source.unspecified();
+  if (p.vif_entry != nullptr && p.vif_entry->anti_spoofing && !link_chatter &&
+      !p.vif_entry->owns(ip.source)) {
+    return drop(p, DropReason::spoofed_ip);
+  }
+  if (ip.destination.multicast() || ip.destination.link_local() || ip.destination.unspecified()) {
+    return drop(p, DropReason::ip_destination_unsupported);
+  }
+  if (ip.source.multicast() || link_chatter) return drop(p, DropReason::ip_source_invalid);
+  p.l4_ports = 0;
+  if (!p.fragment && complete && l4_end >= p.l4_offset + 4U &&
+      (p.protocol == static_cast<std::uint8_t>(wire::IpProtocol::udp) ||
+       p.protocol == static_cast<std::uint8_t>(wire::IpProtocol::tcp))) {
+    std::memcpy(&p.l4_ports, p.l3 + p.l4_offset, sizeof p.l4_ports);
+  }
+  if (p.check_finished && checksum_unfinished(p, &ip.source, &ip.destination, 16)) [[unlikely]] {
+    return drop(p, DropReason::checksum_unfinished);
+  }
+  ctx.tracer.note(parse_name, p, [&] {
+    return "IPv6 " + to_string(IpAddress(ip.source)) + " → " +
+           to_string(IpAddress(ip.destination)) + ", next header " + std::to_string(p.protocol) +
+           ", hop limit " + std::to_string(ip.hop_limit) + ", " + std::to_string(total) + " bytes";
+  });
+  return Next::forward;
+}
+
+/// A frame from p.l2 on, of p.bytes bytes.
+template <class Tracer>
+Next parse_frame(StageContext<Tracer>& ctx, PacketContext& p) {
+  if (p.end - p.l2 < static_cast<std::ptrdiff_t>(sizeof(wire::Ethernet))) {
+    return drop(p, DropReason::frame_truncated);
+  }
+  const auto& ethernet = header_at<wire::Ethernet>(p.l2);
+  const bool ours = ethernet.destination == *p.mac;
+  if (!ours && !ethernet.destination.multicast()) {
+    return drop(
+        p, p.tunnels != 0 ? DropReason::inner_mac_unknown : DropReason::l2_destination_unknown);
+  }
+  if (p.vif_entry != nullptr && p.vif_entry->anti_spoofing && ethernet.source != p.vif_entry->mac) {
+    return drop(p, DropReason::spoofed_mac);
+  }
+  p.l3 = p.l2 + sizeof(wire::Ethernet);
+  switch (static_cast<wire::EtherType>(ethernet.ether_type.get())) {
+    case wire::EtherType::ipv4:
+      if (!ours) return drop(p, DropReason::ip_destination_unsupported);
+      return parse_ipv4(ctx, p);
+    case wire::EtherType::ipv6: {
+      const Next next = parse_ipv6(ctx, p);
+      return !ours && next == Next::forward ? drop(p, DropReason::ip_destination_unsupported)
+                                            : next;
+    }
+    case wire::EtherType::arp:
+      ctx.tracer.note(parse_name, p, [&] { return std::string("ARP"); });
+      return punt(p, PuntClass::neighbour);
+    default:
+      return drop(p, DropReason::ethertype_unsupported);
+  }
+}
+
+template <class Tracer>
+Next parse_one(StageContext<Tracer>& ctx, PacketContext& p) {
+  if (p.l2 != nullptr) return parse_frame(ctx, p);
+  if (p.end == p.l3) return drop(p, DropReason::frame_truncated);
+  return *p.l3 >> 4 == 6 ? parse_ipv6(ctx, p) : parse_ipv4(ctx, p);
+}
+
+template <class Tracer>
+void parse(StageContext<Tracer>& ctx, Burst& burst, unsigned first) {
+  for_each_live(ctx, parse_name, burst, first, [&](PacketContext& p) { return parse_one(ctx, p); });
+}
+
+}  // namespace weft::stage

@@ -1,0 +1,123 @@
+#pragma once
+/// resolve: longest match in the packet's VRF, then the next hop and its adjacency. The burst
+/// descends the tries level by level, so that its memory reads overlap.
+
+#include "stages/parse.hpp"
+#include "stages/stage.hpp"
+
+namespace weft::stage {
+
+inline constexpr std::string_view resolve_name = "resolve";
+inline constexpr unsigned max_lookups = 4;  ///< VRFs that a chain of lookup next hops may pass
+
+inline std::uint32_t fib_lookup(const PacketContext& p) {
+  if (p.v4) {
+    return p.vrf->fib4->lookup(
+        fib::key_of(Ipv4Address{header_at<wire::Ipv4>(p.l3).destination.get()}));
+  }
+  return p.vrf->fib6->lookup(fib::key_of(header_at<wire::Ipv6>(p.l3).destination));
+}
+
+/// The destination's result for every packet that has no next hop yet, in p.fib_result.
+inline void fib_lookup(Burst& burst) {
+  struct Search {
+    fib::Key4 key;
+    fib::Fib4::Cursor at;
+    PacketContext* packet;
+  };
+  std::array<Search, max_burst> searches;
+  unsigned count = 0;
+  for (unsigned i = 0; i < burst.count; ++i) {
+    PacketContext& p = burst.packets[burst.live[i]];
+    if (p.nexthop != nullptr) continue;
+    if (!p.v4) {
+      p.fib_result = fib_lookup(p);
+      continue;
+    }
+    Search& s = searches[count++];
+    s.packet = &p;
+    s.key = fib::key_of(Ipv4Address{header_at<wire::Ipv4>(p.l3).destination.get()});
+    s.at = p.vrf->fib4->start();
+    p.vrf->fib4->prefetch(s.key, s.at);
+  }
+  for (unsigned i = 0; i < count; ++i) {
+    Search& s = searches[i];
+    const fib::Fib4& table = *s.packet->vrf->fib4;
+    if (table.step(s.key, s.at)) table.prefetch(s.key, s.at);
+  }
+  for (unsigned i = 0; i < count; ++i) {
+    Search& s = searches[i];
+    s.packet->fib_result = s.packet->vrf->fib4->descend(s.key, s.at);
+  }
+}
+
+/// The neighbour that a glean next hop must find: the packet's own destination.
+template <class Tracer>
+Next glean(StageContext<Tracer>&, PacketContext& p) {
+  PacketMetadata& m = p.packet.metadata();
+  m.neighbour = p.v4 ? IpAddress(Ipv4Address{header_at<wire::Ipv4>(p.l3).destination.get()})
+                     : IpAddress(header_at<wire::Ipv6>(p.l3).destination);
+  m.out_port = p.nexthop->port;
+  p.adjacency = nullptr;
+  return Next::hold;
+}
+
+template <class Tracer>
+Next resolve_one(StageContext<Tracer>& ctx, PacketContext& p) {
+  const Tables& tables = ctx.tables;
+  for (unsigned lookups = 0; p.nexthop == nullptr; ++lookups) {
+    if (p.fib_result == fib::no_route) return drop_notify(p, DropReason::no_route);
+    const NexthopEntry* found = tables.nexthops.get(p.fib_result);
+    if (found == nullptr) return drop(p, DropReason::nexthop_missing);
+    if (found->kind != NexthopKind::lookup) {
+      p.nexthop = found;
+      break;
+    }
+    if (lookups == max_lookups) return drop(p, DropReason::lookup_loop);
+    ctx.tracer.note(resolve_name, p, [&] {
+      return "VRF " + std::to_string(p.vrf->id.index()) + ": look up in VRF " +
+             std::to_string(found->vrf.index());
+    });
+    p.vrf = tables.vrfs.get(found->vrf);
+    if (p.vrf == nullptr) return drop(p, DropReason::vrf_missing);
+    p.fib_result = fib_lookup(p);
+  }
+  const NexthopEntry& nexthop = *p.nexthop;
+  ctx.tracer.note(resolve_name, p, [&] {
+    constexpr std::string_view kinds[] = {"discard", "receive", "interface",
+                                          "tunnel",  "glean",   "lookup"};
+    return "VRF " + std::to_string(p.vrf->id.index()) + ": next hop " +
+           std::to_string(nexthop.id.index()) + ", " +
+           std::string(kinds[static_cast<std::size_t>(nexthop.kind)]);
+  });
+  switch (nexthop.kind) {
+    case NexthopKind::interface:
+    case NexthopKind::tunnel:
+      break;
+    case NexthopKind::receive:
+      return punt(p, PuntClass::local);
+    case NexthopKind::glean:
+      return glean(ctx, p);
+    case NexthopKind::discard:
+    case NexthopKind::lookup:
+      return drop_notify(p, DropReason::discard_route);
+  }
+  p.adjacency = tables.adjacencies.get(nexthop.adjacency);
+  if (p.adjacency == nullptr) {
+    return nexthop.kind == NexthopKind::tunnel ? drop_notify(p, DropReason::tunnel_unresolved)
+                                               : drop(p, DropReason::nexthop_missing);
+  }
+  return Next::forward;
+}
+
+template <class Tracer>
+void resolve(StageContext<Tracer>& ctx, Burst& burst) {
+  fib_lookup(burst);
+  for (unsigned i = 0; i < burst.count; ++i) {
+    const PacketContext& p = burst.packets[burst.live[i]];
+    if (p.nexthop == nullptr) ctx.tables.nexthops.prefetch(p.fib_result);
+  }
+  for_each_live(ctx, resolve_name, burst, 0, [&](PacketContext& p) { return resolve_one(ctx, p); });
+}
+
+}  // namespace weft::stage

@@ -1,0 +1,121 @@
+#pragma once
+/// What all stages share: their context, the loop over a burst, and the exits.
+
+#include <string_view>
+#include <utility>
+
+#include "packet/burst.hpp"
+#include "tables/tables.hpp"
+
+namespace weft {
+
+/// Notes nothing; every call disappears.
+struct NullTracer {
+  static constexpr bool enabled = false;
+  template <class Text>
+  void note(std::string_view, const PacketContext&, Text&&) {}
+};
+
+/// What the stages of one worker work with.
+template <class Tracer>
+struct StageContext {
+  const Tables& tables;
+  WorkerCounters& counters;
+  Exits& exits;
+  Tracer tracer;
+};
+
+/// Ends a packet's way for a reason; for use as `return drop(p, …)`.
+inline Next drop(PacketContext& p, DropReason reason) {
+  p.reason = reason;
+  return Next::drop;
+}
+inline Next drop_notify(PacketContext& p, DropReason reason) {
+  p.reason = reason;
+  return p.originated ? Next::drop : Next::drop_notify;
+}
+inline Next punt(PacketContext& p, PuntClass kind) {
+  p.punt = kind;
+  return Next::punt;
+}
+
+/// Writes into the metadata what must outlive the burst, and makes the mbuf the packet as it is
+/// now: from the Ethernet header where there is one, else from the IP header.
+inline void settle(const PacketContext& p) {
+  p.packet.reshape(p.l2 != nullptr ? p.l2 : p.l3, p.bytes);
+  PacketMetadata& m = p.packet.metadata();
+  m.vrf = p.vrf != nullptr ? p.vrf->id : VrfId{};
+  m.vif = p.vif;
+  m.port = p.port;
+  m.decap = p.decap;
+  m.mtu_bytes = p.mtu_bytes;
+  m.l3_offset = static_cast<std::uint16_t>(p.l2 != nullptr && p.l3 != nullptr ? p.l3 - p.l2 : 0);
+  m.kind = p.punt;
+  m.reason = p.reason;
+}
+
+/// The ways out other than forward: one place, so that every drop is counted once and traced.
+template <class Tracer>
+[[gnu::noinline]] void leave(StageContext<Tracer>& ctx, std::string_view stage, PacketContext& p,
+                             Next next) {
+  switch (next) {
+    case Next::forward:
+    case Next::again:
+      return;
+    case Next::drop:
+      ctx.counters.drop(p.reason);
+      ctx.tracer.note(stage, p, [&] {
+        return std::string("drop: ") + std::string(describe(p.reason).explanation);
+      });
+      ctx.exits.dropped.add(p.packet);
+      return;
+    case Next::drop_notify:
+      ctx.counters.drop(p.reason);
+      ctx.tracer.note(stage, p, [&] {
+        return std::string("drop, and tell the sender by ICMP: ") +
+               std::string(describe(p.reason).explanation);
+      });
+      p.punt = PuntClass::icmp_error;
+      settle(p);
+      ctx.exits.punted.add(p.packet);
+      return;
+    case Next::punt:
+      ctx.tracer.note(stage, p, [&] { return std::string("to the control thread"); });
+      settle(p);
+      ctx.exits.punted.add(p.packet);
+      return;
+    case Next::hold:
+      settle(p);
+      PacketMetadata& m = p.packet.metadata();
+      m.adjacency = p.adjacency != nullptr ? p.adjacency->id : AdjacencyId{};
+      if (p.adjacency != nullptr) {
+        m.neighbour = p.adjacency->neighbour;
+        m.out_port = p.adjacency->port;
+      }
+      ctx.tracer.note(
+          stage, p, [&] { return "held until " + to_string(m.neighbour) + " answers ARP or ND"; });
+      ctx.exits.held.add(p.packet);
+      return;
+  }
+}
+
+/// Runs `step(p)` on each packet that is still on its way, from the `first` one on, and keeps those
+/// that it forwards.
+template <class Tracer, class Step>
+inline void for_each_live(StageContext<Tracer>& ctx, std::string_view stage, Burst& burst,
+                          unsigned first, Step&& step) {
+  unsigned kept = first;
+  for (unsigned i = first; i < burst.count; ++i) {
+    const std::uint8_t at = burst.live[i];
+    PacketContext& p = burst.packets[at];
+    const Next next = step(p);
+    if (next == Next::forward) [[likely]] {
+      burst.live[kept++] = at;
+    } else {
+      leave(ctx, stage, p, next);
+    }
+  }
+  burst.count = kept;
+}
+
+}  // namespace weft

@@ -1,0 +1,50 @@
+#pragma once
+/// Counters of one worker: it alone writes them, the control thread sums them.
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+
+#include "tables/reserved_array.hpp"
+#include "weft/counters.hpp"
+
+namespace weft {
+
+/// A plain integer that another thread may read at any moment.
+class Counter {
+ public:
+  void add(std::uint64_t n) {
+    value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
+  }
+  [[nodiscard]] std::uint64_t get() const { return value_.load(std::memory_order_relaxed); }
+
+ private:
+  std::atomic<std::uint64_t> value_{0};
+};
+
+struct PacketCounter {
+  Counter packets;
+  Counter bytes;
+  void add(std::uint64_t packet_bytes) {
+    packets.add(1);
+    bytes.add(packet_bytes);
+  }
+  [[nodiscard]] PacketCount get() const { return {packets.get(), bytes.get()}; }
+};
+
+inline constexpr std::size_t max_ports = 32;         ///< RTE_MAX_ETHPORTS of Debian's DPDK
+inline constexpr std::size_t max_objects = 1 << 22;  ///< next hops, adjacencies, decaps, each
+
+struct WorkerCounters {
+  std::array<Counter, drop_reason_count> drops;
+  std::array<Counter, punt_class_count> punts_accepted;
+  std::array<Counter, punt_class_count> punts_limited;
+  std::array<PacketCounter, max_ports> rx;
+  std::array<PacketCounter, max_ports> tx;
+  ReservedArray<PacketCounter> nexthops{max_objects};  ///< tunnels: packets and bytes as they leave
+  ReservedArray<PacketCounter> decaps{max_objects};    ///< outer packets and bytes
+
+  void drop(DropReason reason) { drops[static_cast<std::size_t>(reason)].add(1); }
+};
+
+}  // namespace weft

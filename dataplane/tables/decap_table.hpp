@@ -1,0 +1,85 @@
+#pragma once
+/// Which decapsulation a tunnel packet belongs to: a hash table that readers search without locks.
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "tables/objects.hpp"
+#include "tables/rcu.hpp"
+
+namespace weft {
+
+class DecapTable {
+ public:
+  explicit DecapTable(Rcu& rcu) : rcu_(rcu) { slots_.store(new Slots(16)); }
+  ~DecapTable() { delete slots_.load(); }
+  DecapTable(const DecapTable&) = delete;
+  DecapTable& operator=(const DecapTable&) = delete;
+
+  /// nullptr when nobody asked for such packets. `local`: as DecapEntry::decap.local.
+  [[nodiscard]] const DecapEntry* find(TunnelKind kind, std::uint16_t destination_port,
+                                       std::uint32_t vni, const IpAddress& local) const;
+
+  // The writer. Entries stay its own; the table only refers to them.
+  void insert(const DecapEntry* entry);
+  /// Takes the place of an entry of the same key.
+  void replace(const DecapEntry* old, const DecapEntry* entry);
+  void erase(const DecapEntry* entry);
+
+ private:
+  /// A slot: 16 bits of hash above a 48-bit pointer; 0 free, 1 left by an erased entry.
+  struct Slots {
+    explicit Slots(std::size_t capacity) : mask(capacity - 1), at(capacity) {}
+    std::size_t mask;
+    std::vector<std::atomic<std::uint64_t>> at;
+  };
+  static constexpr std::uint64_t erased = 1;
+
+  static std::uint64_t hash(TunnelKind kind, std::uint16_t port, std::uint32_t vni);
+  static std::uint64_t hash(const DecapEntry& entry) {
+    return hash(entry.decap.kind, entry.decap.destination_port, entry.decap.vni);
+  }
+  static const DecapEntry* entry_of(std::uint64_t slot) {
+    return reinterpret_cast<const DecapEntry*>(slot & 0xffffffffffff);
+  }
+  static std::uint64_t make_slot(const DecapEntry* entry) {
+    return reinterpret_cast<std::uintptr_t>(entry) | hash(*entry) >> 48 << 48;
+  }
+  static void put(Slots& slots, const DecapEntry* entry);
+  std::atomic<std::uint64_t>* slot_of(const DecapEntry* entry);
+  void rebuild(std::size_t capacity);
+
+  Rcu& rcu_;
+  std::atomic<Slots*> slots_;
+  std::size_t live_ = 0;
+  std::size_t taken_ = 0;  // live and erased
+};
+
+inline std::uint64_t DecapTable::hash(TunnelKind kind, std::uint16_t port, std::uint32_t vni) {
+  const std::uint64_t key =
+      static_cast<std::uint64_t>(kind) << 56 | static_cast<std::uint64_t>(port) << 32 | vni;
+  const auto product =
+      static_cast<unsigned __int128>(key ^ 0x9e3779b97f4a7c15) * 0xd1b54a32d192ed03;
+  return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
+}
+
+inline const DecapEntry* DecapTable::find(TunnelKind kind, std::uint16_t destination_port,
+                                          std::uint32_t vni, const IpAddress& local) const {
+  const Slots& slots = *slots_.load(std::memory_order_acquire);
+  const std::uint64_t h = hash(kind, destination_port, vni);
+  for (std::size_t i = h & slots.mask;; i = (i + 1) & slots.mask) {
+    const std::uint64_t slot = slots.at[i].load(std::memory_order_acquire);
+    if (slot == 0) return nullptr;
+    if (slot >> 48 != h >> 48 || slot == erased) continue;
+    const DecapEntry* entry = entry_of(slot);
+    const Decap& d = entry->decap;
+    if (d.vni == vni && d.destination_port == destination_port && d.kind == kind &&
+        d.local == local) {
+      return entry;
+    }
+  }
+}
+
+}  // namespace weft

@@ -1,0 +1,199 @@
+#pragma once
+/// Longest-prefix match: an LC-trie (Nilsson and Karlsson, "IP-address lookup using LC-tries",
+/// 1999) with slots of 64 bits that are changed in place.
+///
+/// Why not poptrie or DXR: those pack children into arrays, so that a change rebuilds arrays on the
+/// way to the root, and they buy speed with a direct root of 2^16 or more entries a table. Here
+/// a route is a handful of atomic slot stores, an empty table is one slot, sparse regions are
+/// skipped by compressed paths, and a node whose slots are half full of small nodes takes them in
+/// (stride 4, 8, … 20), so that a full table has the same wide root as DIR-24-8. A slot carries the
+/// best route so far beside the child, so nothing is pushed down to leaves, and a change of the
+/// default route is one store.
+///
+/// Readers see, for each address, the table before or after a change, never a gap.
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <unordered_map>
+#include <vector>
+
+#include "tables/fib_arena.hpp"
+#include "weft/address.hpp"
+
+namespace weft::fib {
+
+inline constexpr std::uint32_t no_route = 0xffffffff;
+
+/// Addresses as integers, left-aligned: bit 0 is the most significant.
+struct Key4 {
+  static constexpr unsigned width = 32;
+  std::uint64_t bits = 0;  ///< the address in the upper half
+
+  [[nodiscard]] std::uint32_t take(unsigned position, unsigned count) const {
+    return static_cast<std::uint32_t>((bits << position) >> (64 - count));
+  }
+  [[nodiscard]] bool starts_with(const std::uint64_t (&key)[2], unsigned length) const {
+    return length == 0 || (bits ^ key[0]) >> (64 - length) == 0;
+  }
+};
+
+struct Key6 {
+  static constexpr unsigned width = 128;
+  std::uint64_t high = 0;
+  std::uint64_t low = 0;
+
+  [[nodiscard]] std::uint32_t take(unsigned position, unsigned count) const {
+    const auto all = static_cast<unsigned __int128>(high) << 64 | low;
+    return static_cast<std::uint32_t>((all << position) >> (128 - count));
+  }
+  [[nodiscard]] bool starts_with(const std::uint64_t (&key)[2], unsigned length) const {
+    if (length <= 64) return length == 0 || (high ^ key[0]) >> (64 - length) == 0;
+    return high == key[0] && (low ^ key[1]) >> (128 - length) == 0;
+  }
+};
+
+constexpr Key4 key_of(Ipv4Address a) { return {static_cast<std::uint64_t>(a.value) << 32}; }
+inline Key6 key_of(const Ipv6Address& a) {
+  std::uint64_t words[2];
+  std::memcpy(words, a.bytes.data(), sizeof words);
+  return {__builtin_bswap64(words[0]), __builtin_bswap64(words[1])};
+}
+
+/// One VRF's table of one family. insert() and erase() by one writer, lookup() by any thread that
+/// is an online reader of the arena's Rcu.
+template <class Key>
+class Fib {
+ public:
+  explicit Fib(Arena& arena) : arena_(arena) {}
+  /// The readers must have let go of the table.
+  ~Fib();
+  Fib(const Fib&) = delete;
+  Fib& operator=(const Fib&) = delete;
+
+  /// Next hop index of the longest prefix that holds `key`, or no_route.
+  [[nodiscard]] std::uint32_t lookup(Key key) const { return descend(key, start()); }
+
+  /// A lookup under way, so that a burst can wait for memory together.
+  struct Cursor {
+    std::uint64_t slot = 0;
+    std::uint32_t best = 0;
+    std::uint32_t position = 0;
+  };
+  [[nodiscard]] Cursor start() const {
+    const std::uint64_t slot = root_.load(std::memory_order_acquire);
+    return {slot, route_of(slot), 0};
+  }
+  /// Asks for the memory that the cursor reads next.
+  void prefetch(Key key, const Cursor& at) const;
+  /// One level down; false when there is nothing below.
+  bool step(Key key, Cursor& at) const;
+  [[nodiscard]] std::uint32_t descend(Key key, Cursor at) const {
+    while (step(key, at)) {
+    }
+    return finish(at);
+  }
+  static std::uint32_t finish(const Cursor& at) {
+    return at.best == 0 ? no_route : at.best & 0xffffff;
+  }
+
+  /// Adds or replaces. `length` ≤ Key::width, `key` has no bits beyond it. False: out of memory,
+  /// and nothing has changed.
+  bool insert(Key key, unsigned length, std::uint32_t nexthop);
+  /// False when there was no such route.
+  bool erase(Key key, unsigned length);
+  /// The route of exactly this prefix, or no_route. Writer's side.
+  [[nodiscard]] std::uint32_t find(Key key, unsigned length) const;
+
+  [[nodiscard]] std::size_t routes() const { return routes_.size(); }
+  /// Memory that readers touch.
+  [[nodiscard]] std::size_t bytes() const { return sizeof(Slot) + bytes_; }
+
+ private:
+  struct Prefix {
+    std::uint64_t high = 0;
+    std::uint64_t low = 0;
+    std::uint32_t length = 0;
+    friend bool operator==(const Prefix&, const Prefix&) = default;
+  };
+  struct PrefixHash {
+    std::size_t operator()(const Prefix& p) const noexcept {
+      const auto product = static_cast<unsigned __int128>(p.high ^ 0x9e3779b97f4a7c15) *
+                           ((p.low ^ p.length) * 2 + 0xd1b54a32d192ed03);
+      return static_cast<std::size_t>(product ^ (product >> 64));
+    }
+  };
+  /// Where the writer is: a slot, the position of what hangs below it, and the node it belongs to.
+  struct Place {
+    Slot* slot = nullptr;
+    unsigned position = 0;
+    Ref node = 0;               ///< the node that `slot` is part of; 0: root or path
+    Slot* node_slot = nullptr;  ///< the slot that refers to `node`
+    unsigned node_position = 0;
+  };
+
+  static Prefix prefix(Key key, unsigned length);
+  static Key key_of_path(const Path& path);
+  static unsigned common_bits(Key a, Key b);
+  static Key masked(Key key, unsigned length);
+
+  void place(Place at, Key key, unsigned length, std::uint32_t nexthop);
+  void place_below(Place at, Key key, unsigned length, std::uint32_t nexthop, std::uint64_t found);
+  Ref split(Ref old_path, unsigned at_bit, Key key, unsigned length, std::uint32_t nexthop);
+  Ref make_path(Key key, unsigned length, std::uint64_t slot);
+  void fill(Slot* node, unsigned position, unsigned stride, Key key, unsigned length,
+            std::uint32_t nexthop);
+  void widen_if_crowded(const Place& at, Key within);
+  void absorb_node(Ref wide, Slot* out, unsigned stride, Ref child, unsigned position, Key base);
+  void prune(std::vector<Place>& trail);
+  Ref track(Ref ref) {
+    bytes_ += Arena::bytes_in(ref);
+    return ref;
+  }
+  void retire(Ref ref) {
+    bytes_ -= Arena::bytes_in(ref);
+    arena_.retire(ref);
+  }
+  void release_below(Ref ref);
+
+  Arena& arena_;
+  Slot root_{0};
+  std::unordered_map<Prefix, std::uint32_t, PrefixHash> routes_;
+  std::size_t bytes_ = 0;
+};
+
+template <class Key>
+inline void Fib<Key>::prefetch(Key key, const Cursor& at) const {
+  const Ref child = child_of(at.slot);
+  if (child == 0) return;
+  const void* next = is_path(child) ? static_cast<const void*>(&arena_.path(child))
+                                    : arena_.node(child) + key.take(at.position, stride_of(child));
+  __builtin_prefetch(next);
+}
+
+template <class Key>
+inline bool Fib<Key>::step(Key key, Cursor& at) const {
+  const Ref child = child_of(at.slot);
+  if (child == 0) return false;
+  if (is_path(child)) {
+    const Path& path = arena_.path(child);
+    if (!key.starts_with(path.key, path.length)) return false;
+    at.slot = path.slot.load(std::memory_order_acquire);
+    at.position = path.length;
+  } else {
+    const unsigned stride = stride_of(child);
+    const Slot* slot = arena_.node(child) + key.take(at.position, stride);
+    at.slot = slot->load(std::memory_order_acquire);
+    at.position += stride;
+  }
+  if (const std::uint32_t route = route_of(at.slot); route != 0) at.best = route;
+  return true;
+}
+
+using Fib4 = Fib<Key4>;
+using Fib6 = Fib<Key6>;
+extern template class Fib<Key4>;
+extern template class Fib<Key6>;
+
+}  // namespace weft::fib

@@ -1,0 +1,385 @@
+#include "tables/forwarding_state.hpp"
+
+#include <fmt/format.h>
+
+#include <functional>
+#include <string>
+#include <unordered_map>
+
+#include "tunnel/registry.hpp"
+
+namespace weft {
+namespace {
+
+constexpr std::size_t fib_capacity_bytes = std::size_t{8} << 30;
+/// What one route can take at most: a node, two paths and what widening moves.
+constexpr std::size_t route_worst_bytes = 1024;
+
+template <class Identifier>
+Error bad(const char* what, Identifier id, const std::string& why) {
+  return Error{fmt::format("{} {}: {}", what, id.index(), why)};
+}
+
+/// Whether an id of the batch or of the table will exist when the batch has been applied.
+template <class Identifier>
+class Presence {
+ public:
+  template <class Object, class Table>
+  Presence(const std::vector<Change<Identifier, Object>>& changes, const Table& table)
+      : present_in_table_([&table](Identifier id) { return table.get(id) != nullptr; }) {
+    for (const auto& change : changes) in_batch_[change.id.index()] = change.object.has_value();
+  }
+  [[nodiscard]] bool operator()(Identifier id) const {
+    if (!id.valid()) return false;
+    if (const auto found = in_batch_.find(id.index()); found != in_batch_.end()) {
+      return found->second;
+    }
+    return present_in_table_(id);
+  }
+
+ private:
+  std::unordered_map<std::uint32_t, bool> in_batch_;
+  std::function<bool(Identifier)> present_in_table_;
+};
+
+template <class Changes>
+Status check_ids(const char* what, const Changes& changes, std::size_t capacity) {
+  for (const auto& change : changes) {
+    if (!change.id.valid() || change.id.index() >= capacity) {
+      return bad(what, change.id, fmt::format("the id is not below {}", capacity));
+    }
+  }
+  return ok();
+}
+
+std::uint32_t raw(Ipv4Address address) { return __builtin_bswap32(address.value); }
+
+}  // namespace
+
+/// A batch as objects that only wait to be linked.
+struct ForwardingState::Compiled {
+  std::vector<std::unique_ptr<const PortEntry>> ports;
+  std::vector<std::unique_ptr<VrfEntry>> vrfs;
+  std::vector<std::unique_ptr<VifEntry>> vifs;
+  std::vector<std::unique_ptr<AdjacencyEntry>> adjacencies;
+  std::vector<NexthopEntry::Owner> nexthops;
+  std::vector<std::unique_ptr<const DecapEntry>> decaps;
+};
+
+ForwardingState::ForwardingState(Rcu& rcu, tunnel::HashSeed seed)
+    : rcu_(rcu), arena_(rcu, fib_capacity_bytes), tables_(rcu, seed), udp_port_users_(65536) {
+  tables_.local_addresses.store(new LocalAddressSet);
+}
+
+ForwardingState::~ForwardingState() {
+  for (std::uint32_t i = 0; i < max_ports; ++i) delete tables_.ports.get(i);
+  const auto clear = [](const auto& table, std::size_t count) {
+    for (std::uint32_t i = 0; count > 0 && i < table.capacity(); ++i) {
+      if (const auto* entry = table.get(i)) {
+        delete entry;
+        --count;
+      }
+    }
+  };
+  for (const VrfId id : vrfs_) retire(tables_.vrfs.get(id), true);
+  clear(tables_.vifs, vifs_);
+  clear(tables_.adjacencies, adjacencies_);
+  clear(tables_.decaps_by_id, decaps_);
+  for (std::uint32_t i = 0; nexthops_ > 0; ++i) {
+    if (const auto* entry = tables_.nexthops.get(i)) {
+      NexthopEntry::Delete{}(entry);
+      --nexthops_;
+    }
+  }
+  delete tables_.local_addresses.load();
+  rcu_.reclaim(~std::size_t{0});
+}
+
+Status ForwardingState::check(const Batch& batch, Compiled& compiled) const {
+  for (const auto& status :
+       {check_ids("port", batch.ports, max_ports), check_ids("vrf", batch.vrfs, max_vrfs),
+        check_ids("vif", batch.vifs, max_objects),
+        check_ids("adjacency", batch.adjacencies, max_objects),
+        check_ids("nexthop", batch.nexthops, max_objects),
+        check_ids("decap", batch.decaps, max_objects)}) {
+    if (!status) return status;
+  }
+  const Presence port_exists(batch.ports, tables_.ports);
+  const Presence vrf_exists(batch.vrfs, tables_.vrfs);
+  const Presence vif_exists(batch.vifs, tables_.vifs);
+  const Presence adjacency_exists(batch.adjacencies, tables_.adjacencies);
+  const Presence nexthop_exists(batch.nexthops, tables_.nexthops);
+
+  for (const auto& [id, port] : batch.ports) {
+    if (port && port->vif.valid() && !vif_exists(port->vif)) return bad("port", id, "no such vif");
+    compiled.ports.push_back(port ? std::make_unique<PortEntry>(PortEntry{id, *port}) : nullptr);
+  }
+  for (const auto& [id, vrf] : batch.vrfs) {
+    compiled.vrfs.push_back(
+        vrf ? std::make_unique<VrfEntry>(VrfEntry{.id = id, .router_mac = vrf->router_mac})
+            : nullptr);
+  }
+  for (const auto& [id, vif] : batch.vifs) {
+    if (!vif) {
+      compiled.vifs.push_back(nullptr);
+      continue;
+    }
+    if (!vrf_exists(vif->vrf)) return bad("vif", id, "no such vrf");
+    auto entry = std::make_unique<VifEntry>();
+    entry->id = id;
+    entry->port = vif->port;
+    entry->vrf = vif->vrf;
+    entry->mac = vif->mac;
+    entry->anti_spoofing = vif->anti_spoofing;
+    for (const IpAddress& a : vif->addresses) {
+      if (a.is_v4()) {
+        entry->addresses4.push_back(raw(a.v4()));
+      } else {
+        entry->addresses6.push_back(a.v6());
+      }
+    }
+    compiled.vifs.push_back(std::move(entry));
+  }
+  for (const auto& [id, adjacency] : batch.adjacencies) {
+    if (!adjacency) {
+      compiled.adjacencies.push_back(nullptr);
+      continue;
+    }
+    if (!port_exists(adjacency->port)) return bad("adjacency", id, "no such port");
+    auto entry = std::make_unique<AdjacencyEntry>();
+    entry->destination = adjacency->destination.value_or(MacAddress{});
+    entry->source = adjacency->source;
+    entry->mtu_bytes = adjacency->mtu_bytes;
+    entry->resolved = adjacency->destination.has_value();
+    entry->port = adjacency->port;
+    entry->id = id;
+    entry->neighbour = adjacency->neighbour;
+    compiled.adjacencies.push_back(std::move(entry));
+  }
+  for (const auto& [id, nexthop] : batch.nexthops) {
+    if (!nexthop) {
+      compiled.nexthops.push_back(nullptr);
+      continue;
+    }
+    if (const auto* n = std::get_if<nexthop::Interface>(&*nexthop)) {
+      if (!adjacency_exists(n->adjacency)) return bad("nexthop", id, "no such adjacency");
+    } else if (const auto* l = std::get_if<nexthop::Lookup>(&*nexthop)) {
+      if (!vrf_exists(l->vrf)) return bad("nexthop", id, "no such vrf");
+    } else if (const auto* g = std::get_if<nexthop::Glean>(&*nexthop)) {
+      if (!port_exists(g->port)) return bad("nexthop", id, "no such port");
+    } else if (const auto* t = std::get_if<nexthop::Tunnel>(&*nexthop)) {
+      const TunnelProfile& p = t->profile;
+      if (t->adjacency.valid() && !adjacency_exists(t->adjacency)) {
+        return bad("nexthop", id, "no such adjacency");
+      }
+      if (p.local.family() != p.remote.family()) {
+        return bad("nexthop", id, "local and remote of the tunnel differ in family");
+      }
+      if (tunnel::ip_protocol(p.kind) == 0) return bad("nexthop", id, "no such tunnel kind");
+      if (p.source_ports.first > p.source_ports.last) {
+        return bad("nexthop", id, "the source port range is empty");
+      }
+      if (p.vni >> 24 != 0) return bad("nexthop", id, "the VNI has more than 24 bits");
+    }
+    auto entry = NexthopEntry::compile(id, *nexthop);
+    if (!entry) return bad("nexthop", id, "the outer header is longer than 384 bytes");
+    compiled.nexthops.push_back(std::move(entry));
+  }
+  for (const auto& [id, decap] : batch.decaps) {
+    if (!decap) {
+      compiled.decaps.push_back(nullptr);
+      continue;
+    }
+    if (!nexthop_exists(decap->nexthop)) return bad("decap", id, "no such nexthop");
+    if (tunnel::ip_protocol(decap->kind) == 0) return bad("decap", id, "no such tunnel kind");
+    if (decap->vni >> 24 != 0) return bad("decap", id, "the VNI has more than 24 bits");
+    for (const IpPrefix& source : decap->sources) {
+      if (source.address.family() != decap->local.family()) {
+        return bad("decap", id, "a source differs in family from the local address");
+      }
+    }
+    const DecapEntry* twin =
+        tables_.decaps.find(decap->kind, decap->destination_port, decap->vni, decap->local);
+    if (twin != nullptr && twin->id.index() != id.index()) {
+      return bad("decap", id, fmt::format("decap {} has the same key", twin->id.index()));
+    }
+    compiled.decaps.push_back(std::make_unique<DecapEntry>(id, *decap));
+  }
+  for (const RouteChange& route : batch.routes) {
+    if (!vrf_exists(route.vrf)) {
+      return Error{fmt::format("route {}: no such vrf", to_string(route.prefix))};
+    }
+    if (route.nexthop.valid() && !nexthop_exists(route.nexthop)) {
+      return Error{fmt::format("route {}: no such nexthop", to_string(route.prefix))};
+    }
+    if (route.prefix != route.prefix.masked()) {
+      return Error{fmt::format("route {}: bits are set beyond the length, {} is meant",
+                               to_string(route.prefix), to_string(route.prefix.masked()))};
+    }
+  }
+  if (!arena_.has_room(batch.routes.size() * route_worst_bytes)) {
+    return Error{"the FIB memory is full; withdraw routes"};
+  }
+  return ok();
+}
+
+void ForwardingState::count_udp_port(const DecapEntry& entry, int change) {
+  const std::uint16_t port = entry.decap.destination_port;
+  udp_port_users_[port] += static_cast<std::uint32_t>(change);
+  tables_.udp_kinds[port].store(udp_port_users_[port] == 0 ? TunnelKind::none : entry.decap.kind,
+                                std::memory_order_release);
+}
+
+void ForwardingState::retire(const NexthopEntry* entry) {
+  if (entry == nullptr) return;
+  rcu_.retire(nullptr, reinterpret_cast<std::uintptr_t>(entry), [](void*, std::uint64_t object) {
+    NexthopEntry::Delete{}(reinterpret_cast<const NexthopEntry*>(object));
+  });
+}
+
+void ForwardingState::retire(const VrfEntry* entry, bool with_fibs) {
+  if (entry == nullptr) return;
+  if (with_fibs) {
+    rcu_.retire(entry->fib4);
+    rcu_.retire(entry->fib6);
+  }
+  rcu_.retire(entry);
+}
+
+void ForwardingState::publish(const Batch& batch, Compiled& compiled) {
+  const auto put = [this](auto& table, const auto& changes, auto& entries, std::size_t& count) {
+    for (std::size_t i = 0; i < changes.size(); ++i) {
+      if (entries[i] == nullptr) continue;
+      const auto* old = table.exchange(changes[i].id.index(), entries[i].release());
+      if (old == nullptr) ++count;
+      rcu_.retire(old);
+    }
+  };
+  const auto erase = [this](auto& table, const auto& changes, std::size_t& count) {
+    for (const auto& change : changes) {
+      if (change.object) continue;
+      const auto* old = table.exchange(change.id.index(), nullptr);
+      if (old != nullptr) --count;
+      rcu_.retire(old);
+    }
+  };
+
+  std::size_t ports = 0;
+  for (std::size_t i = 0; i < batch.vrfs.size(); ++i) {
+    auto& entry = compiled.vrfs[i];
+    if (entry == nullptr) continue;
+    const VrfEntry* old = tables_.vrfs.get(batch.vrfs[i].id);
+    entry->fib4 = old != nullptr ? old->fib4 : new fib::Fib4(arena_);
+    entry->fib6 = old != nullptr ? old->fib6 : new fib::Fib6(arena_);
+    if (old == nullptr) vrfs_.push_back(batch.vrfs[i].id);
+    retire(tables_.vrfs.exchange(batch.vrfs[i].id.index(), entry.release()), false);
+  }
+  put(tables_.vifs, batch.vifs, compiled.vifs, vifs_);
+  put(tables_.ports, batch.ports, compiled.ports, ports);
+  put(tables_.adjacencies, batch.adjacencies, compiled.adjacencies, adjacencies_);
+  for (std::size_t i = 0; i < batch.nexthops.size(); ++i) {
+    if (compiled.nexthops[i] == nullptr) continue;
+    const NexthopEntry* old =
+        tables_.nexthops.exchange(batch.nexthops[i].id.index(), compiled.nexthops[i].release());
+    if (old == nullptr) ++nexthops_;
+    retire(old);
+  }
+  if (batch.local_addresses) {
+    auto* set = new LocalAddressSet;
+    for (const IpAddress& a : batch.local_addresses->addresses) {
+      if (a.is_v4()) {
+        set->addresses4.push_back(raw(a.v4()));
+      } else {
+        set->addresses6.push_back(a.v6());
+      }
+    }
+    rcu_.retire(tables_.local_addresses.exchange(set, std::memory_order_acq_rel));
+  }
+  for (std::size_t i = 0; i < batch.decaps.size(); ++i) {
+    const DecapEntry* entry = compiled.decaps[i].release();
+    const DecapEntry* old = tables_.decaps_by_id.get(batch.decaps[i].id);
+    if (entry == nullptr && old == nullptr) continue;
+    const bool same_key =
+        entry != nullptr && old != nullptr && entry->decap.kind == old->decap.kind &&
+        entry->decap.destination_port == old->decap.destination_port &&
+        entry->decap.vni == old->decap.vni && entry->decap.local == old->decap.local;
+    if (same_key) {
+      tables_.decaps.replace(old, entry);
+    } else {
+      if (entry != nullptr) {
+        tables_.decaps.insert(entry);
+        count_udp_port(*entry, 1);
+        ++decaps_;
+      }
+      if (old != nullptr) {
+        tables_.decaps.erase(old);
+        count_udp_port(*old, -1);
+        --decaps_;
+      }
+    }
+    tables_.decaps_by_id.exchange(batch.decaps[i].id.index(), entry);
+    rcu_.retire(old);
+  }
+
+  for (const bool withdrawals : {false, true}) {
+    for (const RouteChange& route : batch.routes) {
+      if (route.nexthop.valid() == withdrawals) continue;
+      const VrfEntry* vrf = tables_.vrfs.get(route.vrf);
+      if (vrf == nullptr) continue;
+      const auto change = [&](auto& fib, auto address) {
+        const auto key = fib::key_of(address);
+        routes_ -= fib.routes();
+        if (withdrawals) {
+          fib.erase(key, route.prefix.length);
+        } else {
+          fib.insert(key, route.prefix.length, route.nexthop.index());
+        }
+        routes_ += fib.routes();
+      };
+      if (route.prefix.address.is_v4()) {
+        change(*vrf->fib4, route.prefix.address.v4());
+      } else {
+        change(*vrf->fib6, route.prefix.address.v6());
+      }
+    }
+  }
+
+  for (const auto& change : batch.nexthops) {
+    if (change.object) continue;
+    const NexthopEntry* old = tables_.nexthops.exchange(change.id.index(), nullptr);
+    if (old != nullptr) --nexthops_;
+    retire(old);
+  }
+  erase(tables_.adjacencies, batch.adjacencies, adjacencies_);
+  erase(tables_.ports, batch.ports, ports);
+  erase(tables_.vifs, batch.vifs, vifs_);
+  for (const auto& change : batch.vrfs) {
+    if (change.object) continue;
+    const VrfEntry* old = tables_.vrfs.exchange(change.id.index(), nullptr);
+    if (old == nullptr) continue;
+    routes_ -= old->fib4->routes() + old->fib6->routes();
+    std::erase(vrfs_, change.id);
+    retire(old, true);
+  }
+}
+
+Result<Generation> ForwardingState::apply(const Batch& batch) {
+  Compiled compiled;
+  if (const Status status = check(batch, compiled); !status) return status.error();
+  publish(batch, compiled);
+  rcu_.reclaim();
+  return tables_.generation.fetch_add(1, std::memory_order_release) + 1;
+}
+
+TableSizes ForwardingState::sizes() const {
+  TableSizes sizes;
+  sizes.fib_bytes = arena_.used_bytes();
+  sizes.routes = routes_;
+  sizes.nexthops = nexthops_;
+  sizes.adjacencies = adjacencies_;
+  sizes.decaps = decaps_;
+  sizes.deferred = rcu_.pending();
+  return sizes;
+}
+
+}  // namespace weft

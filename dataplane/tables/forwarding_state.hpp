@@ -1,0 +1,47 @@
+#pragma once
+/// The writer of all tables: takes batches from control, checks them whole and publishes them.
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "tables/tables.hpp"
+#include "weft/forwarding.hpp"
+
+namespace weft {
+
+class ForwardingState {
+ public:
+  ForwardingState(Rcu& rcu, tunnel::HashSeed seed);
+  /// All readers must be gone.
+  ~ForwardingState();
+  ForwardingState(const ForwardingState&) = delete;
+  ForwardingState& operator=(const ForwardingState&) = delete;
+
+  [[nodiscard]] const Tables& tables() const { return tables_; }
+  /// As ForwardingPlane::apply.
+  Result<Generation> apply(const Batch& batch);
+  [[nodiscard]] TableSizes sizes() const;
+
+ private:
+  struct Compiled;
+  Status check(const Batch& batch, Compiled& compiled) const;
+  void publish(const Batch& batch, Compiled& compiled);
+  void count_udp_port(const DecapEntry& entry, int change);
+  void retire(const NexthopEntry* entry);
+  void retire(const VrfEntry* entry, bool with_fibs);
+
+  Rcu& rcu_;
+  fib::Arena arena_;
+  Tables tables_;
+  std::vector<std::uint32_t> udp_port_users_;
+  std::vector<VrfId> vrfs_;
+  std::size_t routes_ = 0;
+  std::size_t nexthops_ = 0;
+  std::size_t vifs_ = 0;
+  std::size_t adjacencies_ = 0;
+  std::size_t decaps_ = 0;
+};
+
+}  // namespace weft

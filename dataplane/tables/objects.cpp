@@ -1,0 +1,108 @@
+#include "tables/objects.hpp"
+
+#include <algorithm>
+
+namespace weft {
+namespace {
+
+Ipv6Address last_of(const IpPrefix& prefix) {
+  Ipv6Address a = prefix.masked().address.v6();
+  for (unsigned bit = prefix.length; bit < 128; ++bit) {
+    a.bytes[bit / 8] |= static_cast<std::uint8_t>(0x80 >> (bit % 8));
+  }
+  return a;
+}
+
+template <class Ranges, class Address>
+bool holds(const Ranges& ranges, const Address& address) {
+  const auto after =
+      std::upper_bound(ranges.begin(), ranges.end(), address,
+                       [](const Address& a, const auto& range) { return a < range.first; });
+  return after != ranges.begin() && address <= std::prev(after)->second;
+}
+
+struct Compiler {
+  NexthopEntry& entry;
+
+  void operator()(const nexthop::Discard&) { entry.kind = NexthopKind::discard; }
+  void operator()(const nexthop::Receive&) { entry.kind = NexthopKind::receive; }
+  void operator()(const nexthop::Interface& n) {
+    entry.kind = NexthopKind::interface;
+    entry.adjacency = n.adjacency;
+  }
+  void operator()(const nexthop::Glean& n) {
+    entry.kind = NexthopKind::glean;
+    entry.port = n.port;
+  }
+  void operator()(const nexthop::Lookup& n) {
+    entry.kind = NexthopKind::lookup;
+    entry.vrf = n.vrf;
+  }
+  void operator()(const nexthop::Tunnel& n) {
+    entry.kind = NexthopKind::tunnel;
+    entry.adjacency = n.adjacency;
+    entry.source_ports = n.profile.source_ports;
+  }
+};
+
+std::size_t copy_class(std::size_t bytes) { return bytes <= 64 ? 64 : bytes <= 128 ? 128 : 384; }
+
+}  // namespace
+
+NexthopEntry::Owner NexthopEntry::compile(NexthopId id, const Nexthop& nexthop) {
+  tunnel::HeaderTemplate made;
+  std::size_t copy = 0;
+  if (const auto* t = std::get_if<nexthop::Tunnel>(&nexthop)) {
+    made = tunnel::build_template(t->profile);
+    if (made.bytes.overflown()) return nullptr;
+    copy = copy_class(made.bytes.size());
+  }
+  void* memory = ::operator new (sizeof(NexthopEntry) + copy, std::align_val_t{64});
+  auto* entry = new (memory) NexthopEntry;
+  entry->id = id;
+  std::visit(Compiler{*entry}, nexthop);
+  if (copy != 0) {
+    entry->outer_v4 = made.outer_v4;
+    entry->udp_checksum = made.udp_checksum;
+    entry->header_bytes = static_cast<std::uint16_t>(made.bytes.size());
+    entry->copy_bytes = static_cast<std::uint16_t>(copy);
+    entry->udp_offset = made.udp_offset;
+    entry->inner_ethernet_offset = made.inner_ethernet_offset;
+    entry->ip_checksum_sum = made.ip_checksum_sum;
+    auto* header = static_cast<std::uint8_t*>(memory) + sizeof(NexthopEntry);
+    std::memset(header, 0, copy);
+    std::memcpy(header + copy - made.bytes.size(), made.bytes.bytes().data(), made.bytes.size());
+  }
+  return Owner(entry);
+}
+
+DecapEntry::DecapEntry(DecapId entry_id, const Decap& value) : id(entry_id), decap(value) {
+  for (const IpPrefix& source : value.sources) {
+    const IpPrefix prefix = source.masked();
+    if (prefix.address.is_v4()) {
+      const std::uint32_t first = prefix.address.v4().value;
+      const std::uint32_t span = prefix.length == 0 ? ~0U : ~(~0U << (32 - prefix.length));
+      ranges4.emplace_back(first, first | (prefix.length == 32 ? 0 : span));
+    } else {
+      ranges6.emplace_back(prefix.address.v6(), last_of(prefix));
+    }
+  }
+  // Prefixes nest or are apart; keep the outermost, so that a binary search finds the right one.
+  const auto tidy = [](auto& ranges) {
+    std::sort(ranges.begin(), ranges.end(), [](const auto& a, const auto& b) {
+      return a.first < b.first || (a.first == b.first && b.second < a.second);
+    });
+    std::decay_t<decltype(ranges)> outer;
+    for (const auto& range : ranges) {
+      if (outer.empty() || outer.back().second < range.second) outer.push_back(range);
+    }
+    ranges = std::move(outer);
+  };
+  tidy(ranges4);
+  tidy(ranges6);
+}
+
+bool DecapEntry::accepts(std::uint32_t source) const { return holds(ranges4, source); }
+bool DecapEntry::accepts(const Ipv6Address& source) const { return holds(ranges6, source); }
+
+}  // namespace weft

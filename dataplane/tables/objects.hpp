@@ -1,0 +1,130 @@
+#pragma once
+/// What the workers read: control's values compiled into immutable objects.
+
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <new>
+#include <utility>
+#include <vector>
+
+#include "tables/fib.hpp"
+#include "tunnel/header_template.hpp"
+#include "weft/forwarding.hpp"
+
+namespace weft {
+
+struct PortEntry {
+  PortId id;
+  Port port;
+};
+
+struct VrfEntry {
+  VrfId id;
+  MacAddress router_mac;
+  fib::Fib4* fib4 = nullptr;
+  fib::Fib6* fib6 = nullptr;
+};
+
+struct VifEntry {
+  VifId id;
+  PortId port;
+  VrfId vrf;
+  MacAddress mac;
+  bool anti_spoofing = true;
+  std::vector<std::uint32_t> addresses4;  ///< as they lie in the packet
+  std::vector<Ipv6Address> addresses6;
+
+  [[nodiscard]] bool owns(std::uint32_t raw) const {
+    for (const std::uint32_t a : addresses4) {
+      if (a == raw) return true;
+    }
+    return false;
+  }
+  [[nodiscard]] bool owns(const Ipv6Address& address) const {
+    for (const Ipv6Address& a : addresses6) {
+      if (a == address) return true;
+    }
+    return false;
+  }
+};
+
+/// One cache line.
+struct alignas(64) AdjacencyEntry {
+  MacAddress destination;
+  MacAddress source;
+  std::uint16_t mtu_bytes = 0;
+  bool resolved = false;
+  PortId port;
+  AdjacencyId id;
+  IpAddress neighbour;
+};
+static_assert(sizeof(AdjacencyEntry) == 64);
+
+enum class NexthopKind : std::uint8_t { discard, receive, interface, tunnel, glean, lookup };
+
+/// A line of facts and, for tunnels, the outer header behind it, right-aligned in `copy_bytes`: it
+/// is copied in whole lines that end where the inner packet begins.
+struct alignas(64) NexthopEntry {
+  NexthopKind kind = NexthopKind::discard;
+  bool outer_v4 = true;
+  bool udp_checksum = false;
+  NexthopId id;
+  AdjacencyId adjacency;  ///< interface, tunnel
+  VrfId vrf;              ///< lookup
+  PortId port;            ///< glean
+  std::uint16_t header_bytes = 0;
+  std::uint16_t copy_bytes = 0;             ///< 64, 128 or 384
+  std::uint16_t udp_offset = 0;             ///< within the header; 0: none
+  std::uint16_t inner_ethernet_offset = 0;  ///< within the header; 0: none
+  std::uint32_t ip_checksum_sum = 0;
+  PortRange source_ports;
+
+  [[nodiscard]] const std::uint8_t* header() const {
+    return reinterpret_cast<const std::uint8_t*>(this + 1);
+  }
+  /// What the tunnel puts in front of an inner IP packet, bytes.
+  [[nodiscard]] std::uint16_t overhead_bytes() const { return header_bytes; }
+
+  struct Delete {
+    void operator()(const NexthopEntry* entry) const {
+      ::operator delete (const_cast<NexthopEntry*>(entry), std::align_val_t{64});
+    }
+  };
+  using Owner = std::unique_ptr<const NexthopEntry, Delete>;
+  static Owner compile(NexthopId id, const Nexthop& nexthop);
+};
+static_assert(sizeof(NexthopEntry) == 64);
+
+struct DecapEntry {
+  DecapId id;
+  Decap decap;
+  /// Sources as inclusive ranges, sorted; IPv4 in host order.
+  std::vector<std::pair<std::uint32_t, std::uint32_t>> ranges4;
+  std::vector<std::pair<Ipv6Address, Ipv6Address>> ranges6;
+
+  DecapEntry(DecapId entry_id, const Decap& value);
+  [[nodiscard]] bool accepts(std::uint32_t source) const;
+  [[nodiscard]] bool accepts(const Ipv6Address& source) const;
+};
+
+/// Outer destinations that are the router's own.
+struct LocalAddressSet {
+  std::vector<std::uint32_t> addresses4;  ///< as they lie in the packet
+  std::vector<Ipv6Address> addresses6;
+
+  [[nodiscard]] bool contains(std::uint32_t raw) const {
+    for (const std::uint32_t a : addresses4) {
+      if (a == raw) return true;
+    }
+    return false;
+  }
+  [[nodiscard]] bool contains(const Ipv6Address& address) const {
+    for (const Ipv6Address& a : addresses6) {
+      if (a == address) return true;
+    }
+    return false;
+  }
+};
+
+}  // namespace weft

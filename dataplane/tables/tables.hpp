@@ -1,0 +1,36 @@
+#pragma once
+/// All that the stages read, in one place. Pointers taken from here live until the reader's next
+/// quiescent point.
+
+#include <atomic>
+#include <cstdint>
+
+#include "tables/counters.hpp"
+#include "tables/decap_table.hpp"
+#include "tables/objects.hpp"
+#include "tables/rcu.hpp"
+#include "tables/stable_table.hpp"
+#include "tunnel/entropy.hpp"
+
+namespace weft {
+
+inline constexpr std::size_t max_vrfs = 1 << 20;
+
+struct Tables {
+  explicit Tables(Rcu& rcu, tunnel::HashSeed seed) : decaps(rcu), hash_seed(seed) {}
+
+  StableTable<PortEntry> ports{max_ports};
+  StableTable<VifEntry> vifs{max_objects};
+  StableTable<VrfEntry> vrfs{max_vrfs};
+  StableTable<AdjacencyEntry> adjacencies{max_objects};
+  StableTable<NexthopEntry> nexthops{max_objects};
+  StableTable<DecapEntry> decaps_by_id{max_objects};
+  DecapTable decaps;
+  /// Tunnel kind by UDP destination port, TunnelKind::none for ports that no decap uses.
+  ReservedArray<std::atomic<TunnelKind>> udp_kinds{65536};
+  std::atomic<const LocalAddressSet*> local_addresses{nullptr};
+  std::atomic<Generation> generation{0};
+  tunnel::HashSeed hash_seed;
+};
+
+}  // namespace weft

@@ -1,0 +1,56 @@
+#pragma once
+/// Snapshots of counters, summed over the workers.
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "weft/drop_reason.hpp"
+#include "weft/events.hpp"
+#include "weft/ids.hpp"
+
+namespace weft {
+
+struct PacketCount {
+  std::uint64_t packets = 0;
+  std::uint64_t bytes = 0;
+  PacketCount& operator+=(const PacketCount& other) {
+    packets += other.packets;
+    bytes += other.bytes;
+    return *this;
+  }
+};
+
+struct PortCounters {
+  PortId port;
+  PacketCount rx;
+  PacketCount tx;
+};
+
+/// What one worker did since it started.
+struct WorkerStatus {
+  unsigned lcore = 0;
+  std::uint64_t loops = 0;          ///< turns of the worker loop
+  std::uint64_t busy_loops = 0;     ///< turns that found packets
+  std::uint64_t packets = 0;        ///< packets taken from ports
+  std::uint64_t busy_cycles = 0;    ///< TSC cycles of turns that found packets
+  std::uint64_t total_cycles = 0;   ///< TSC cycles since start
+  std::uint64_t sleeps = 0;         ///< times it went to wait on descriptors
+  std::uint32_t held_packets = 0;   ///< waiting for a neighbour now
+  std::vector<std::string> queues;  ///< receive queues that it polls, "port/queue"
+};
+
+struct PuntCounters {
+  std::uint64_t accepted = 0;
+  std::uint64_t limited = 0;
+};
+
+struct CountersSnapshot {
+  std::array<std::uint64_t, drop_reason_count> drops{};
+  std::array<PuntCounters, punt_class_count> punts{};
+  std::vector<PortCounters> ports;
+  std::vector<WorkerStatus> workers;
+};
+
+}  // namespace weft

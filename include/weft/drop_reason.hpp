@@ -1,0 +1,89 @@
+#pragma once
+/// Why a packet died. Every dropped packet has exactly one reason, and every reason one cause.
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+namespace weft {
+
+// WEFT_DROP_REASONS(X): X(name, stage that decides it, explanation for the operator)
+#define WEFT_DROP_REASONS(X)                                                                       \
+  X(frame_truncated, "parse", "the frame ends inside a header that it announces")                  \
+  X(l2_destination_unknown, "parse", "the destination MAC is not this router's")                   \
+  X(ethertype_unsupported, "parse", "neither IPv4, IPv6 nor ARP")                                  \
+  X(spoofed_mac, "parse", "the VIF sent from a MAC that is not its own")                           \
+  X(spoofed_ip, "parse", "the VIF sent from an IP address that is not among its `addresses`")      \
+  X(ipv4_version, "parse", "EtherType IPv4, but the version field is not 4")                       \
+  X(ipv4_header_length, "parse", "the IPv4 header length is below 20 or beyond the packet")        \
+  X(ipv4_total_length, "parse", "the IPv4 total length is beyond the frame or below the header")   \
+  X(ipv4_checksum, "parse", "the IPv4 header checksum is wrong")                                   \
+  X(ipv6_version, "parse", "EtherType IPv6, but the version field is not 6")                       \
+  X(ipv6_payload_length, "parse", "the IPv6 payload length is beyond the frame")                   \
+  X(ip_source_invalid, "parse", "the source address is multicast, loopback or unspecified")        \
+  X(ip_destination_unsupported, "parse", "the destination is multicast, broadcast or link-local")  \
+  X(checksum_unfinished, "parse",                                                                  \
+    "a TCP or UDP checksum that the sender's kernel left to hardware; on the peer end of the "     \
+    "veth run: ethtool -K IF tx off")                                                              \
+  X(outer_fragment, "decap", "a fragment of a tunnel packet; raise the MTU of the underlay")       \
+  X(outer_udp_length, "decap", "the outer UDP length disagrees with the IP length")                \
+  X(outer_udp_checksum, "decap", "the outer UDP checksum is wrong")                                \
+  X(outer_udp_checksum_missing, "decap",                                                           \
+    "no outer UDP checksum over IPv6, and the decap does not say zero_udp_checksum6")              \
+  X(tunnel_header_truncated, "decap", "the packet ends inside the tunnel header")                  \
+  X(tunnel_header_invalid, "decap", "the tunnel header lacks what its kind requires")              \
+  X(decap_unknown_vni, "decap", "no decap profile has this kind, port, VNI and destination")       \
+  X(decap_source_unlisted, "decap", "the outer source is not among the decap's `sources`")         \
+  X(tunnel_nesting, "decap", "more than four tunnels inside each other")                           \
+  X(inner_mac_unknown, "parse", "the inner destination MAC is not the VRF's router MAC")           \
+  X(no_route, "resolve", "the VRF has no route to the destination")                                \
+  X(discard_route, "resolve", "the route says discard")                                            \
+  X(nexthop_missing, "resolve", "the route's next hop is being replaced or was deleted")           \
+  X(vrf_missing, "resolve", "the VRF is being deleted")                                            \
+  X(lookup_loop, "resolve", "next hops of kind lookup lead from VRF to VRF without end")           \
+  X(tunnel_unresolved, "resolve", "the underlay has no route to the tunnel's remote")              \
+  X(ttl_expired, "rewrite", "TTL or hop limit ran out here")                                       \
+  X(too_big, "rewrite", "larger than the way out allows, and not to be fragmented")                \
+  X(too_big_fragmentable, "rewrite", "larger than the way out allows; inner fragmentation is off") \
+  X(headroom_short, "encap", "no room in the buffer for the outer header")                         \
+  X(port_missing, "output", "the way out leads to a port that is gone")                            \
+  X(frame_too_big_for_port, "output", "the frame is larger than the port can send")                \
+  X(tx_queue_full, "output", "the port did not take the frame")                                    \
+  X(hold_queue_full, "output", "too many packets wait for a neighbour to answer")                  \
+  X(neighbour_unresolved, "output", "the neighbour did not answer ARP or ND in time")              \
+  X(punt_neighbour_limited, "punt", "ARP or ND above the rate or queue of the control thread")     \
+  X(punt_local_limited, "punt", "packets to the router itself above rate or queue")                \
+  X(local_unsupported, "punt", "to the router itself, but not something it answers")               \
+  X(neighbour_malformed, "punt", "an ARP or ND message that breaks its format")                    \
+  X(neighbour_not_ours, "punt", "an ARP or ND message that asks for or tells nothing of ours")     \
+  X(inject_queue_full, "input", "control sent more packets than the workers took")                 \
+  X(buffer_exhausted, "input", "no packet buffer was free")
+
+/// `none` is no drop; the others are explained by describe().
+enum class DropReason : std::uint8_t {
+  none,
+#define X(name, stage, text) name,
+  WEFT_DROP_REASONS(X)
+#undef X
+};
+
+struct DropReasonInfo {
+  std::string_view name;
+  std::string_view stage;
+  std::string_view explanation;
+};
+
+inline constexpr std::array drop_reasons{DropReasonInfo{"none", "", "not dropped"},
+#define X(name, stage, text) DropReasonInfo{#name, stage, text},
+                                         WEFT_DROP_REASONS(X)
+#undef X
+};
+
+inline constexpr std::size_t drop_reason_count = drop_reasons.size();
+
+constexpr const DropReasonInfo& describe(DropReason reason) {
+  return drop_reasons[static_cast<std::size_t>(reason)];
+}
+
+}  // namespace weft

@@ -1,0 +1,47 @@
+#pragma once
+/// The reverse door: what the data plane tells control. Everything here is bounded and may be
+/// dropped (and counted) under load; control never relies on hearing of a packet.
+
+#include <cstdint>
+#include <span>
+
+#include "weft/address.hpp"
+#include "weft/drop_reason.hpp"
+#include "weft/ids.hpp"
+
+namespace weft {
+
+enum class PuntClass : std::uint8_t {
+  neighbour,   ///< ARP or ND
+  local,       ///< addressed to the router itself
+  icmp_error,  ///< dropped, and its sender should hear why
+};
+inline constexpr unsigned punt_class_count = 3;
+
+/// A packet that the workers hand to control.
+struct PuntedPacket {
+  PuntClass kind = PuntClass::local;
+  DropReason reason = DropReason::none;  ///< for icmp_error: why it died
+  VrfId vrf;
+  VifId vif;                            ///< valid when it came from a VIF
+  PortId port;                          ///< valid when it came from a port and not out of a tunnel
+  DecapId decap;                        ///< valid when it came out of a tunnel
+  std::uint16_t mtu_bytes = 0;          ///< for too_big: what would have fitted
+  std::uint16_t l3_offset = 0;          ///< where ARP or IP starts within `frame`
+  std::span<const std::uint8_t> frame;  ///< from the (inner) Ethernet header on
+};
+
+/// A packet waits for a neighbour of `port` that nobody has resolved.
+struct NeighbourNeeded {
+  PortId port;
+  IpAddress address;
+};
+
+class EventSink {
+ public:
+  virtual ~EventSink() = default;
+  virtual void on_punt(const PuntedPacket& packet) = 0;
+  virtual void on_neighbour_needed(const NeighbourNeeded& event) = 0;
+};
+
+}  // namespace weft

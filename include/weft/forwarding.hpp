@@ -1,0 +1,175 @@
+#pragma once
+/// The one door from control to the data plane.
+///
+/// Threads: every call comes from the control thread. No call blocks on a worker.
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "weft/counters.hpp"
+#include "weft/events.hpp"
+#include "weft/nexthop.hpp"
+#include "weft/result.hpp"
+
+namespace weft {
+
+/// What a port is for. A VIF port belongs to one VIF; a fabric port to the underlay VRF.
+struct Port {
+  MacAddress mac;
+  std::uint16_t mtu_bytes = 1500;
+  VifId vif;                         ///< valid for a VIF's port
+  bool may_leave_checksums = false;  ///< the device hands over unfinished TCP/UDP checksums
+  friend bool operator==(const Port&, const Port&) = default;
+};
+
+struct Vif {
+  PortId port;
+  VrfId vrf;
+  MacAddress mac;                    ///< of the VM
+  std::vector<IpAddress> addresses;  ///< from which alone it may send
+  bool anti_spoofing = true;
+  friend bool operator==(const Vif&, const Vif&) = default;
+};
+
+struct Vrf {
+  MacAddress router_mac;  ///< what VMs and remote routers address frames to
+  friend bool operator==(const Vrf&, const Vrf&) = default;
+};
+
+/// Changes. Put creates the object or replaces it under its id; a packet sees each object all-old
+/// or all-new. `object` empty means delete.
+template <class Identifier, class Object>
+struct Change {
+  Identifier id;
+  std::optional<Object> object;
+};
+using PortChange = Change<PortId, Port>;
+using VrfChange = Change<VrfId, Vrf>;
+using VifChange = Change<VifId, Vif>;
+using AdjacencyChange = Change<AdjacencyId, Adjacency>;
+using NexthopChange = Change<NexthopId, Nexthop>;
+using DecapChange = Change<DecapId, Decap>;
+/// A route with an invalid nexthop is a withdrawal.
+using RouteChange = Route;
+/// Outer destinations that decapsulation and ICMP accept as the router's own, VRF 0. Replaces all.
+struct LocalAddresses {
+  std::vector<IpAddress> addresses;
+};
+
+struct Batch {
+  std::vector<PortChange> ports;
+  std::vector<VrfChange> vrfs;
+  std::vector<VifChange> vifs;
+  std::vector<AdjacencyChange> adjacencies;
+  std::vector<NexthopChange> nexthops;
+  std::vector<DecapChange> decaps;
+  std::vector<RouteChange> routes;
+  std::optional<LocalAddresses> local_addresses;
+
+  [[nodiscard]] bool empty() const {
+    return ports.empty() && vrfs.empty() && vifs.empty() && adjacencies.empty() &&
+           nexthops.empty() && decaps.empty() && routes.empty() && !local_addresses;
+  }
+};
+
+/// A frame that control sends.
+struct Injection {
+  /// Out of a port as it is: `frame` starts with the Ethernet header.
+  struct ToPort {
+    PortId port;
+  };
+  /// Routed in a VRF as if the router had originated it: `frame` starts with the IP header.
+  struct Routed {
+    VrfId vrf;
+  };
+  /// An Ethernet frame through a tunnel next hop.
+  struct IntoTunnel {
+    NexthopId nexthop;
+  };
+  std::variant<ToPort, Routed, IntoTunnel> target;
+  std::span<const std::uint8_t> frame;
+};
+
+/// One decision of one stage.
+struct ExplainStep {
+  std::string stage;
+  std::string text;
+};
+
+struct ExplainRequest {
+  PortId port;  ///< where the packet would arrive
+  std::span<const std::uint8_t> frame;
+};
+
+struct ExplainReport {
+  std::vector<ExplainStep> steps;
+  std::string verdict;  ///< transmit, drop, punt or hold
+  DropReason reason = DropReason::none;
+  PortId port;                      ///< for transmit
+  std::vector<std::uint8_t> frame;  ///< for transmit: as it would leave
+};
+
+/// A device to attach.
+struct PortRequest {
+  std::string name;
+  std::string device;             ///< `af_packet:IF`, `tap:IF@NETNS`, …
+  std::optional<MacAddress> mac;  ///< for devices whose far end is ours to name (tap)
+  std::uint16_t mtu_bytes = 1500;
+  bool shared_queues = false;  ///< one queue pair for all workers instead of one each
+};
+
+struct PortStatus {
+  PortId id;
+  std::string name;
+  std::string device;
+  MacAddress mac;
+  std::uint16_t mtu_bytes = 0;
+  std::uint16_t rx_queues = 0;
+  bool link_up = false;
+  bool may_leave_checksums = false;
+};
+
+struct TableSizes {
+  std::uint64_t fib_bytes = 0;
+  std::uint64_t routes = 0;
+  std::uint64_t nexthops = 0;
+  std::uint64_t adjacencies = 0;
+  std::uint64_t decaps = 0;
+  std::uint64_t deferred = 0;  ///< objects that wait for the workers to pass a quiescent point
+};
+
+class ForwardingPlane {
+ public:
+  virtual ~ForwardingPlane() = default;
+
+  /// Validates and allocates all of `batch`, then publishes it in dependency order; on error
+  /// nothing has changed and the error names the object. Applying a batch again changes nothing.
+  virtual Result<Generation> apply(const Batch& batch) = 0;
+
+  virtual Result<PortStatus> open_port(const PortRequest& request) = 0;
+  [[nodiscard]] virtual std::vector<PortStatus> ports() const = 0;
+
+  /// Hands the frame to a worker; false (and counted) when the queue to it is full.
+  virtual bool inject(const Injection& injection) = 0;
+  [[nodiscard]] virtual ExplainReport explain(const ExplainRequest& request) = 0;
+
+  [[nodiscard]] virtual CountersSnapshot counters() const = 0;
+  [[nodiscard]] virtual PacketCount nexthop_counters(NexthopId id) const = 0;
+  [[nodiscard]] virtual PacketCount decap_counters(DecapId id) const = 0;
+  [[nodiscard]] virtual TableSizes table_sizes() const = 0;
+
+  /// A drop that control itself decided, so that every drop is in one table.
+  virtual void count_drop(DropReason reason) = 0;
+
+  /// Readable when events wait; drain_events() delivers a bounded number of them.
+  [[nodiscard]] virtual int event_descriptor() const = 0;
+  virtual void drain_events(EventSink& sink) = 0;
+  /// Frees what every worker has let go of. Call about every 10 ms while table_sizes().deferred.
+  virtual void reclaim() = 0;
+};
+
+}  // namespace weft

@@ -1,0 +1,78 @@
+#pragma once
+/// Next hops and adjacencies as values. The data plane compiles them into immutable objects.
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+#include <variant>
+
+#include "weft/address.hpp"
+#include "weft/ids.hpp"
+#include "weft/tunnel.hpp"
+
+namespace weft {
+
+/// A neighbour on a port. Without `destination` the neighbour's MAC is not known yet: packets wait
+/// in a bounded queue and control is asked to resolve `neighbour`.
+struct Adjacency {
+  PortId port;
+  IpAddress neighbour;
+  MacAddress source;
+  std::optional<MacAddress> destination;
+  std::uint16_t mtu_bytes = 1500;  ///< largest IP packet that the way out takes
+  friend bool operator==(const Adjacency&, const Adjacency&) = default;
+};
+
+namespace nexthop {
+
+/// Drop; the sender hears ICMP unreachable.
+struct Discard {
+  friend bool operator==(const Discard&, const Discard&) = default;
+};
+/// An address of the router itself: hand the packet to the control thread.
+struct Receive {
+  friend bool operator==(const Receive&, const Receive&) = default;
+};
+/// Send to a neighbour as it is.
+struct Interface {
+  AdjacencyId adjacency;
+  friend bool operator==(const Interface&, const Interface&) = default;
+};
+/// Encapsulate, then send to the underlay neighbour. An invalid adjacency means that the underlay
+/// has no route to the remote.
+struct Tunnel {
+  TunnelProfile profile;
+  AdjacencyId adjacency;
+  friend bool operator==(const Tunnel&, const Tunnel&) = default;
+};
+/// A connected subnet of `port`: the destination itself is a neighbour that must be resolved.
+struct Glean {
+  PortId port;
+  friend bool operator==(const Glean&, const Glean&) = default;
+};
+/// Look the destination up in another VRF.
+struct Lookup {
+  VrfId vrf;
+  friend bool operator==(const Lookup&, const Lookup&) = default;
+};
+
+}  // namespace nexthop
+
+using Nexthop = std::variant<nexthop::Discard, nexthop::Receive, nexthop::Interface,
+                             nexthop::Tunnel, nexthop::Glean, nexthop::Lookup>;
+
+constexpr std::string_view kind_name(const Nexthop& nh) {
+  constexpr std::string_view names[] = {"discard", "receive", "interface",
+                                        "tunnel",  "glean",   "lookup"};
+  return names[nh.index()];
+}
+
+/// `prefix` in `vrf` leads to `nexthop`.
+struct Route {
+  VrfId vrf;
+  IpPrefix prefix;
+  NexthopId nexthop;
+  friend bool operator==(const Route&, const Route&) = default;
+};
+
+}  // namespace weft

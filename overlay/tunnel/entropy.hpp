@@ -1,0 +1,47 @@
+#pragma once
+/// The flow hash and the UDP source port that it chooses (RFC 7348 §5, RFC 8926 §3.3).
+
+#include <cstdint>
+
+#include "weft/tunnel.hpp"
+
+namespace weft::tunnel {
+
+/// Secret per process, so that nobody outside can choose colliding flows.
+struct HashSeed {
+  std::uint64_t first = 0x9e3779b97f4a7c15;
+  std::uint64_t second = 0xd1b54a32d192ed03;
+};
+
+/// Multiply and fold: both halves of the 128-bit product.
+constexpr std::uint64_t mix(std::uint64_t a, std::uint64_t b) {
+  const auto product = static_cast<unsigned __int128>(a) * b;
+  return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
+}
+
+/// Hash of an IPv4 flow. `addresses`: source and destination as they lie in the packet; `ports`:
+/// both ports as they lie in the packet, 0 for fragments and protocols without ports.
+constexpr std::uint32_t flow_hash4(const HashSeed& seed, std::uint64_t addresses,
+                                   std::uint32_t ports, std::uint8_t protocol) {
+  const std::uint64_t rest = static_cast<std::uint64_t>(ports) << 8 | protocol;
+  const std::uint64_t h = mix(addresses ^ seed.first, rest ^ seed.second);
+  return static_cast<std::uint32_t>(h ^ (h >> 32));
+}
+
+/// The same for IPv6, addresses in four words.
+constexpr std::uint32_t flow_hash6(const HashSeed& seed, const std::uint64_t (&addresses)[4],
+                                   std::uint32_t ports, std::uint8_t protocol) {
+  const std::uint64_t rest = static_cast<std::uint64_t>(ports) << 8 | protocol;
+  const std::uint64_t source = mix(addresses[0] ^ seed.first, addresses[1] ^ seed.second);
+  const std::uint64_t destination = mix(addresses[2] ^ seed.second, addresses[3] ^ seed.first);
+  const std::uint64_t h = mix(source ^ (destination << 1 | destination >> 63), rest ^ seed.second);
+  return static_cast<std::uint32_t>(h ^ (h >> 32));
+}
+
+/// The port of `range` that `hash` chooses, host byte order; even over the whole range.
+constexpr std::uint16_t source_port(PortRange range, std::uint32_t hash) {
+  const std::uint64_t span = static_cast<std::uint64_t>(range.last) - range.first + 1;
+  return static_cast<std::uint16_t>(range.first + (hash * span >> 32));
+}
+
+}  // namespace weft::tunnel

@@ -1,0 +1,64 @@
+#pragma once
+/// IPv4 header (RFC 791 §3.1).
+///
+///    version:4 ihl:4 | dscp:6 ecn:2 | total length (2)
+///    identification (2)             | flags:3 fragment offset:13
+///    ttl | protocol                 | header checksum (2)
+///    source (4)
+///    destination (4)
+///    options (0 to 40)
+
+#include <cstdint>
+
+#include "weft/address.hpp"
+#include "weft/big_endian.hpp"
+#include "wire/checksum.hpp"
+
+namespace weft::wire {
+
+enum class IpProtocol : std::uint8_t { icmp = 1, tcp = 6, udp = 17, icmpv6 = 58 };
+
+struct Ipv4 {
+  std::uint8_t version_ihl = 0x45;
+  std::uint8_t traffic_class = 0;
+  be16 total_length;
+  be16 identification;
+  be16 flags_fragment;
+  std::uint8_t ttl = 0;
+  std::uint8_t protocol = 0;
+  be16 checksum;
+  be32 source;
+  be32 destination;
+
+  static constexpr std::uint16_t dont_fragment = 0x4000;
+  static constexpr std::uint16_t more_fragments = 0x2000;
+  static constexpr std::uint16_t offset_mask = 0x1fff;
+
+  [[nodiscard]] unsigned version() const { return version_ihl >> 4; }
+  [[nodiscard]] unsigned header_bytes() const { return (version_ihl & 0xfU) * 4; }
+  /// Any fragment, the first too.
+  [[nodiscard]] bool fragment() const {
+    return (flags_fragment.get() & (more_fragments | offset_mask)) != 0;
+  }
+  [[nodiscard]] bool may_fragment() const { return (flags_fragment.get() & dont_fragment) == 0; }
+  /// Whether the checksum over the header and its options is right; header_bytes() must be
+  /// readable.
+  [[nodiscard]] bool checksum_valid() const {
+    return checksum_fold(checksum_add(this, header_bytes())) == 0xffff;
+  }
+  /// Computes the checksum over header_bytes().
+  void complete_checksum() {
+    checksum = 0;
+    checksum = checksum_finish(checksum_add(this, header_bytes()));
+  }
+  /// TTL down by one with the checksum kept right (RFC 1624: HC' = ~(~HC + ~m + m')). The word that
+  /// holds TTL falls by 0x0100 in network order, so the checksum rises by it.
+  void decrement_ttl() {
+    --ttl;
+    const std::uint32_t sum = checksum.get() + 0x0100U;
+    checksum = static_cast<std::uint16_t>(sum + (sum >> 16));
+  }
+};
+static_assert(sizeof(Ipv4) == 20 && alignof(Ipv4) == 1);
+
+}  // namespace weft::wire

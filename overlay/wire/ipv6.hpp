@@ -1,0 +1,70 @@
+#pragma once
+/// IPv6 header (RFC 8200 §3).
+///
+///    version:4 traffic class:8 flow label:20
+///    payload length (2) | next header | hop limit
+///    source (16)
+///    destination (16)
+
+#include <cstdint>
+#include <span>
+
+#include "weft/address.hpp"
+#include "weft/big_endian.hpp"
+#include "wire/ipv4.hpp"
+
+namespace weft::wire {
+
+struct Ipv6 {
+  be32 version_class_label;
+  be16 payload_length;
+  std::uint8_t next_header = 0;
+  std::uint8_t hop_limit = 0;
+  Ipv6Address source;
+  Ipv6Address destination;
+
+  [[nodiscard]] unsigned version() const { return version_class_label.get() >> 28; }
+};
+static_assert(sizeof(Ipv6) == 40 && alignof(Ipv6) == 1);
+
+/// Where the upper layer starts and what it is, behind the extension headers (RFC 8200 §4).
+struct UpperLayer {
+  std::uint16_t offset = sizeof(Ipv6);  ///< bytes from the IPv6 header
+  std::uint8_t protocol = 0;            ///< the last next-header value that was read
+  bool fragment = false;                ///< a fragment header stands in the chain (RFC 8200 §4.5)
+  bool complete = false;                ///< `protocol` is an upper layer and lies inside the packet
+};
+
+/// Walks at most eight extension headers of the packet that starts at `packet` (its IPv6 header
+/// must be inside). A chain that ends early or is longer answers `complete = false`.
+inline UpperLayer find_upper_layer(std::span<const std::uint8_t> packet) {
+  UpperLayer upper;
+  upper.protocol = reinterpret_cast<const Ipv6*>(packet.data())->next_header;
+  for (unsigned hops = 0; hops < 8; ++hops) {
+    std::size_t bytes = 0;
+    switch (upper.protocol) {
+      case 0:     // hop-by-hop options
+      case 43:    // routing
+      case 60: {  // destination options
+        if (packet.size() < upper.offset + 8U) return upper;
+        bytes = 8U * (packet[upper.offset + 1U] + 1U);
+        break;
+      }
+      case 44: {  // fragment
+        if (packet.size() < upper.offset + 8U) return upper;
+        bytes = 8;
+        upper.fragment = true;
+        break;
+      }
+      default:
+        upper.complete = upper.offset <= packet.size();
+        return upper;
+    }
+    if (packet.size() < upper.offset + bytes) return upper;
+    upper.protocol = packet[upper.offset];
+    upper.offset = static_cast<std::uint16_t>(upper.offset + bytes);
+  }
+  return upper;
+}
+
+}  // namespace weft::wire

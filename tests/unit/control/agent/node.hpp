@@ -1,0 +1,136 @@
+#pragma once
+/// A node for the tests of the agent: its configuration, and its model on a fake forwarding plane.
+
+#include <chrono>
+#include <set>
+#include <string>
+
+#include "agent/clock.hpp"
+#include "agent/model.hpp"
+#include "agent/resolver.hpp"
+#include "support/fake_plane.hpp"
+
+namespace weft::agent::test {
+
+using weft::test::FakePlane;
+
+inline IpAddress ip(std::string_view text) { return *parse_ip(text); }
+inline IpPrefix net(std::string_view text) { return *parse_prefix(text); }
+inline MacAddress mac(std::string_view text) { return *parse_mac(text); }
+
+inline TunnelConfig tunnel(const std::string& name, const char* local, const char* remote,
+                           std::uint32_t vni) {
+  TunnelConfig out;
+  out.name = name;
+  out.profile.local = ip(local);
+  out.profile.remote = ip(remote);
+  out.profile.vni = vni;
+  out.profile.inner_destination_mac = mac("02:00:5e:00:01:01");
+  return out;
+}
+
+inline RouteConfig route(const char* vrf, const char* prefix, const RouteTarget& via) {
+  return {vrf, net(prefix), via};
+}
+inline RouteTarget via_tunnel(const std::string& name) { return {name, "", "", {}, false}; }
+inline RouteTarget via_vif(const std::string& name) { return {"", name, "", {}, false}; }
+inline RouteTarget via_vrf(const std::string& name) { return {"", "", name, {}, false}; }
+inline RouteTarget via_gateway(const char* a) { return {"", "", "", ip(a), false}; }
+inline RouteTarget discard() { return {"", "", "", {}, true}; }
+
+/// Port fab0, VRFs blue and red (overlapping), vm1 and vm2 in blue, vm3 in red; to-b is a
+/// neighbour's tunnel, to-far leads through the gateway.
+inline Config sample() {
+  Config c;
+  c.node = {"a", {ip("192.0.2.1"), ip("2001:db8::1")}};
+  c.ports.push_back({"fab0",
+                     "af_packet:eth1",
+                     {net("192.0.2.1/24"), net("2001:db8::1/64")},
+                     {ip("192.0.2.254"), ip("2001:db8::fe")},
+                     1500,
+                     QueueSharing::shared});
+  c.vrfs.push_back({"blue",
+                    1,
+                    mac("02:00:5e:00:01:01"),
+                    {{net("10.1.0.0/24"), ip("10.1.0.1")}, {net("fd00:1::/64"), ip("fd00:1::1")}}});
+  c.vrfs.push_back({"red", 2, mac("02:00:5e:00:01:02"), {{net("10.1.0.0/24"), ip("10.1.0.1")}}});
+  c.vifs.push_back({"vm1",
+                    "tap:vm1",
+                    "blue",
+                    mac("02:00:00:00:01:01"),
+                    {ip("10.1.0.11"), ip("fd00:1::11")},
+                    1450,
+                    true});
+  c.vifs.push_back(
+      {"vm2", "tap:vm2", "blue", mac("02:00:00:00:01:02"), {ip("10.1.0.22")}, 1500, false});
+  c.vifs.push_back(
+      {"vm3", "tap:vm3", "red", mac("02:00:00:00:01:03"), {ip("10.1.0.11")}, 1500, true});
+  c.tunnels.push_back(tunnel("to-b", "192.0.2.1", "192.0.2.2", 100));
+  c.tunnels.push_back(tunnel("to-far", "192.0.2.1", "203.0.113.5", 101));
+  c.decaps.push_back({"from-fabric",
+                      "blue",
+                      "",
+                      TunnelKind::vxlan,
+                      ip("192.0.2.1"),
+                      4789,
+                      100,
+                      {net("192.0.2.0/25"), net("192.0.2.128/25")},
+                      false});
+  c.routes.push_back(route("blue", "10.1.0.12/32", via_tunnel("to-b")));
+  c.routes.push_back(route("blue", "10.2.0.0/16", via_tunnel("to-far")));
+  c.routes.push_back(route("blue", "10.9.0.0/16", discard()));
+  return c;
+}
+
+/// Devices as the fake plane opens them, in the order of the configuration.
+inline Resolver::Devices open_all(FakePlane& plane, const Config& config) {
+  Resolver::Devices devices;
+  for (const auto& port : config.ports) {
+    devices.ports.push_back(*plane.open_port({port.name, port.device, {}, port.mtu_bytes, false}));
+  }
+  for (const auto& vif : config.vifs) {
+    devices.vifs.push_back(*plane.open_port({vif.name, vif.device, vif.mac, vif.mtu_bytes, false}));
+  }
+  return devices;
+}
+
+struct FakeKeeper final : NeighbourKeeper {
+  std::set<NeighbourKey> pinned;
+  std::map<NeighbourKey, MacAddress> fixed;
+  void pin(const NeighbourKey& key) override { pinned.insert(key); }
+  void unpin(const NeighbourKey& key) override { pinned.erase(key); }
+  void add_static(const NeighbourKey& key, const MacAddress& m) override { fixed[key] = m; }
+};
+
+/// A loaded model.
+struct Node {
+  FakePlane plane;
+  Model model;
+  FakeKeeper keeper;
+  Resolver resolver{model, [this](const Batch& b) { return plane.apply(b); }, keeper};
+  Time now{std::chrono::hours(1)};
+  Clock clock = [this] { return now; };
+
+  explicit Node(const Config& config = sample()) {
+    const auto loaded = resolver.load(config, open_all(plane, config));
+    if (!loaded) throw std::runtime_error(loaded.error().message);
+  }
+
+  [[nodiscard]] VrfId vrf(const char* name) const { return model.vrfs.find(name)->second.id; }
+  [[nodiscard]] const VifObject& vif(const char* name) const {
+    return model.vifs.find(name)->second;
+  }
+  [[nodiscard]] PortId port(const char* name) const { return model.ports.find(name)->second.id; }
+  [[nodiscard]] NexthopId tunnel_nexthop(const char* name) const {
+    return model.tunnels.find(name)->second.nexthop;
+  }
+  /// The adjacency by which a tunnel leaves; empty while there is none.
+  [[nodiscard]] std::optional<Adjacency> tunnel_adjacency(const char* name) const {
+    const auto id =
+        std::get<nexthop::Tunnel>(plane.tables.nexthops.at(tunnel_nexthop(name))).adjacency;
+    if (!id.valid()) return std::nullopt;
+    return plane.tables.adjacencies.at(id);
+  }
+};
+
+}  // namespace weft::agent::test

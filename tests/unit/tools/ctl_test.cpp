@@ -1,0 +1,183 @@
+#include <catch2/catch.hpp>
+#include <cstdlib>
+#include <sstream>
+#include <vector>
+
+#include "ctl_command.hpp"
+#include "ctl_output.hpp"
+
+namespace weft::ctl {
+namespace {
+
+using Answer = Command::Answer;
+
+struct Parsed {
+  std::variant<Command, int> result;
+  std::string out;
+  std::string err;
+};
+
+Parsed parse(std::vector<const char*> words) {
+  words.insert(words.begin(), "weftctl");
+  std::ostringstream out;
+  std::ostringstream err;
+  auto result = parse_command(static_cast<int>(words.size()), words.data(), out, err);
+  return {std::move(result), out.str(), err.str()};
+}
+
+Command command(const std::vector<const char*>& words) {
+  auto parsed = parse(words);
+  INFO(parsed.err);
+  REQUIRE(std::holds_alternative<Command>(parsed.result));
+  return std::get<Command>(parsed.result);
+}
+
+/// METHOD PATH[?QUERY][ BODY]
+std::string asks(const std::vector<const char*>& words) {
+  const auto& r = command(words).request;
+  return r.method + " " + r.path + (r.query.empty() ? "" : "?" + r.query) +
+         (r.body.empty() ? "" : " " + r.body);
+}
+
+TEST_CASE("weftctl: each command is one request") {
+  for (const std::string name : {"vif", "vrf", "route", "nexthop", "tunnel", "decap", "neighbour",
+                                 "drops", "stats", "workers", "port"}) {
+    CHECK(asks({"show", name.c_str()}) == "GET /v1/" + name);
+  }
+  CHECK(asks({"show", "route", "--vrf", "a b"}) == "GET /v1/route?vrf=a%20b");
+  CHECK(asks({"show", "drops", "--all"}) == "GET /v1/drops?all=true");
+  CHECK(asks({"route", "set", "--vrf", "blue", "10.0.0.0/8", "--tunnel", "to-b"}) ==
+        R"(PUT /v1/route {"vrf":"blue","prefix":"10.0.0.0/8","via":{"tunnel":"to-b"}})");
+  CHECK(asks({"route", "set", "--vrf", "blue", "10.0.0.0/8", "--lookup", "red"}) ==
+        R"(PUT /v1/route {"vrf":"blue","prefix":"10.0.0.0/8","via":{"vrf":"red"}})");
+  CHECK(asks({"route", "set", "--vrf", "blue", "10.0.0.0/8", "--vif", "vm1"}) ==
+        R"(PUT /v1/route {"vrf":"blue","prefix":"10.0.0.0/8","via":{"vif":"vm1"}})");
+  CHECK(asks({"route", "set", "--vrf", "underlay", "::/0", "--gateway", "fd00::1"}) ==
+        R"(PUT /v1/route {"vrf":"underlay","prefix":"::/0","via":{"gateway":"fd00::1"}})");
+  CHECK(asks({"route", "set", "--vrf", "blue", "::/0", "--discard"}) ==
+        R"(PUT /v1/route {"vrf":"blue","prefix":"::/0","via":{"discard":true}})");
+  CHECK(asks({"route", "del", "--vrf", "blue", "::/0"}) ==
+        R"(DELETE /v1/route {"vrf":"blue","prefix":"::/0"})");
+  CHECK(asks({"tunnel", "set", "to-b", "--remote", "192.0.2.3"}) ==
+        R"(PUT /v1/tunnel {"name":"to-b","remote":"192.0.2.3"})");
+  CHECK(asks({"tunnel", "set", "to-b", "--vni", "5", "--port", "8472", "--source-ports", "1-2",
+              "--inner-destination-mac", "02:00:00:00:00:01", "--kind", "vxlan"}) ==
+        R"(PUT /v1/tunnel {"name":"to-b","vni":5,"port":8472,"source_ports":"1-2",)"
+        R"("inner_destination_mac":"02:00:00:00:00:01","kind":"vxlan"})");
+  CHECK(asks({"explain", "--vif", "vm1", "--hex", "02:00 0A"}) ==
+        R"(POST /v1/explain {"hex":"02000A","vif":"vm1"})");
+  CHECK(asks({"explain",   "--port",
+              "fab0",      "--dst",
+              "10.1.0.12", "--src",
+              "10.1.0.11", "--proto",
+              "udp",       "--sport",
+              "1",         "--dport",
+              "2",         "--ttl",
+              "3",         "--size",
+              "1400",      "--df",
+              "--src-mac", "02:00:00:00:00:01",
+              "--dst-mac", "02:00:00:00:00:02"}) ==
+        R"(POST /v1/explain {"port":"fab0","fields":{"source_mac":"02:00:00:00:00:01",)"
+        R"("destination_mac":"02:00:00:00:00:02","src":"10.1.0.11","dst":"10.1.0.12",)"
+        R"("protocol":"udp","source_port":1,"destination_port":2,"ttl":3,"bytes":1400,)"
+        R"("dont_fragment":true}})");
+  CHECK(asks({"explain", "--vif", "vm1", "--dst", "10.1.0.12", "--proto", "89"}) ==
+        R"(POST /v1/explain {"vif":"vm1","fields":{"dst":"10.1.0.12","protocol":89}})");
+}
+
+TEST_CASE("weftctl: the socket, and JSON for programs") {
+  ::unsetenv("WEFT_SOCKET");
+  CHECK(command({"show", "vif"}).socket == "/run/weft/weftd.sock");
+  CHECK_FALSE(command({"show", "vif"}).json);
+  CHECK(command({"show", "vif", "--json", "--socket", "/b"}).json);
+  ::setenv("WEFT_SOCKET", "/a", 1);
+  CHECK(command({"show", "vif"}).socket == "/a");
+  CHECK(command({"--socket", "/b", "show", "vif"}).socket == "/b");
+  ::unsetenv("WEFT_SOCKET");
+  CHECK(command({"show", "vif"}).answer == Answer::table);
+  CHECK(command({"route", "del", "--vrf", "a", "::/0"}).answer == Answer::message);
+  CHECK(command({"explain", "--vif", "a", "--hex", "00"}).answer == Answer::explanation);
+}
+
+TEST_CASE("weftctl: what it cannot understand is exit code 2, help is 0") {
+  const std::vector<std::vector<const char*>> wrong{
+      {},
+      {"show"},
+      {"show", "vifs"},
+      {"show", "vif", "--vrf", "blue"},
+      {"route", "set", "--vrf", "blue", "10.0.0.0/8"},
+      {"route", "set", "--vrf", "blue", "10.0.0.0/8", "--discard", "--vif", "vm1"},
+      {"route", "set", "10.0.0.0/8", "--discard"},
+      {"route", "del", "--vrf", "blue"},
+      {"tunnel", "set", "to-b", "--vni", "16777216"},
+      {"tunnel", "set", "to-b", "--port", "-1"},
+      {"tunnel", "set", "to-b", "--port", "12abc"},
+      {"explain", "--vif", "a"},
+      {"explain", "--dst", "10.0.0.1"},
+      {"explain", "--vif", "a", "--port", "b", "--hex", "00"},
+      {"explain", "--vif", "a", "--hex", "0"},
+      {"explain", "--vif", "a", "--hex", "zz"},
+      {"explain", "--vif", "a", "--hex", "00", "--dst", "10.0.0.1"},
+      {"explain", "--vif", "a", "--dst", "10.0.0.1", "--proto", "256"},
+      {"explain", "--vif", "a", "--dst", "10.0.0.1", "--proto", "gre"},
+  };
+  for (const auto& words : wrong) {
+    const auto parsed = parse(words);
+    INFO(Json(std::vector<std::string>(words.begin(), words.end())).dump());
+    REQUIRE(std::holds_alternative<int>(parsed.result));
+    CHECK(std::get<int>(parsed.result) == 2);
+    CHECK_FALSE(parsed.err.empty());
+  }
+  const auto help = parse({"show", "route", "--help"});
+  CHECK(std::get<int>(help.result) == 0);
+  CHECK_THAT(help.out, Catch::Contains("--vrf"));
+}
+
+TEST_CASE("weftctl: tables") {
+  const auto answer =
+      Json::parse(R"({"title": "Ports", "columns": ["name", "mtu", "addresses", "x"],
+    "rows": [{"name": "fab0", "mtu": 1500, "addresses": ["192.0.2.1/24", "fd00::1/64"], "x": null},
+             {"name": "grün", "mtu": 900, "addresses": [], "x": {"a": 1}},
+             {"name": "b\u001b[2J", "mtu": null, "extra": 1}]})");
+  CHECK(render(Answer::table, answer) ==
+        "Ports\n"
+        "name    mtu  addresses                 x\n"
+        "fab0   1500  192.0.2.1/24, fd00::1/64  -\n"
+        "grün    900  -                         {\"a\":1}\n"
+        "b?[2J     -  -                         -\n");
+  CHECK(render(Answer::table, Json::parse(R"({"columns": ["a", "b"], "rows": []})")) == "a  b\n");
+}
+
+TEST_CASE("weftctl: an explanation") {
+  auto answer = Json::parse(R"({"steps": [{"stage": "parse", "text": "IPv4"},
+    {"stage": "resolve", "text": "10.1.0.12/32"}], "verdict": "transmit", "reason": "none",
+    "explanation": "", "port": "fab0", "frame_hex": "000102030405060708090a0b0c0d0e0f10"})");
+  CHECK(render(Answer::explanation, answer) ==
+        "parse    IPv4\n"
+        "resolve  10.1.0.12/32\n"
+        "=> transmit out of fab0\n"
+        "0000  00 01 02 03 04 05 06 07 08 09 0a 0b 0c 0d 0e 0f\n"
+        "0010  10\n");
+  answer = Json::parse(R"({"steps": [], "verdict": "drop", "reason": "no_route",
+    "explanation": "the VRF has no route", "port": "", "frame_hex": ""})");
+  CHECK(render(Answer::explanation, answer) == "=> drop: no_route (the VRF has no route)\n");
+}
+
+TEST_CASE("weftctl: messages, errors, and answers of another shape") {
+  CHECK(render(Answer::message, Json::parse(R"({"message": "done", "generation": 7})")) ==
+        "done\n");
+  CHECK(render(Answer::table, Json::parse("[1]")) == "[\n  1\n]\n");
+  CHECK(render(Answer::table, Json::parse(R"({"columns": 1, "rows": 2})")) ==
+        "{\n  \"columns\": 1,\n  \"rows\": 2\n}\n");
+  CHECK(render(Answer::explanation, Json(7)) == "7\n");
+  CHECK(render(Answer::message, Json()) == "null\n");
+  http::Response response;
+  response.status = 404;
+  response.body = R"({"error": "there is no vif x"})";
+  CHECK(error_text(response) == "there is no vif x");
+  response.body = "nonsense";
+  CHECK(error_text(response) == "weftd answered with status 404");
+}
+
+}  // namespace
+}  // namespace weft::ctl

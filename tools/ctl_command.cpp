@@ -1,0 +1,218 @@
+#include "ctl_command.hpp"
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+#include <vector>
+
+#include "http/percent.hpp"
+
+namespace weft::ctl {
+namespace {
+
+using Json = nlohmann::ordered_json;
+using Answer = Command::Answer;
+
+/// Options that go into the request's JSON under `key`, when given.
+class Fields {
+ public:
+  CLI::Option* text(CLI::App& app, const std::string& option, const std::string& key,
+                    const std::string& help) {
+    return app.add_option_function<std::string>(
+        option, [this, key](const std::string& value) { json_[key] = value; }, help);
+  }
+  CLI::Option* number(CLI::App& app, const std::string& option, const std::string& key,
+                      std::uint32_t most, const std::string& help) {
+    return app
+        .add_option_function<std::uint32_t>(
+            option, [this, key](std::uint32_t value) { json_[key] = value; }, help)
+        ->check(CLI::Range(std::uint32_t{0}, most));
+  }
+  CLI::Option* flag(CLI::App& app, const std::string& option, const std::string& key,
+                    const std::string& help) {
+    return app.add_flag_callback(
+        option, [this, key] { json_[key] = true; }, help);
+  }
+  Json& json() { return json_; }
+
+ private:
+  Json json_ = Json::object();
+};
+
+/// The hexadecimal digits of `text`, which may be set apart by blanks and colons.
+std::string hex_digits(std::string text) {
+  std::erase_if(text, [](char c) { return c == ' ' || c == ':' || c == '\n' || c == '\t'; });
+  const bool all = text.find_first_not_of("0123456789abcdefABCDEF") == std::string::npos;
+  if (!all || text.empty() || text.size() % 2 != 0) {
+    throw CLI::ValidationError("--hex", "wanted whole bytes as hexadecimal digits");
+  }
+  return text;
+}
+
+Json protocol(const std::string& word) {
+  if (word == "icmp" || word == "tcp" || word == "udp") return word;
+  const bool digits = word.find_first_not_of("0123456789") == std::string::npos;
+  if (digits && !word.empty() && word.size() <= 3 && std::stoi(word) <= 255) {
+    return std::stoi(word);
+  }
+  throw CLI::ValidationError("--proto", "wanted icmp, tcp, udp or a number up to 255");
+}
+
+class Parser {
+ public:
+  Parser() {
+    app_.fallthrough();  // --json and --socket may stand behind the command
+    app_.require_subcommand(1);
+    app_.add_option("--socket", command_.socket, "weftd's socket")
+        ->envname("WEFT_SOCKET")
+        ->capture_default_str();
+    app_.add_flag("--json", command_.json, "print JSON, for programs");
+    add_show();
+    add_route();
+    add_tunnel();
+    add_explain();
+  }
+
+  std::variant<Command, int> parse(int argc, const char* const* argv, std::ostream& out,
+                                   std::ostream& err) {
+    constexpr int usage_error = 2;
+    try {
+      app_.parse(argc, argv);
+    } catch (const CLI::ParseError& e) {
+      return app_.exit(e, out, err) == 0 ? 0 : usage_error;
+    }
+    return command_;
+  }
+
+ private:
+  void ask(std::string method, const std::string& path, Answer answer, const Json& body = {}) {
+    command_.request = {std::move(method), path, {}, body.is_null() ? "" : body.dump()};
+    command_.answer = answer;
+  }
+
+  void add_show() {
+    auto* show = app_.add_subcommand("show", "Show a table");
+    show->require_subcommand(1);
+    const auto table = [&](const std::string& name, const std::string& help) {
+      auto* sub = show->add_subcommand(name, help);
+      sub->final_callback([this, name] {
+        ask("GET", "/v1/" + name, Answer::table);
+        command_.request.query = query_;
+      });
+      return sub;
+    };
+    table("vif", "Virtual interfaces");
+    table("vrf", "Routing tables");
+    table("route", "Routes")
+        ->add_option_function<std::string>(
+            "--vrf",
+            [this](const std::string& vrf) { query_ = "vrf=" + http::percent_encode(vrf); },
+            "of this VRF alone");
+    table("nexthop", "Next hops");
+    table("tunnel", "Encapsulations");
+    table("decap", "Decapsulations");
+    table("neighbour", "Neighbours on the underlay");
+    table("drops", "Dropped packets by reason")
+        ->add_flag_callback(
+            "--all", [this] { query_ = "all=true"; }, "also reasons that never were");
+    table("stats", "Counters");
+    table("workers", "Worker threads");
+    table("port", "Ports");
+  }
+
+  void add_route() {
+    auto* route = app_.add_subcommand("route", "Change routes");
+    route->require_subcommand(1);
+    const auto change = [&](const std::string& name, const std::string& help,
+                            const std::string& method) {
+      auto* sub = route->add_subcommand(name, help);
+      fields_.text(*sub, "--vrf", "vrf", "the VRF, or underlay")->required();
+      fields_.text(*sub, "prefix", "prefix", "like 10.1.0.0/24")->required();
+      sub->final_callback([this, method] {
+        if (!via_.json().empty()) fields_.json()["via"] = via_.json();
+        ask(method, "/v1/route", Answer::message, fields_.json());
+      });
+      return sub;
+    };
+    change("del", "Remove a route", "DELETE");
+    auto* set = change("set", "Add or replace a route", "PUT");
+    auto* way = set->add_option_group("way out")->require_option(1);
+    via_.text(*way, "--tunnel", "tunnel", "into this tunnel");
+    via_.text(*way, "--vif", "vif", "to this vif");
+    via_.text(*way, "--lookup", "vrf", "look up again in this VRF");
+    via_.text(*way, "--gateway", "gateway", "to this neighbour (underlay)");
+    via_.flag(*way, "--discard", "discard", "drop");
+  }
+
+  void add_tunnel() {
+    auto* tunnel = app_.add_subcommand("tunnel", "Change tunnels");
+    tunnel->require_subcommand(1);
+    auto* set = tunnel->add_subcommand("set", "Add a tunnel, or change what is given");
+    fields_.text(*set, "name", "name", "the tunnel's name")->required();
+    fields_.text(*set, "--remote", "remote", "outer destination address");
+    fields_.number(*set, "--vni", "vni", (1U << 24) - 1, "virtual network identifier");
+    fields_.number(*set, "--port", "port", 65535, "UDP destination port");
+    fields_.text(*set, "--source-ports", "source_ports", "UDP source ports, A-B");
+    fields_.text(*set, "--inner-destination-mac", "inner_destination_mac",
+                 "destination of the inner frame");
+    fields_.text(*set, "--kind", "kind", "tunnel kind, like vxlan");
+    set->final_callback([this] { ask("PUT", "/v1/tunnel", Answer::message, fields_.json()); });
+  }
+
+  void add_explain() {
+    auto* explain = app_.add_subcommand("explain", "Say what would become of a packet; send none");
+    auto* from = explain->add_option_group("where the packet arrives")->require_option(1);
+    fields_.text(*from, "--vif", "vif", "from this vif");
+    fields_.text(*from, "--port", "port", "from this port");
+    auto* hex = explain->add_option_function<std::string>(
+        "--hex", [this](const std::string& value) { fields_.json()["hex"] = hex_digits(value); },
+        "the frame's bytes, from the Ethernet header on");
+    std::vector<CLI::Option*> packet;
+    const auto text = [&](const std::string& option, const std::string& key,
+                          const std::string& help) {
+      packet.push_back(packet_.text(*explain, option, key, help));
+    };
+    const auto number = [&](const std::string& option, const std::string& key,
+                            const std::string& help, std::uint32_t most = 65535) {
+      packet.push_back(packet_.number(*explain, option, key, most, help));
+    };
+    text("--src-mac", "source_mac", "source MAC");
+    text("--dst-mac", "destination_mac", "destination MAC");
+    text("--src", "src", "source IP address (else the vif's own)");
+    text("--dst", "dst", "destination IP address");
+    packet.push_back(explain->add_option_function<std::string>(
+        "--proto", [this](const std::string& word) { packet_.json()["protocol"] = protocol(word); },
+        "icmp, tcp, udp or a number"));
+    number("--sport", "source_port", "source port");
+    number("--dport", "destination_port", "destination port");
+    number("--ttl", "ttl", "TTL or hop limit", 255);
+    number("--size", "bytes", "length of the IP packet");
+    packet.push_back(
+        packet_.flag(*explain, "--df", "dont_fragment", "set the bit that forbids fragments"));
+    for (auto* option : packet) option->excludes(hex);
+    explain->final_callback([this] {
+      Json& body = fields_.json();
+      if (!body.contains("hex")) {
+        const Json& fields = packet_.json();
+        if (!fields.contains("dst")) throw CLI::RequiredError("--hex or --dst");
+        body["fields"] = fields;
+      }
+      ask("POST", "/v1/explain", Answer::explanation, body);
+    });
+  }
+
+  CLI::App app_{"weftctl: look into weftd and change its routes and tunnels", "weftctl"};
+  Command command_{.socket = "/run/weft/weftd.sock", .request = {}};
+  std::string query_;
+  Fields fields_;
+  Fields via_;
+  Fields packet_;
+};
+
+}  // namespace
+
+std::variant<Command, int> parse_command(int argc, const char* const* argv, std::ostream& out,
+                                         std::ostream& err) {
+  return Parser().parse(argc, argv, out, err);
+}
+
+}  // namespace weft::ctl

@@ -1,0 +1,24 @@
+#pragma once
+/// weftctl's command line: from words to one HTTP request.
+
+#include <ostream>
+#include <string>
+#include <variant>
+
+#include "http/server.hpp"
+
+namespace weft::ctl {
+
+struct Command {
+  enum class Answer { table, message, explanation };
+  std::string socket;
+  bool json = false;  ///< print the answer as it came
+  http::Request request;
+  Answer answer = Answer::table;
+};
+
+/// The command, or the exit code where there is nothing to do but what was printed: help, usage.
+std::variant<Command, int> parse_command(int argc, const char* const* argv, std::ostream& out,
+                                         std::ostream& err);
+
+}  // namespace weft::ctl

@@ -1,0 +1,141 @@
+#include "ctl_output.hpp"
+
+#include <algorithm>
+#include <cstdio>
+#include <vector>
+
+namespace weft::ctl {
+namespace {
+
+constexpr auto replace_bad_utf8 = Json::error_handler_t::replace;
+
+/// Without control characters, which a terminal would obey.
+std::string printable(std::string text) {
+  std::ranges::replace_if(
+      text, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }, '?');
+  return text;
+}
+
+std::string cell(const Json& value) {
+  if (value.is_null()) return "-";
+  if (value.is_string()) return printable(value.get<std::string>());
+  if (!value.is_array()) return value.dump(-1, ' ', false, replace_bad_utf8);
+  std::string out;
+  for (const auto& item : value) out += (out.empty() ? "" : ", ") + cell(item);
+  return out.empty() ? "-" : out;
+}
+
+/// Characters, not bytes.
+std::size_t width(const std::string& text) {
+  return static_cast<std::size_t>(
+      std::ranges::count_if(text, [](char c) { return (c & 0xc0) != 0x80; }));
+}
+
+std::string padded(const std::string& text, std::size_t to, bool right = false) {
+  const std::string blanks(to - std::min(to, width(text)), ' ');
+  return right ? blanks + text : text + blanks;
+}
+
+std::string text_of(const Json& object, const char* key) {
+  const auto found = object.find(key);
+  return found == object.end() || found->is_null() ? "" : cell(*found);
+}
+
+struct Column {
+  std::vector<std::string> cells;  ///< the head first
+  std::size_t width = 0;
+  bool numbers = false;
+};
+
+std::string render_table(const Json& answer) {
+  const auto& rows = answer["rows"];
+  std::vector<Column> columns;
+  for (const auto& head : answer["columns"]) {
+    Column column{{cell(head)}};
+    const std::string name = head.is_string() ? head.get<std::string>() : "";
+    for (const auto& row : rows) {
+      const auto value = row.find(name);
+      column.numbers |= value != row.end() && value->is_number();
+      column.cells.push_back(value == row.end() ? "-" : cell(*value));
+    }
+    for (const auto& text : column.cells) column.width = std::max(column.width, width(text));
+    columns.push_back(std::move(column));
+  }
+  std::string out = text_of(answer, "title");
+  if (!out.empty()) out += '\n';
+  for (std::size_t i = 0; i <= rows.size(); ++i) {
+    std::string line;
+    for (const auto& column : columns) {
+      line += (line.empty() ? "" : "  ") + padded(column.cells[i], column.width, column.numbers);
+    }
+    out += line.erase(line.find_last_not_of(' ') + 1) + '\n';
+  }
+  return out;
+}
+
+std::string hex_dump(const std::string& digits) {
+  constexpr std::size_t digits_a_line = 32;
+  std::string out;
+  for (std::size_t at = 0; at < digits.size(); at += digits_a_line) {
+    char offset[24];
+    std::snprintf(offset, sizeof offset, "%04zx ", at / 2);
+    out += offset;
+    for (std::size_t i = at; i < std::min(at + digits_a_line, digits.size()); i += 2) {
+      out += ' ' + digits.substr(i, 2);
+    }
+    out += '\n';
+  }
+  return out;
+}
+
+std::string render_explanation(const Json& answer) {
+  std::size_t stage_width = 0;
+  for (const auto& step : answer["steps"]) {
+    stage_width = std::max(stage_width, width(text_of(step, "stage")));
+  }
+  std::string out;
+  for (const auto& step : answer["steps"]) {
+    out += padded(text_of(step, "stage"), stage_width) + "  " + text_of(step, "text") + '\n';
+  }
+  const std::string port = text_of(answer, "port");
+  const std::string reason = text_of(answer, "reason");
+  const std::string explanation = text_of(answer, "explanation");
+  out += "=> " + text_of(answer, "verdict");
+  if (!port.empty()) out += " out of " + port;
+  if (!reason.empty() && reason != "none") out += ": " + reason;
+  if (!explanation.empty()) out += " (" + explanation + ")";
+  return out + '\n' + hex_dump(text_of(answer, "frame_hex"));
+}
+
+bool is_list(const Json& answer, const char* key) {
+  const auto found = answer.find(key);
+  return found != answer.end() && found->is_array();
+}
+
+}  // namespace
+
+std::string render(Command::Answer shape, const Json& answer) {
+  using Answer = Command::Answer;
+  if (answer.is_object()) {
+    if (shape == Answer::table && is_list(answer, "columns") && is_list(answer, "rows")) {
+      return render_table(answer);
+    }
+    if (shape == Answer::explanation && is_list(answer, "steps")) return render_explanation(answer);
+    if (shape == Answer::message && answer.contains("message")) {
+      return text_of(answer, "message") + '\n';
+    }
+  }
+  return render_json(answer);
+}
+
+std::string render_json(const Json& answer) {
+  return answer.dump(2, ' ', false, replace_bad_utf8) + '\n';
+}
+
+std::string error_text(const http::Response& response) {
+  const Json body = Json::parse(response.body, nullptr, false);
+  std::string text = body.is_object() ? text_of(body, "error") : "";
+  return text.empty() ? "weftd answered with status " + std::to_string(response.status) : text;
+}
+
+}  // namespace weft::ctl

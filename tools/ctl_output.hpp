@@ -1,0 +1,20 @@
+#pragma once
+/// weftd's answers as text for people.
+
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "ctl_command.hpp"
+
+namespace weft::ctl {
+
+using Json = nlohmann::ordered_json;  // keeps the order in which weftd tells things
+
+/// `answer` in the shape that the command expects; what has another shape is shown as JSON.
+std::string render(Command::Answer shape, const Json& answer);
+std::string render_json(const Json& answer);
+
+/// The reason in a response that says no.
+std::string error_text(const http::Response& response);
+
+}  // namespace weft::ctl

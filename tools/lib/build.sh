@@ -1,0 +1,49 @@
+# shellcheck shell=bash
+# Configures and builds with meson and ninja. Sourced with `top` set to the source directory.
+
+# as_owner DIR COMMAND…: as the owner of DIR, or of the sources while it does not exist, so that
+# `sudo tools/demo` leaves no file of root's in a clone.
+as_owner() {
+  local owned=${top:?} uid gid
+  [[ -d $1 ]] && owned=$1
+  uid=$(stat -c %u "$owned")
+  gid=$(stat -c %g "$owned")
+  shift
+  if ((EUID == 0 && uid != 0)); then
+    setpriv --reuid="$uid" --regid="$gid" --clear-groups "$@"
+  else
+    "$@"
+  fi
+}
+
+# configure_weft DIR [OPTION…]
+configure_weft() {
+  local dir=$1 log
+  shift
+  [[ -f $dir/build.ninja ]] && return 0
+  log=$(mktemp)
+  if ! as_owner "$dir" meson setup "$dir" "$top" "$@" >"$log" 2>&1; then
+    tail -n 25 "$log" >&2
+    rm -f "$log"
+    echo "error: meson could not configure $dir" >&2
+    return 1
+  fi
+  rm -f "$log"
+}
+
+# build_weft DIR [OPTION…]: configures where that was not done yet, and builds.
+build_weft() {
+  local dir=$1 log started=$SECONDS
+  configure_weft "$@" || return 1
+  log=$(mktemp)
+  printf 'building %s … ' "${dir#"$top"/}"
+  if ! as_owner "$dir" ninja -C "$dir" >"$log" 2>&1; then
+    echo failed
+    grep -E -A 12 'error:|FAILED:|ninja: error' "$log" | head -n 60 >&2 || true
+    rm -f "$log"
+    echo "error: the build in $dir failed; see all of it with: ninja -C $dir" >&2
+    return 1
+  fi
+  rm -f "$log"
+  echo "done in $((SECONDS - started)) s"
+}
