@@ -10,45 +10,41 @@ namespace weft::stage {
 inline constexpr std::string_view resolve_name = "resolve";
 inline constexpr unsigned max_lookups = 4;  ///< VRFs that a chain of lookup next hops may pass
 
+inline fib::Key4 destination4(const PacketContext& p) {
+  return fib::key_of(Ipv4Address{header_at<wire::Ipv4>(p.l3).destination.get()});
+}
+inline fib::Key6 destination6(const PacketContext& p) {
+  return fib::key_of(header_at<wire::Ipv6>(p.l3).destination);
+}
 inline std::uint32_t fib_lookup(const PacketContext& p) {
-  if (p.v4) {
-    return p.vrf->fib4->lookup(
-        fib::key_of(Ipv4Address{header_at<wire::Ipv4>(p.l3).destination.get()}));
-  }
-  return p.vrf->fib6->lookup(fib::key_of(header_at<wire::Ipv6>(p.l3).destination));
+  return p.v4 ? p.vrf->fib4->lookup(destination4(p)) : p.vrf->fib6->lookup(destination6(p));
 }
 
 /// The destination's result for every packet that has no next hop yet, in p.fib_result.
 inline void fib_lookup(Burst& burst) {
-  struct Search {
-    fib::Key4 key;
-    fib::Fib4::Cursor at;
-    PacketContext* packet;
-  };
-  std::array<Search, max_burst> searches;
-  unsigned count = 0;
+  std::array<fib::Search<fib::Key4>, max_burst> searches4;
+  std::array<fib::Search<fib::Key6>, max_burst> searches6;
+  std::array<PacketContext*, max_burst> packets4;
+  std::array<PacketContext*, max_burst> packets6;
+  unsigned count4 = 0;
+  unsigned count6 = 0;
   for (unsigned i = 0; i < burst.count; ++i) {
     PacketContext& p = burst.packets[burst.live[i]];
     if (p.nexthop != nullptr) continue;
-    if (!p.v4) {
-      p.fib_result = fib_lookup(p);
-      continue;
+    if (p.v4) {
+      packets4[count4] = &p;
+      searches4[count4].fib = p.vrf->fib4;
+      searches4[count4++].key = destination4(p);
+    } else {
+      packets6[count6] = &p;
+      searches6[count6].fib = p.vrf->fib6;
+      searches6[count6++].key = destination6(p);
     }
-    Search& s = searches[count++];
-    s.packet = &p;
-    s.key = fib::key_of(Ipv4Address{header_at<wire::Ipv4>(p.l3).destination.get()});
-    s.at = p.vrf->fib4->start();
-    p.vrf->fib4->prefetch(s.key, s.at);
   }
-  for (unsigned i = 0; i < count; ++i) {
-    Search& s = searches[i];
-    const fib::Fib4& table = *s.packet->vrf->fib4;
-    if (table.step(s.key, s.at)) table.prefetch(s.key, s.at);
-  }
-  for (unsigned i = 0; i < count; ++i) {
-    Search& s = searches[i];
-    s.packet->fib_result = s.packet->vrf->fib4->descend(s.key, s.at);
-  }
+  fib::lookup_burst<fib::Key4>({searches4.data(), count4});
+  fib::lookup_burst<fib::Key6>({searches6.data(), count6});
+  for (unsigned i = 0; i < count4; ++i) packets4[i]->fib_result = searches4[i].result;
+  for (unsigned i = 0; i < count6; ++i) packets6[i]->fib_result = searches6[i].result;
 }
 
 /// The neighbour that a glean next hop must find: the packet's own destination.

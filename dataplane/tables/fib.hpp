@@ -12,6 +12,8 @@
 ///
 /// Readers see, for each address, the table before or after a change, never a gap.
 
+#include <algorithm>
+#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -189,6 +191,45 @@ inline bool Fib<Key>::step(Key key, Cursor& at) const {
   }
   if (const std::uint32_t route = route_of(at.slot); route != 0) at.best = route;
   return true;
+}
+
+/// One of a burst of lookups, each in a table of its own. `result` as Fib::lookup answers it.
+template <class Key>
+struct Search {
+  const Fib<Key>* fib = nullptr;
+  Key key;
+  std::uint32_t result = no_route;
+  typename Fib<Key>::Cursor at;
+};
+
+/// All searches go down level by level together, so that their memory reads overlap.
+template <class Key>
+inline void lookup_burst(std::span<Search<Key>> searches) {
+  constexpr std::size_t most = 64;
+  std::array<std::uint8_t, most> active;
+  while (!searches.empty()) {
+    const std::span<Search<Key>> now = searches.first(std::min(searches.size(), most));
+    std::size_t count = now.size();
+    for (std::size_t i = 0; i < count; ++i) {
+      active[i] = static_cast<std::uint8_t>(i);
+      now[i].at = now[i].fib->start();
+      now[i].fib->prefetch(now[i].key, now[i].at);
+    }
+    while (count != 0) {
+      std::size_t kept = 0;
+      for (std::size_t i = 0; i < count; ++i) {
+        Search<Key>& s = now[active[i]];
+        if (s.fib->step(s.key, s.at) && child_of(s.at.slot) != 0) {
+          s.fib->prefetch(s.key, s.at);
+          active[kept++] = active[i];
+        } else {
+          s.result = Fib<Key>::finish(s.at);
+        }
+      }
+      count = kept;
+    }
+    searches = searches.subspan(now.size());
+  }
 }
 
 using Fib4 = Fib<Key4>;
