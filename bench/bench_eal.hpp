@@ -1,0 +1,94 @@
+#pragma once
+/// DPDK without hugepages for benchmarks that need packets, started at first use; and cycles as
+/// Google Benchmark counters.
+
+#include <benchmark/benchmark.h>
+#include <rte_eal.h>
+#include <rte_mbuf.h>
+#include <unistd.h>
+#include <x86intrin.h>
+
+#include <cstdlib>
+#include <ctime>
+#include <string>
+#include <vector>
+
+#include "packet/packet.hpp"
+
+namespace weft::bench {
+
+inline bool& eal_started() {
+  static bool started = false;
+  return started;
+}
+
+inline void stop_eal() {
+  if (eal_started()) rte_eal_cleanup();
+}
+
+/// A pool of 4096 packets.
+inline rte_mempool* pool() {
+  static rte_mempool* made = [] {
+    std::vector<std::string> words{"bench",
+                                   "--no-huge",
+                                   "--no-shconf",
+                                   "--no-pci",
+                                   "--no-telemetry",
+                                   "--iova-mode=va",
+                                   "-m",
+                                   "256",
+                                   "--log-level=error",
+                                   "--lcores=0",
+                                   "--file-prefix=weft-bench-" + std::to_string(getpid())};
+    std::vector<char*> argv;
+    for (auto& word : words) argv.push_back(word.data());
+    if (rte_eal_init(static_cast<int>(argv.size()), argv.data()) < 0) std::abort();
+    eal_started() = true;
+    rte_mempool* fresh = rte_pktmbuf_pool_create("bench", 4095, 0, sizeof(PacketMetadata),
+                                                 RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
+    if (fresh == nullptr) std::abort();
+    return fresh;
+  }();
+  return made;
+}
+
+/// TSC ticks a nanosecond.
+inline double tsc_ghz() {
+  static const double ghz = [] {
+    timespec a{};
+    timespec b{};
+    clock_gettime(CLOCK_MONOTONIC, &a);
+    const std::uint64_t start = __rdtsc();
+    do {
+      clock_gettime(CLOCK_MONOTONIC, &b);
+    } while ((b.tv_sec - a.tv_sec) * 1e9 + static_cast<double>(b.tv_nsec - a.tv_nsec) < 20e6);
+    return static_cast<double>(__rdtsc() - start) /
+           ((b.tv_sec - a.tv_sec) * 1e9 + static_cast<double>(b.tv_nsec - a.tv_nsec));
+  }();
+  return ghz;
+}
+
+/// Reports cycles an item, by the thread's own time, so that other processes do not count.
+/// Construct before the loop, call done() after it.
+class Cycles {
+ public:
+  explicit Cycles(benchmark::State& state) : state_(state), start_ns_((tsc_ghz(), thread_ns())) {}
+  void done(std::size_t items_an_iteration) {
+    const double spent = thread_ns() - start_ns_;
+    const double items =
+        static_cast<double>(state_.iterations()) * static_cast<double>(items_an_iteration);
+    state_.counters["cycles"] = spent * tsc_ghz() / items;
+    state_.SetItemsProcessed(static_cast<std::int64_t>(items));
+  }
+
+ private:
+  static double thread_ns() {
+    timespec now{};
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+    return static_cast<double>(now.tv_sec) * 1e9 + static_cast<double>(now.tv_nsec);
+  }
+  benchmark::State& state_;
+  double start_ns_;
+};
+
+}  // namespace weft::bench

@@ -1,0 +1,73 @@
+"""Packet files that feed every system alike: one packet a flow, flows in shuffled order.
+
+Shapes, all of 60 bytes inside (the 64-byte class without its checksum):
+  inner  Ethernet/IPv4/UDP as a VM sends it            10.1.0.0/16 -> 10.2.0.0/24
+  vxlan  the same inside VXLAN, as the fabric sends it  VNI 100, 172.31.1.2 -> 172.31.1.1
+  route  Ethernet/IPv4/UDP over 100 000 prefixes        10.1.0.0/16 -> 20.0.0.0/8
+"""
+import ipaddress
+import os
+import random
+import struct
+
+PCAP_MAC = "02:70:63:61:70:00"  # of the first net_pcap device
+FAR_MAC = "02:00:00:00:99:02"
+LOCAL, REMOTE = "172.31.1.1", "172.31.1.2"
+VNI = 100
+PREFIXES = 100000
+
+
+def mac(text):
+    return bytes.fromhex(text.replace(":", ""))
+
+
+def checksum(data):
+    total = sum(struct.unpack("!%dH" % (len(data) // 2), data))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return ~total & 0xFFFF
+
+
+def ipv4(source, destination, protocol, payload):
+    head = struct.pack("!BBHHHBBHII", 0x45, 0, 20 + len(payload), 0, 0, 64, protocol, 0, source, destination)
+    return head[:10] + struct.pack("!H", checksum(head)) + head[12:] + payload
+
+
+def udp(source_port, destination_port, payload):
+    return struct.pack("!HHHH", source_port, destination_port, 8 + len(payload), 0) + payload
+
+
+def ethernet(destination, source, payload):
+    return mac(destination) + mac(source) + b"\x08\x00" + payload
+
+
+def packet(shape, flow):
+    source = (10 << 24 | 1 << 16) + ((flow >> 4) & 0xFFFF)
+    if shape == "route":
+        destination = (20 << 24) + (flow * 7919 % PREFIXES) * 256 + 1
+    else:
+        destination = (10 << 24 | 2 << 16) + (flow & 0xFF)
+    ports = 1024 + flow * 31 % 60000, 2000 + (flow & 15)
+    frame = ethernet(PCAP_MAC, FAR_MAC, ipv4(source, destination, 17, udp(*ports, bytes(18))))
+    if shape != "vxlan":
+        return frame
+    outer_port = 49152 + (flow * 2654435761 >> 7) % 16384
+    vxlan = struct.pack("!II", 0x08000000, VNI << 8)
+    ends = int(ipaddress.ip_address(REMOTE)), int(ipaddress.ip_address(LOCAL))
+    return ethernet(PCAP_MAC, FAR_MAC, ipv4(*ends, 17, udp(outer_port, 4789, vxlan + frame)))
+
+
+def write(directory, shape, flows):
+    """Writes the file unless it is there; answers its path."""
+    path = os.path.join(directory, "%s-%d.pcap" % (shape, flows))
+    if os.path.exists(path):
+        return path
+    order = list(range(flows))
+    random.Random(flows).shuffle(order)
+    with open(path + ".part", "wb") as out:
+        out.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1))
+        for n, flow in enumerate(order):
+            data = packet(shape, flow)
+            out.write(struct.pack("<IIII", n // 1000000, n % 1000000, len(data), len(data)) + data)
+    os.rename(path + ".part", path)
+    return path

@@ -1,0 +1,162 @@
+"""The systems under test. Each forwards what net_pcap (infinite_rx) offers to net_null on CPU 1.
+
+A run answers cycles a packet: TSC rate over packets a second that left.
+"""
+import json
+import os
+import re
+import subprocess
+import tempfile
+import time
+
+import packets
+
+SETTLE_S, MEASURE_S = 1.0, 2.0
+
+
+def tsc_hz():
+    """BogoMIPS is twice the TSC rate in MHz."""
+    with open("/proc/cpuinfo") as f:
+        return float(re.search(r"bogomips\s*:\s*([\d.]+)", f.read()).group(1)) * 1e6 / 2
+
+
+def end(process):
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(15)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def testpmd(pcap, flows, mode):
+    """DPDK's own forwarder: the cost of input and output alone."""
+    command = ["stdbuf", "-oL", "dpdk-testpmd", "--in-memory", "--no-pci", "-l", "0,1", "--main-lcore", "0",
+               "--vdev", "net_pcap0,rx_pcap=%s,infinite_rx=1" % pcap, "--vdev", "net_null0,no-rx=1",
+               "--", "-i", "--nb-cores=1", "--forward-mode=" + mode,
+               "--total-num-mbufs=%d" % max(16384, flows + flows // 50 + 8192)]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                               stderr=subprocess.STDOUT, text=True, bufsize=1)
+
+    def say(line):
+        process.stdin.write(line + "\n")
+        process.stdin.flush()
+
+    def received():
+        say("show port stats 1")
+        for line in process.stdout:
+            found = re.search(r"TX-packets:\s*(\d+)", line)
+            if found:
+                return int(found.group(1)), time.monotonic()
+        raise SystemExit("testpmd ended early; try it by hand:\n  " + " ".join(command))
+
+    try:
+        say("start")
+        time.sleep(SETTLE_S)
+        first = received()
+        time.sleep(MEASURE_S)
+        last = received()
+        say("stop")
+        say("quit")
+        process.wait(20)
+    finally:
+        end(process)
+    return cycles(first, last)
+
+
+def cycles(first, last):
+    rate = (last[0] - first[0]) / (last[1] - first[1])
+    return tsc_hz() / rate if rate else float("inf")
+
+
+BASE = """
+node: {{name: bench, tunnel_address: {local}}}
+dpdk: {{hugepages: on, memory_mb: {memory}}}
+workers: {{lcores: [1], burst: 32, idle: poll}}
+api: {{socket: {socket}}}
+"""
+
+VRF = """
+vrfs:
+  - {{name: blue, id: 1, router_mac: "{mac}", subnets: [{{prefix: 10.2.0.0/16, gateway: 10.2.255.1}}]}}
+"""
+
+WORKS = {
+    "encap": ("inner", VRF + """
+ports:
+  - {{name: fab0, device: "dpdk:net_null0,no-rx=1", addresses: [{local}/24]}}
+neighbours:
+  - {{vrf: underlay, address: {remote}, mac: "{far}"}}
+vifs:
+  - {{name: vm1, device: "dpdk:net_pcap0,rx_pcap={pcap},infinite_rx=1", vrf: blue, mac: "{far}", addresses: [10.1.0.1], anti_spoofing: false, flows: off}}
+tunnels:
+  - {{name: to-far, kind: vxlan, vni: {vni}, remote: {remote}, inner_destination_mac: "{mac}"}}
+routes:
+  - {{vrf: blue, prefix: 10.2.0.0/24, via: {{tunnel: to-far}}}}
+"""),
+    "decap": ("vxlan", VRF + """
+ports:
+  - {{name: fab0, device: "dpdk:net_pcap0,rx_pcap={pcap},infinite_rx=1", addresses: [{local}/24]}}
+vifs:
+  - {{name: vm1, device: "dpdk:net_null0,no-rx=1", vrf: blue, mac: "{far}", addresses: [10.1.0.1], flows: off}}
+decaps:
+  - {{name: from-far, kind: vxlan, vni: {vni}, vrf: blue, sources: [172.31.1.0/24]}}
+routes:
+  - {{vrf: blue, prefix: 10.2.0.0/24, via: {{vif: vm1}}}}
+"""),
+    "route1": ("inner", """
+ports:
+  - {{name: fab0, device: "dpdk:net_pcap0,rx_pcap={pcap},infinite_rx=1", addresses: [{local}/24]}}
+  - {{name: fab1, device: "dpdk:net_null0,no-rx=1", addresses: [172.31.2.1/24]}}
+neighbours:
+  - {{vrf: underlay, address: 172.31.2.2, mac: "{far}"}}
+routes:
+  - {{vrf: underlay, prefix: 10.2.0.0/16, via: {{gateway: 172.31.2.2}}}}
+"""),
+}
+WORKS["route100k"] = ("route", WORKS["route1"][1])
+
+
+def weftd(work, pcap, flows, build, memory):
+    """Weft with one poll-mode worker."""
+    with tempfile.TemporaryDirectory(prefix="weft-bench-") as directory:
+        socket = os.path.join(directory, "api")
+        text = (BASE + WORKS[work][1]).format(
+            local=packets.LOCAL, remote=packets.REMOTE, vni=packets.VNI, mac=packets.PCAP_MAC,
+            far=packets.FAR_MAC, pcap=pcap, memory=memory, socket=socket)
+        if work == "route100k":
+            text += "".join('  - {vrf: underlay, prefix: %d.%d.%d.0/24, via: {gateway: 172.31.2.2}}\n'
+                            % (20 + (n >> 16), n >> 8 & 255, n & 255) for n in range(packets.PREFIXES))
+        config = os.path.join(directory, "weft.yaml")
+        with open(config, "w") as f:
+            f.write(text)
+        with open(os.path.join(directory, "log"), "w+") as log:
+            process = subprocess.Popen([os.path.join(build, "tools/weftd"), "--config", config],
+                                       stderr=log, stdout=log)
+            try:
+                return cycles(*measure(process, build, socket, log))
+            finally:
+                end(process)
+
+
+def measure(process, build, socket, log):
+    def sent():
+        made = subprocess.run([os.path.join(build, "tools/weftctl"), "--socket", socket, "--json", "show", "stats"],
+                              capture_output=True, text=True)
+        now = time.monotonic()
+        if made.returncode != 0:
+            return None
+        rows = json.loads(made.stdout)["rows"]
+        return sum(r["value"] for r in rows if r["counter"] == "tx_packets"), now
+
+    deadline = time.monotonic() + 60
+    while not (sent() or (0, 0))[0]:
+        if process.poll() is not None or time.monotonic() > deadline:
+            log.seek(0)
+            raise SystemExit("weftd forwards nothing:\n" + log.read())
+        time.sleep(0.1)
+    time.sleep(SETTLE_S)
+    first = sent()
+    time.sleep(MEASURE_S)
+    return first, sent()
