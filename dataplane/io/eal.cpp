@@ -44,15 +44,21 @@ Status check_cpus(const std::vector<unsigned>& cpus) {
   return ok();
 }
 
-/// Worker i is lcore i on its CPU; the control thread is the lcore behind them, on all these CPUs.
+/// Worker i is lcore i on its CPU; the control thread is the lcore behind them, on the CPUs that no
+/// worker has, or on all where there are no others.
 std::string lcore_map(const std::vector<unsigned>& cpus) {
   std::string map;
-  std::string all;
-  for (std::size_t i = 0; i < cpus.size(); ++i) {
-    map += fmt::format("{}@{},", i, cpus[i]);
-    all += fmt::format("{}{}", i == 0 ? "" : ",", cpus[i]);
+  for (std::size_t i = 0; i < cpus.size(); ++i) map += fmt::format("{}@{},", i, cpus[i]);
+  cpu_set_t allowed;
+  CPU_ZERO(&allowed);
+  sched_getaffinity(0, sizeof allowed, &allowed);
+  std::vector<unsigned> others;
+  for (unsigned cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
+    if (CPU_ISSET(cpu, &allowed) && std::find(cpus.begin(), cpus.end(), cpu) == cpus.end()) {
+      others.push_back(cpu);
+    }
   }
-  return map + fmt::format("{}@({})", cpus.size(), all);
+  return map + fmt::format("{}@({})", cpus.size(), fmt::join(others.empty() ? cpus : others, ","));
 }
 
 /// rte_pktmbuf_pool_create(), but that without hugepages a buffer may cross pages of 4 KiB: nothing
@@ -89,15 +95,16 @@ Result<std::unique_ptr<Eal>> Eal::start(const EalOptions& options) {
                     "/proc/sys/vm/nr_hugepages, or say `hugepages: auto`",
                     options.memory_mb, free_mb)};
   }
-  std::vector<std::string> words{"weftd",
-                                 "--no-pci",
-                                 "--no-telemetry",
-                                 "--iova-mode=va",
-                                 "--log-level=warning",
-                                 "--log-level=pmd.net.tap:critical",  // it lacks rte_flow, and says so
-                                 fmt::format("--file-prefix=weft-{}", getpid()),
-                                 fmt::format("--lcores={}", lcore_map(options.worker_cpus)),
-                                 fmt::format("--main-lcore={}", options.worker_cpus.size())};
+  std::vector<std::string> words{
+      "weftd",
+      "--no-pci",
+      "--no-telemetry",
+      "--iova-mode=va",
+      "--log-level=warning",
+      "--log-level=pmd.net.tap:critical",  // it lacks rte_flow, and says so
+      fmt::format("--file-prefix=weft-{}", getpid()),
+      fmt::format("--lcores={}", lcore_map(options.worker_cpus)),
+      fmt::format("--main-lcore={}", options.worker_cpus.size())};
   if (huge) {
     words.emplace_back("--in-memory");
   } else {
