@@ -1,6 +1,7 @@
 """Fixtures of the tests that need a built weftd and namespaces."""
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -17,6 +18,8 @@ def pytest_sessionstart():
         pytest.exit("these tests make network namespaces, which needs root", returncode=1)
     if not weft.WEFTD.exists():
         pytest.exit(f"there is no {weft.WEFTD}: build first", returncode=1)
+    # Ends like Ctrl-C, so that namespaces and routers go.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 @pytest.fixture

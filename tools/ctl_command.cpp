@@ -12,34 +12,59 @@ namespace {
 using Json = nlohmann::ordered_json;
 using Answer = Command::Answer;
 
-/// Options that go into the request's JSON under `key`, when given.
+/// Options that go into the request's JSON, each under its key, when given.
 class Fields {
  public:
-  CLI::Option* text(CLI::App& app, const std::string& option, const std::string& key,
-                    const std::string& help) {
-    return app.add_option_function<std::string>(
-        option, [this, key](const std::string& value) { json_[key] = value; }, help);
+  using Reader = Json (*)(const CLI::Option&);
+
+  CLI::Option* add(CLI::App& app, const std::string& option, std::string key, Reader reader,
+                   const std::string& help) {
+    auto* added = app.add_option(option)->description(help)->type_name("TEXT");
+    fields_.push_back({added, std::move(key), reader});
+    return added;
   }
-  CLI::Option* number(CLI::App& app, const std::string& option, const std::string& key,
-                      std::uint32_t most, const std::string& help) {
-    return app
-        .add_option_function<std::uint32_t>(
-            option, [this, key](std::uint32_t value) { json_[key] = value; }, help)
+  CLI::Option* text(CLI::App& app, const std::string& option, std::string key,
+                    const std::string& help) {
+    return add(app, option, std::move(key), as<std::string>, help);
+  }
+  CLI::Option* number(CLI::App& app, const std::string& option, std::string key, std::uint32_t most,
+                      const std::string& help) {
+    return add(app, option, std::move(key), as<std::uint32_t>, help)
+        ->type_name("NUMBER")
         ->check(CLI::Range(std::uint32_t{0}, most));
   }
-  CLI::Option* flag(CLI::App& app, const std::string& option, const std::string& key,
+  CLI::Option* flag(CLI::App& app, const std::string& option, std::string key,
                     const std::string& help) {
-    return app.add_flag_callback(
-        option, [this, key] { json_[key] = true; }, help);
+    auto* added = app.add_flag(option)->description(help);
+    fields_.push_back({added, std::move(key), as<bool>});
+    return added;
   }
-  Json& json() { return json_; }
+
+  [[nodiscard]] Json json() const {
+    Json out = Json::object();
+    for (const auto& field : fields_) {
+      if (field.option->count() > 0) out[field.key] = field.reader(*field.option);
+    }
+    return out;
+  }
 
  private:
-  Json json_ = Json::object();
+  template <class T>
+  static Json as(const CLI::Option& option) {
+    return option.as<T>();
+  }
+
+  struct Field {
+    CLI::Option* option;
+    std::string key;
+    Reader reader;
+  };
+  std::vector<Field> fields_;
 };
 
-/// The hexadecimal digits of `text`, which may be set apart by blanks and colons.
-std::string hex_digits(std::string text) {
+/// Bytes as hexadecimal digits, which may be set apart by blanks and colons.
+Json hex_digits(const CLI::Option& option) {
+  auto text = option.as<std::string>();
   std::erase_if(text, [](char c) { return c == ' ' || c == ':' || c == '\n' || c == '\t'; });
   const bool all = text.find_first_not_of("0123456789abcdefABCDEF") == std::string::npos;
   if (!all || text.empty() || text.size() % 2 != 0) {
@@ -48,7 +73,8 @@ std::string hex_digits(std::string text) {
   return text;
 }
 
-Json protocol(const std::string& word) {
+Json protocol(const CLI::Option& option) {
+  auto word = option.as<std::string>();
   if (word == "icmp" || word == "tcp" || word == "udp") return word;
   const bool digits = word.find_first_not_of("0123456789") == std::string::npos;
   if (digits && !word.empty() && word.size() <= 3 && std::stoi(word) <= 255) {
@@ -128,8 +154,9 @@ class Parser {
       fields_.text(*sub, "--vrf", "vrf", "the VRF, or underlay")->required();
       fields_.text(*sub, "prefix", "prefix", "like 10.1.0.0/24")->required();
       sub->final_callback([this, method] {
-        if (!via_.json().empty()) fields_.json()["via"] = via_.json();
-        ask(method, "/v1/route", Answer::message, fields_.json());
+        Json body = fields_.json();
+        if (const Json via = via_.json(); !via.empty()) body["via"] = via;
+        ask(method, "/v1/route", Answer::message, body);
       });
       return sub;
     };
@@ -163,9 +190,8 @@ class Parser {
     auto* from = explain->add_option_group("where the packet arrives")->require_option(1);
     fields_.text(*from, "--vif", "vif", "from this vif");
     fields_.text(*from, "--port", "port", "from this port");
-    auto* hex = explain->add_option_function<std::string>(
-        "--hex", [this](const std::string& value) { fields_.json()["hex"] = hex_digits(value); },
-        "the frame's bytes, from the Ethernet header on");
+    auto* hex = fields_.add(*explain, "--hex", "hex", hex_digits,
+                            "the frame's bytes, from the Ethernet header on");
     std::vector<CLI::Option*> packet;
     const auto text = [&](const std::string& option, const std::string& key,
                           const std::string& help) {
@@ -179,9 +205,8 @@ class Parser {
     text("--dst-mac", "destination_mac", "destination MAC");
     text("--src", "src", "source IP address (else the vif's own)");
     text("--dst", "dst", "destination IP address");
-    packet.push_back(explain->add_option_function<std::string>(
-        "--proto", [this](const std::string& word) { packet_.json()["protocol"] = protocol(word); },
-        "icmp, tcp, udp or a number"));
+    packet.push_back(
+        packet_.add(*explain, "--proto", "protocol", protocol, "icmp, tcp, udp or a number"));
     number("--sport", "source_port", "source port");
     number("--dport", "destination_port", "destination port");
     number("--ttl", "ttl", "TTL or hop limit", 255);
@@ -190,11 +215,10 @@ class Parser {
         packet_.flag(*explain, "--df", "dont_fragment", "set the bit that forbids fragments"));
     for (auto* option : packet) option->excludes(hex);
     explain->final_callback([this] {
-      Json& body = fields_.json();
+      Json body = fields_.json();
       if (!body.contains("hex")) {
-        const Json& fields = packet_.json();
-        if (!fields.contains("dst")) throw CLI::RequiredError("--hex or --dst");
-        body["fields"] = fields;
+        body["fields"] = packet_.json();
+        if (!body["fields"].contains("dst")) throw CLI::RequiredError("--hex or --dst");
       }
       ask("POST", "/v1/explain", Answer::explanation, body);
     });

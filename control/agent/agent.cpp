@@ -34,13 +34,15 @@ Agent::~Agent() { stop(); }
 Status Agent::start(const Config& config) {
   Resolver::Devices devices;
   for (const auto& port : config.ports) {
+    std::vector<IpAddress> own = config.node.tunnel_addresses;
+    for (const auto& prefix : port.addresses) own.push_back(prefix.address);
     auto status = open("port", {port.name, port.device, std::nullopt, port.mtu_bytes,
-                                port.workers == QueueSharing::shared});
+                                port.workers == QueueSharing::shared, own});
     if (!status) return status.error();
     devices.ports.push_back(*status);
   }
   for (const auto& vif : config.vifs) {
-    auto status = open("vif", {vif.name, vif.device, vif.mac, vif.mtu_bytes, false});
+    auto status = open("vif", {vif.name, vif.device, vif.mac, vif.mtu_bytes, false, {}});
     if (!status) return status.error();
     devices.vifs.push_back(*status);
   }
@@ -106,7 +108,10 @@ void Agent::wait_for_tick() {
   tick_.async_wait([this](const boost::system::error_code& error) {
     if (error) return;
     neighbours_.tick();
-    if (++ticks_ % ticks_per_link_check == 0) watch_links();
+    if (++ticks_ % ticks_per_link_check == 0) {
+      watch_links();
+      watch_checksums();
+    }
     wait_for_tick();
   });
 }
@@ -120,6 +125,23 @@ void Agent::watch_links() {
       spdlog::info("port {}: link up", status.name);
       neighbours_.announce(status.id);
     }
+  }
+}
+
+/// A kernel that leaves checksums to hardware loses all TCP and nothing else: somebody must be
+/// told.
+void Agent::watch_checksums() {
+  for (const auto& counters : plane_.counters().ports) {
+    auto& known = unfinished_[counters.port];
+    if (counters.unfinished_checksums <= known || !log_.take(clock_())) continue;
+    for (const auto& status : plane_.ports()) {
+      if (status.id != counters.port) continue;
+      spdlog::warn(
+          "{} ({}): {} packets came with unfinished TCP or UDP checksums and were dropped; "
+          "run `ethtool -K IF tx off` on the peer end of this interface",
+          status.name, status.device, counters.unfinished_checksums - known);
+    }
+    known = counters.unfinished_checksums;
   }
 }
 

@@ -7,6 +7,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <map>
 #include <set>
 
 #include "agent/clock.hpp"
@@ -47,6 +48,7 @@ class Agent final : public EventSink, private NeighbourHost {
   void wait_to_reclaim();
   /// Announces our addresses on fabric ports whose link came up.
   void watch_links();
+  void watch_checksums();
   void report(const Result<Generation>& result, const NeighbourKey& key);
 
   void send(PortId port, const Frame& frame) override;
@@ -69,6 +71,7 @@ class Agent final : public EventSink, private NeighbourHost {
   bool reclaiming_ = false;
   unsigned ticks_ = 0;
   std::set<PortId> links_up_;
+  std::map<PortId, std::uint64_t> unfinished_;  ///< packets that were warned of
   TokenBucket log_;
 };
 

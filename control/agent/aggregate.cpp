@@ -11,7 +11,7 @@ IpPrefix parent(const IpPrefix& prefix) {
 }
 
 bool siblings(const IpPrefix& a, const IpPrefix& b) {
-  return a.length == b.length && a.length > 0 && a.address.family() == b.address.family() &&
+  return a.length == b.length && a.address.family() == b.address.family() &&
          parent(a) == parent(b);
 }
 

@@ -4,6 +4,9 @@
 #include "agent/frame_builder.hpp"
 #include "wire/ipv4.hpp"
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 namespace weft::agent::api {
 
 namespace {
@@ -129,6 +132,31 @@ std::string port_name(Agent& agent, PortId id) {
   return {};
 }
 
+/// The names of what a step was about to use.
+std::string names_of(Agent& agent, const ExplainStep& step) {
+  const Model& model = agent.model();
+  if (step.stage == "decap" && step.decap.valid()) {
+    for (const auto& [key, entry] : model.decap_entries) {
+      if (entry.id == step.decap) return fmt::format("decap {}", fmt::join(entry.profiles, ", "));
+    }
+  }
+  if (step.stage == "resolve") {
+    std::string names;
+    if (const auto vrf = model.vrf_names.find(step.vrf); vrf != model.vrf_names.end()) {
+      names = "vrf " + vrf->second;
+    }
+    const auto use = model.nexthops.find(step.nexthop);
+    if (use != model.nexthops.end() && !use->second.name.empty()) {
+      constexpr std::string_view kinds[] = {"", "", "vrf", "vif", "tunnel", "port", "port"};
+      names += fmt::format(", {} {}", kinds[static_cast<std::size_t>(use->second.kind)],
+                           use->second.name);
+    }
+    return names;
+  }
+  if (step.stage == "output") return port_name(agent, step.port);
+  return {};
+}
+
 }  // namespace
 
 Reply explain(Agent& agent, const Json& json) {
@@ -155,7 +183,9 @@ Reply explain(Agent& agent, const Json& json) {
   const auto report = agent.plane().explain({ingress.port, frame});
   Json steps = Json::array();
   for (const auto& step : report.steps) {
-    steps.push_back(Json{{"stage", step.stage}, {"text", step.text}});
+    const std::string names = names_of(agent, step);
+    steps.push_back(Json{{"stage", step.stage},
+                         {"text", names.empty() ? step.text : step.text + " (" + names + ")"}});
   }
   const auto& reason = describe(report.reason);
   return Json{{"steps", steps},

@@ -41,9 +41,9 @@ class Table {
 };
 
 template <class Values>
-std::string joined(const Values& values) {
-  std::string out;
-  for (const auto& value : values) out += (out.empty() ? "" : ", ") + to_string(value);
+Json texts(const Values& values) {
+  Json out = Json::array();
+  for (const auto& value : values) out.push_back(to_string(value));
   return out;
 }
 
@@ -115,7 +115,7 @@ Reply show_ports(Agent& agent, const Query&) {
   for (const auto& [name, port] : agent.model().ports) {
     const auto* status = status_of(statuses, port.id);
     table.add({name, port.config.device, to_string(port.mac), port.mtu_bytes,
-               joined(port.config.addresses), joined(port.config.gateways), link_text(status),
+               texts(port.config.addresses), texts(port.config.gateways), link_text(status),
                status == nullptr ? 0 : status->rx_queues, owner_name(port.owner)});
   }
   return std::move(table).finish();
@@ -127,7 +127,7 @@ Reply show_vifs(Agent& agent, const Query&) {
   const auto statuses = agent.plane().ports();
   for (const auto& [name, vif] : agent.model().vifs) {
     const auto& config = vif.config;
-    table.add({name, config.device, config.vrf, to_string(config.mac), joined(config.addresses),
+    table.add({name, config.device, config.vrf, to_string(config.mac), texts(config.addresses),
                config.mtu_bytes, link_text(status_of(statuses, vif.port)), config.anti_spoofing,
                owner_name(vif.owner)});
   }
@@ -138,13 +138,12 @@ Reply show_vrfs(Agent& agent, const Query&) {
   Table table("VRFs", {"name", "id", "router_mac", "subnets", "routes", "owner"});
   const auto& model = agent.model();
   for (const auto& [name, vrf] : model.vrfs) {
-    std::string subnets;
+    Json subnets = Json::array();
     for (const auto& subnet : vrf.config.subnets) {
-      subnets += (subnets.empty() ? "" : ", ") + to_string(subnet.prefix) + " gateway " +
-                 to_string(subnet.gateway);
+      subnets.push_back(to_string(subnet.prefix) + " gateway " + to_string(subnet.gateway));
     }
     const auto& mac = vrf.config.router_mac;
-    table.add({name, vrf.config.id, mac.zero() ? "" : to_string(mac), subnets,
+    table.add({name, vrf.config.id, mac.zero() ? Json() : Json(to_string(mac)), subnets,
                model.ribs.at(vrf.id).slots().size(), owner_name(vrf.owner)});
   }
   return std::move(table).finish();
@@ -201,8 +200,8 @@ Reply show_tunnels(Agent& agent, const Query&) {
             {name, describe(p.kind).name, p.vni, to_string(p.local), to_string(p.remote),
              p.destination_port,
              std::to_string(p.source_ports.first) + "-" + std::to_string(p.source_ports.last),
-             tunnel.via ? neighbour_text(model, *tunnel.via) : "", tunnel_state(model, tunnel),
-             count.packets, count.bytes, owner_name(tunnel.owner)})) {
+             tunnel.via ? Json(neighbour_text(model, *tunnel.via)) : Json(),
+             tunnel_state(model, tunnel), count.packets, count.bytes, owner_name(tunnel.owner)})) {
       break;
     }
   }
@@ -219,7 +218,7 @@ Reply show_decaps(Agent& agent, const Query&) {
     const auto& entry = model.decap_entries.at(key_of(config));
     const auto count = agent.plane().decap_counters(entry.id);
     if (!table.add({name, describe(config.kind).name, config.destination_port, config.vni,
-                    to_string(config.local), joined(config.sources),
+                    to_string(config.local), texts(config.sources),
                     config.vif.empty() ? "vrf " + config.vrf : "vif " + config.vif,
                     entry.id.index(), count.packets, count.bytes, owner_name(decap.owner)})) {
       break;
@@ -235,7 +234,7 @@ Reply show_neighbours(Agent& agent, const Query&) {
     const auto age = std::chrono::duration_cast<std::chrono::seconds>(now - entry.since);
     const bool fixed = entry.state == NeighbourState::fixed;
     if (!table.add({agent.model().port_names.at(key.port), to_string(key.address),
-                    entry.has_mac() ? to_string(entry.mac) : "", state_name(entry.state),
+                    entry.has_mac() ? Json(to_string(entry.mac)) : Json(), state_name(entry.state),
                     age.count(), fixed ? owner_name(Owner::file) : "learned"})) {
       break;
     }
@@ -292,9 +291,7 @@ Reply show_workers(Agent& agent, const Query&) {
     return whole == 0 ? 0.0 : static_cast<double>(part) / static_cast<double>(whole);
   };
   for (const auto& worker : agent.plane().counters().workers) {
-    std::string queues;
-    for (const auto& queue : worker.queues) queues += (queues.empty() ? "" : ", ") + queue;
-    table.add({worker.lcore, queues, worker.loops,
+    table.add({worker.lcore, worker.queues, worker.loops,
                rounded(100 * ratio(worker.busy_cycles, worker.total_cycles)), worker.packets,
                rounded(ratio(worker.busy_cycles, worker.packets)), worker.sleeps,
                worker.held_packets});

@@ -9,7 +9,6 @@ namespace weft::agent {
 namespace {
 
 using yaml::Map;
-using yaml::Placed;
 using yaml::quoted;
 using yaml::Value;
 
@@ -24,9 +23,9 @@ class Names {
     for (std::size_t i = 0; i < drafts.size(); ++i) {
       if (!drafts[i].map.has("name")) continue;
       const Value where = drafts[i].map.at("name");
-      const auto [first, added] = index_.try_emplace(where.node().text, i);
+      const auto [first, added] = index_.try_emplace(where.element().text, i);
       if (added || !drafts[i].map.good("name")) continue;
-      where.error(quoted(where.node().text) + " is already the name of " +
+      where.error(quoted(where.element().text) + " is already the name of " +
                   drafts[first->second].place());
     }
   }
@@ -40,7 +39,7 @@ class Names {
   std::optional<std::size_t> resolve(const Map& map, std::string_view key) const {
     if (!map.good(key)) return std::nullopt;
     const Value where = map.at(key);
-    const auto found = find(where.node().text);
+    const auto found = find(where.element().text);
     if (!found) unknown(where);
     return found;
   }
@@ -48,8 +47,8 @@ class Names {
   void unknown(const Value& where) const {
     std::vector<std::string_view> names;
     for (const auto& [name, index] : index_) names.push_back(name);
-    where.error("there is no " + kind_ + " " + quoted(where.node().text) +
-                yaml::did_you_mean(where.node().text, names));
+    where.error("there is no " + kind_ + " " + quoted(where.element().text) +
+                yaml::did_you_mean(where.element().text, names));
   }
 
  private:
@@ -61,11 +60,12 @@ class Names {
 class Claims {
  public:
   /// Where two share a prefix lawfully or have been told of it elsewhere.
-  void note(std::string_view vrf, const IpPrefix& prefix, std::string owner) {
-    owners_.try_emplace({vrf, prefix}, std::move(owner));
+  void note(std::string_view vrf, const IpPrefix& prefix, const std::string& owner) {
+    owners_.try_emplace({vrf, prefix}, owner);
   }
-  bool claim(std::string_view vrf, const IpPrefix& prefix, const Value& where, std::string owner) {
-    const auto [first, added] = owners_.try_emplace({vrf, prefix}, std::move(owner));
+  bool claim(std::string_view vrf, const IpPrefix& prefix, const Value& where,
+             const std::string& owner) {
+    const auto [first, added] = owners_.try_emplace({vrf, prefix}, owner);
     if (added) return true;
     const bool host = prefix.length == prefix.address.width_bits();
     where.error((host ? to_string(prefix.address) : to_string(prefix)) + " is taken in " +
@@ -91,7 +91,7 @@ void check_overlaps(std::vector<Subnet> subnets) {
       cover = &subnet;
     } else if (cover->owner != subnet.owner) {
       const auto before = [](const Subnet* a, const Subnet* b) {
-        return a->where.node().position < b->where.node().position;
+        return a->where.element().position < b->where.element().position;
       };
       const auto [first, second] = std::minmax({cover, &subnet}, before);
       second->where.error(to_string(second->prefix) + " overlaps " + to_string(first->prefix) +
@@ -124,7 +124,7 @@ IpPrefix default_route(const IpAddress& gateway) {
 /// others.
 template <class T>
 bool complete(const Map& map, std::string_view key, const std::vector<T>& read) {
-  return !map.has(key) || (map.good(key) && map.at(key).node().children.size() == read.size()) ||
+  return !map.has(key) || (map.good(key) && map.at(key).element().children.size() == read.size()) ||
          (map.good(key) && map.at(key).scalar());
 }
 

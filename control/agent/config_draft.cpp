@@ -33,7 +33,7 @@ std::optional<std::string> device(const Value& v) {
   static const std::vector<std::string_view> now{"af_packet", "tap", "pcap", "null", "dpdk"};
   static const std::vector<std::string_view> later{"pci", "af_xdp", "vhost", "virtio_user",
                                                    "memif"};
-  const auto whole = yaml::text(v);
+  auto whole = yaml::text(v);
   if (!whole) return std::nullopt;
   const auto colon = whole->find(':');
   const std::string scheme = whole->substr(0, colon);
@@ -73,7 +73,7 @@ std::optional<std::string> device(const Value& v) {
 }
 
 std::optional<std::string> socket_path(const Value& v) {
-  const auto path = yaml::text(v);
+  auto path = yaml::text(v);
   if (path && path->size() >= sizeof(sockaddr_un::sun_path)) {
     return v.wanted("a socket path of at most 107 bytes");
   }
@@ -97,7 +97,7 @@ std::optional<TunnelKind> tunnel_kind(const Value& v) {
 
 std::optional<PortRange> port_range(const Value& v) {
   constexpr auto wanted = "a range of UDP ports, like 49152-65535";
-  const std::string_view s = v.node().text;
+  const std::string_view s = v.element().text;
   const auto dash = s.find('-');
   if (!v.scalar() || dash == std::string_view::npos) return v.wanted(wanted);
   const auto number = [](std::string_view digits) -> unsigned {
@@ -122,8 +122,8 @@ std::optional<DpdkConfig::Hugepages> hugepages(const Value& v) {
 }
 
 std::optional<bool> no_flows(const Value& v) {
-  if (v.scalar() && (v.node().text == "off" || v.node().text == "false")) return false;
-  if (v.scalar() && (v.node().text == "on" || v.node().text == "true")) {
+  if (v.scalar() && (v.element().text == "off" || v.element().text == "false")) return false;
+  if (v.scalar() && (v.element().text == "on" || v.element().text == "true")) {
     v.error("flows come with a later release; say off");
     return std::nullopt;
   }
@@ -189,7 +189,7 @@ std::optional<WorkersConfig> read_workers(const Value& v) {
   std::vector<Placed<unsigned>> lcores;
   Map map(v);
   if (map.optional("lcores", lcores, yaml::placed_list(yaml::number(0U, 1023U)))) {
-    const std::size_t count = map.at("lcores").node().children.size();
+    const std::size_t count = map.at("lcores").element().children.size();
     if (count == 0 || count > most) {
       map.at("lcores").error("wanted 1 to 32 CPU numbers, found " + std::to_string(count));
     }
@@ -278,7 +278,7 @@ std::optional<VifDraft> read_vif(const Value& v) {
   map.optional("anti_spoofing", config.anti_spoofing, yaml::boolean);
   map.optional("flows", flows, no_flows);
   map.finish();
-  const bool none = !map.has("addresses") || map.at("addresses").node().children.empty();
+  const bool none = !map.has("addresses") || map.at("addresses").element().children.empty();
   if (map.is_map() && config.anti_spoofing && none) {
     map.at("addresses")
         .error(
@@ -329,7 +329,7 @@ std::optional<DecapDraft> read_decap(const Value& v) {
     map.value().error(std::string("wanted exactly one of vrf and vif, found ") +
                       (map.has("vrf") ? "both" : "neither"));
   }
-  if (map.good("sources") && map.at("sources").node().children.empty()) {
+  if (map.good("sources") && map.at("sources").element().children.empty()) {
     map.at("sources").error("wanted at least one source, found none");
   }
   unique(decap.sources);

@@ -1,6 +1,6 @@
 #pragma once
-/// Reads `weft.yaml` strictly: what is unknown, of a wrong type, dangling or twice there is an error,
-/// and all errors are told at once.
+/// Reads `weft.yaml` strictly: what is unknown, of a wrong type, dangling or twice there is an
+/// error, and all errors are told at once.
 
 #include <optional>
 #include <string>

@@ -66,7 +66,7 @@ bool Neighbours::receive_arp(const PortObject& port, const ArpMessage& arp) {
   }
   const bool to_us = owns(port, arp.target);
   bool learned = false;
-  if (!arp.probe() && believable(port, arp.sender)) {
+  if (believable(port, arp.sender)) {
     const auto evidence = !to_us                                            ? Evidence::hearsay
                           : arp.request                                     ? Evidence::asked_us
                           : arp.target_mac == port.mac && !arp.gratuitous() ? Evidence::answer

@@ -14,7 +14,7 @@ namespace weft::agent::yaml {
 namespace {
 
 constexpr std::size_t max_depth = 32;
-constexpr std::size_t max_nodes = 4'000'000;
+constexpr std::size_t max_elements = 4'000'000;
 constexpr std::size_t max_keys = 256;
 
 Position position(const YAML::Mark& mark) {
@@ -24,62 +24,62 @@ Position position(const YAML::Mark& mark) {
 
 class TreeBuilder final : public YAML::EventHandler {
  public:
-  [[nodiscard]] Node take() && { return std::move(root_); }
+  [[nodiscard]] Element take() && { return std::move(root_); }
 
   void OnDocumentStart(const YAML::Mark& mark) override {
     if (++documents_ > 1) throw YAML::ParserException(mark, "a second document in the same file");
   }
   void OnDocumentEnd() override {}
   void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
-    add(Node::Kind::null, mark, "", anchor);
+    add(Element::Kind::null, mark, "", anchor);
   }
   void OnAlias(const YAML::Mark& mark, YAML::anchor_t) override {
     throw YAML::ParserException(mark, "aliases (*) are not used here; write the value out");
   }
   void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                 const std::string& value) override {
-    Node& node = add(Node::Kind::scalar, mark, tag, anchor);
-    node.quoted = tag == "!";
-    node.text = value;
+    Element& element = add(Element::Kind::scalar, mark, tag, anchor);
+    element.quoted = tag == "!";
+    element.text = value;
   }
   void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                        YAML::EmitterStyle::value) override {
-    open(Node::Kind::list, mark, tag, anchor);
+    open(Element::Kind::list, mark, tag, anchor);
   }
   void OnSequenceEnd() override { open_.pop_back(); }
   void OnMapStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                   YAML::EmitterStyle::value) override {
-    open(Node::Kind::map, mark, tag, anchor);
+    open(Element::Kind::map, mark, tag, anchor);
   }
   void OnMapEnd() override { open_.pop_back(); }
 
  private:
-  Node& add(Node::Kind kind, const YAML::Mark& mark, const std::string& tag,
-            YAML::anchor_t anchor) {
+  Element& add(Element::Kind kind, const YAML::Mark& mark, const std::string& tag,
+               YAML::anchor_t anchor) {
     if (!tag.empty() && tag != "?" && tag != "!") {
       throw YAML::ParserException(mark, "tags (!) are not used here");
     }
     if (anchor != 0) throw YAML::ParserException(mark, "anchors (&) are not used here");
-    if (++nodes_ > max_nodes) throw YAML::ParserException(mark, "more than 4 000 000 values");
-    Node& node = open_.empty() ? root_ : open_.back()->children.emplace_back();
-    node.kind = kind;
-    node.position = position(mark);
-    if (kind == Node::Kind::null && !open_.empty() && open_.back()->kind == Node::Kind::map) {
+    if (++elements_ > max_elements) throw YAML::ParserException(mark, "more than 4 000 000 values");
+    Element& element = open_.empty() ? root_ : open_.back()->children.emplace_back();
+    element.kind = kind;
+    element.position = position(mark);
+    if (kind == Element::Kind::null && !open_.empty() && open_.back()->kind == Element::Kind::map) {
       // yaml-cpp places a missing value at the next token, which may be lines below its key.
       const auto& siblings = open_.back()->children;
-      if (siblings.size() % 2 == 0) node.position = siblings[siblings.size() - 2].position;
+      if (siblings.size() % 2 == 0) element.position = siblings[siblings.size() - 2].position;
     }
-    return node;
+    return element;
   }
-  void open(Node::Kind kind, const YAML::Mark& mark, const std::string& tag,
+  void open(Element::Kind kind, const YAML::Mark& mark, const std::string& tag,
             YAML::anchor_t anchor) {
     if (open_.size() == max_depth) throw YAML::ParserException(mark, "nested too deeply");
     open_.push_back(&add(kind, mark, tag, anchor));
   }
 
-  Node root_;
-  std::vector<Node*> open_;
-  std::size_t nodes_ = 0;
+  Element root_;
+  std::vector<Element*> open_;
+  std::size_t elements_ = 0;
   int documents_ = 0;
 };
 
@@ -129,15 +129,15 @@ bool check_text(std::string_view text, Report& report) {
   return true;
 }
 
-std::string found(const Node& node) {
-  switch (node.kind) {
-    case Node::Kind::null:
+std::string found(const Element& element) {
+  switch (element.kind) {
+    case Element::Kind::null:
       return "nothing";
-    case Node::Kind::scalar:
-      return (node.quoted ? "the text " : "") + quoted(node.text);
-    case Node::Kind::list:
+    case Element::Kind::scalar:
+      return (element.quoted ? "the text " : "") + quoted(element.text);
+    case Element::Kind::list:
       return "a list";
-    case Node::Kind::map:
+    case Element::Kind::map:
       return "a map (text that ends in a colon needs quotation marks)";
   }
   return "";
@@ -165,7 +165,7 @@ std::vector<Diagnostic> Report::sorted() const {
   return out;
 }
 
-std::optional<Node> parse(const std::string& text, Report& report) {
+std::optional<Element> parse(const std::string& text, Report& report) {
   if (!check_text(text, report)) return std::nullopt;
   try {
     std::istringstream stream(text);
@@ -184,15 +184,15 @@ std::optional<Node> parse(const std::string& text, Report& report) {
 
 std::vector<Value> Value::items() const {
   std::vector<Value> out;
-  out.reserve(node_->children.size());
-  for (std::size_t i = 0; i < node_->children.size(); ++i) {
-    out.emplace_back(node_->children[i], path_ + "[" + std::to_string(i) + "]", *report_);
+  out.reserve(element_->children.size());
+  for (std::size_t i = 0; i < element_->children.size(); ++i) {
+    out.emplace_back(element_->children[i], path_ + "[" + std::to_string(i) + "]", *report_);
   }
   return out;
 }
 
 std::nullopt_t Value::wanted(std::string_view what) const {
-  error("wanted " + std::string(what) + ", found " + found(*node_));
+  error("wanted " + std::string(what) + ", found " + found(*element_));
   return std::nullopt;
 }
 
@@ -201,14 +201,14 @@ Map::Map(Value value) : value_(std::move(value)) {
     value_.wanted("a map");
     return;
   }
-  const auto& children = value_.node().children;
+  const auto& children = value_.element().children;
   for (std::size_t i = 0; i + 1 < children.size(); i += 2) {
-    const Node& key = children[i];
+    const Element& key = children[i];
     if (entries_.size() == max_keys) {
       value_.report_->add(key.position, value_.path(), "too many keys in one map");
       break;
     }
-    if (key.kind != Node::Kind::scalar) {
+    if (key.kind != Element::Kind::scalar) {
       value_.report_->add(key.position, value_.path(), "wanted a key, found " + found(key));
     } else if (const Entry* first = find(key.text)) {
       value_.report_->add(
@@ -231,7 +231,7 @@ void Map::finish() const {
 
 Value Map::at(std::string_view key) const {
   if (const Entry* entry = find(key)) return entry->value;
-  return {value_.node(), path_of(key), *value_.report_};
+  return {value_.element(), path_of(key), *value_.report_};
 }
 
 void Map::missing(std::string_view key, std::string_view hint) const {
@@ -280,7 +280,7 @@ std::string quoted(std::string_view text) {
 }
 
 std::optional<std::string> text(const Value& v) {
-  const std::string& s = v.node().text;
+  const std::string& s = v.element().text;
   if (!v.scalar() || s.empty() || std::ranges::any_of(s, control_character)) {
     return v.wanted("text of one line");
   }
@@ -288,7 +288,7 @@ std::optional<std::string> text(const Value& v) {
 }
 
 std::optional<std::string> name(const Value& v) {
-  const std::string& s = v.node().text;
+  const std::string& s = v.element().text;
   const auto allowed = [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
            c == '.' || c == '-';
@@ -300,23 +300,23 @@ std::optional<std::string> name(const Value& v) {
 }
 
 std::optional<bool> boolean(const Value& v) {
-  if (v.scalar() && !v.node().quoted) {
+  if (v.scalar() && !v.element().quoted) {
     for (const auto* word : {"true", "yes", "on"}) {
-      if (v.node().text == word) return true;
+      if (v.element().text == word) return true;
     }
     for (const auto* word : {"false", "no", "off"}) {
-      if (v.node().text == word) return false;
+      if (v.element().text == word) return false;
     }
   }
   return v.wanted("true or false");
 }
 
 std::optional<std::uint64_t> whole_number(const Value& v, std::uint64_t least, std::uint64_t most) {
-  const std::string& s = v.node().text;
+  const std::string& s = v.element().text;
   std::uint64_t number = 0;
   const auto [end, failed] = std::from_chars(s.data(), s.data() + s.size(), number);
   const bool octal_looking = s.size() > 1 && s[0] == '0';
-  if (!v.scalar() || v.node().quoted || failed != std::errc() || end != s.data() + s.size() ||
+  if (!v.scalar() || v.element().quoted || failed != std::errc() || end != s.data() + s.size() ||
       octal_looking || number < least || number > most) {
     return v.wanted("a whole number from " + std::to_string(least) + " to " + std::to_string(most));
   }
@@ -324,24 +324,24 @@ std::optional<std::uint64_t> whole_number(const Value& v, std::uint64_t least, s
 }
 
 std::optional<IpAddress> address(const Value& v) {
-  const auto read = v.scalar() ? parse_ip(v.node().text) : std::nullopt;
+  const auto read = v.scalar() ? parse_ip(v.element().text) : std::nullopt;
   if (!read) return v.wanted("an IP address");
   if (!is_unicast(*read)) return v.wanted("a host's unicast IP address");
   return read;
 }
 
 std::optional<IpPrefix> host_prefix(const Value& v) {
-  const auto read = v.scalar() ? parse_prefix(v.node().text) : std::nullopt;
+  const auto read = v.scalar() ? parse_prefix(v.element().text) : std::nullopt;
   if (!read) return v.wanted("an address with its prefix length, like 192.0.2.1/24");
   if (!is_unicast(read->address)) return v.wanted("a host's unicast IP address");
   return read;
 }
 
 std::optional<IpPrefix> network(const Value& v) {
-  const auto read = v.scalar() ? parse_prefix(v.node().text) : std::nullopt;
+  const auto read = v.scalar() ? parse_prefix(v.element().text) : std::nullopt;
   if (!read) return v.wanted("an IP prefix, like 10.1.0.0/24 or 2001:db8::/64");
   if (read->masked() != *read) {
-    v.error("host bits are set: " + quoted(v.node().text) + " should be " +
+    v.error("host bits are set: " + quoted(v.element().text) + " should be " +
             to_string(read->masked()));
     return std::nullopt;
   }
@@ -349,7 +349,7 @@ std::optional<IpPrefix> network(const Value& v) {
 }
 
 std::optional<MacAddress> mac(const Value& v) {
-  const auto read = v.scalar() ? parse_mac(v.node().text) : std::nullopt;
+  const auto read = v.scalar() ? parse_mac(v.element().text) : std::nullopt;
   if (!read) return v.wanted("a MAC address, like 02:00:00:00:00:01");
   if (read->multicast() || read->zero()) return v.wanted("a unicast MAC address");
   return read;

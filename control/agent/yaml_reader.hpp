@@ -25,13 +25,13 @@ struct Position {
   friend auto operator<=>(const Position&, const Position&) = default;
 };
 
-struct Node {
+struct Element {
   enum class Kind { null, scalar, list, map };
   Kind kind = Kind::null;
   bool quoted = false;
   Position position;
   std::string text;
-  std::vector<Node> children;  ///< of a list: its items; of a map: key, value, key, value, …
+  std::vector<Element> children;  ///< of a list: its items; of a map: key, value, key, value, …
 };
 
 class Report {
@@ -49,29 +49,29 @@ class Report {
 
 /// Reads exactly one document. Anchors and tags have no use here and are errors, so that no input
 /// grows when it is read.
-std::optional<Node> parse(const std::string& text, Report& report);
+std::optional<Element> parse(const std::string& text, Report& report);
 
 /// A place in the tree. The tree and the report outlive it.
 class Value {
  public:
-  Value(const Node& node, std::string path, Report& report)
-      : node_(&node), path_(std::move(path)), report_(&report) {}
+  Value(const Element& element, std::string path, Report& report)
+      : element_(&element), path_(std::move(path)), report_(&report) {}
 
-  [[nodiscard]] const Node& node() const { return *node_; }
+  [[nodiscard]] const Element& element() const { return *element_; }
   [[nodiscard]] const std::string& path() const { return path_; }
-  [[nodiscard]] int line() const { return node_->position.line; }
-  [[nodiscard]] bool scalar() const { return node_->kind == Node::Kind::scalar; }
+  [[nodiscard]] int line() const { return element_->position.line; }
+  [[nodiscard]] bool scalar() const { return element_->kind == Element::Kind::scalar; }
   [[nodiscard]] std::vector<Value> items() const;
 
   void error(std::string message) const {
-    report_->add(node_->position, path_, std::move(message));
+    report_->add(element_->position, path_, std::move(message));
   }
   /// Reports "wanted `what`, found …" and answers nullopt, for readers to return.
   std::nullopt_t wanted(std::string_view what) const;
 
  private:
   friend class Map;
-  const Node* node_;
+  const Element* element_;
   std::string path_;
   Report* report_;
 };
@@ -107,7 +107,7 @@ class Map {
   }
   void finish() const;
 
-  [[nodiscard]] bool is_map() const { return value_.node().kind == Node::Kind::map; }
+  [[nodiscard]] bool is_map() const { return value_.element().kind == Element::Kind::map; }
   [[nodiscard]] bool has(std::string_view key) const { return find(key) != nullptr; }
   /// Whether `key` was there and could be read.
   [[nodiscard]] bool good(std::string_view key) const {
@@ -175,7 +175,7 @@ auto choice(std::initializer_list<std::pair<std::string_view, T>> words) {
   return [words = std::vector(words)](const Value& v) -> std::optional<T> {
     std::string all;
     for (const auto& [word, value] : words) {
-      if (v.scalar() && v.node().text == word) return value;
+      if (v.scalar() && v.element().text == word) return value;
       all += (all.empty() ? "" : ", ") + std::string(word);
     }
     return v.wanted("one of " + all);
@@ -187,7 +187,7 @@ template <class Reader>
 auto placed_list(Reader reader) {
   using T = typename decltype(reader(std::declval<const Value&>()))::value_type;
   return [reader](const Value& v) -> std::optional<std::vector<Placed<T>>> {
-    if (v.node().kind != Node::Kind::list) return v.wanted("a list");
+    if (v.element().kind != Element::Kind::list) return v.wanted("a list");
     std::vector<Placed<T>> out;
     for (const Value& item : v.items()) {
       if (auto read = reader(item)) out.push_back({*std::move(read), item});
@@ -201,7 +201,7 @@ template <class Reader>
 auto one_or_list(Reader reader) {
   using T = typename decltype(reader(std::declval<const Value&>()))::value_type;
   return [reader](const Value& v) -> std::optional<std::vector<Placed<T>>> {
-    if (v.node().kind == Node::Kind::list) return placed_list(reader)(v);
+    if (v.element().kind == Element::Kind::list) return placed_list(reader)(v);
     auto read = reader(v);
     if (!read) return std::nullopt;
     return std::vector<Placed<T>>{{*std::move(read), v}};
@@ -216,7 +216,7 @@ void unique(const std::vector<Placed<T>>& list) {
   std::ranges::stable_sort(order, {}, [](auto* p) -> const T& { return p->value; });
   for (std::size_t i = 1; i < order.size(); ++i) {
     if (order[i - 1]->value != order[i]->value) continue;
-    order[i]->where.error(quoted(order[i]->where.node().text) + " stands in this list twice");
+    order[i]->where.error(quoted(order[i]->where.element().text) + " stands in this list twice");
   }
 }
 

@@ -35,8 +35,9 @@ struct Limits {
 /// Serves until destroyed; the destructor removes the socket.
 class UnixServer {
  public:
-  /// Binds `path` with mode 0660. A dead socket at `path` (nobody listens) is replaced; a live one, a
-  /// path that is no socket or a directory that is missing or closed to us is an error that says so.
+  /// Binds `path` with mode 0660. A dead socket at `path` (nobody listens) is replaced; a live one,
+  /// a path that is no socket or a directory that is missing or closed to us is an error that says
+  /// so.
   static Result<std::unique_ptr<UnixServer>> listen(boost::asio::io_context& io,
                                                     const std::string& path, Handler handler,
                                                     Limits limits = {});

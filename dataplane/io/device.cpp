@@ -2,8 +2,11 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <ifaddrs.h>
 #include <linux/if_packet.h>
 #include <net/if.h>
+#include <netdb.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -119,6 +122,26 @@ std::optional<unsigned> interface_mtu(const std::string& interface) {
   const bool found = ioctl(fd, SIOCGIFMTU, &request) == 0;
   close(fd);
   return found ? std::optional<unsigned>(static_cast<unsigned>(request.ifr_mtu)) : std::nullopt;
+}
+
+std::optional<IpAddress> kernel_holds(const std::string& interface,
+                                      const std::vector<IpAddress>& ours) {
+  ifaddrs* list = nullptr;
+  if (getifaddrs(&list) != 0) return std::nullopt;
+  std::optional<IpAddress> found;
+  for (const ifaddrs* i = list; i != nullptr && !found; i = i->ifa_next) {
+    if (i->ifa_addr == nullptr || interface != i->ifa_name) continue;
+    char text[NI_MAXHOST];
+    const int family = i->ifa_addr->sa_family;
+    if (family != AF_INET && family != AF_INET6) continue;
+    const socklen_t size = family == AF_INET ? sizeof(sockaddr_in) : sizeof(sockaddr_in6);
+    if (getnameinfo(i->ifa_addr, size, text, sizeof text, nullptr, 0, NI_NUMERICHOST) != 0)
+      continue;
+    const auto held = parse_ip(std::string_view(text).substr(0, std::string_view(text).find('%')));
+    if (held && std::find(ours.begin(), ours.end(), *held) != ours.end()) found = held;
+  }
+  freeifaddrs(list);
+  return found;
 }
 
 std::vector<int> packet_sockets() {

@@ -42,6 +42,10 @@ class NetnsScope {
 /// MTU of a kernel interface of this thread's namespace; nullopt when there is none.
 std::optional<unsigned> interface_mtu(const std::string& interface);
 
+/// The first of `ours` that the kernel holds on `interface` of this thread's namespace.
+std::optional<IpAddress> kernel_holds(const std::string& interface,
+                                      const std::vector<IpAddress>& ours);
+
 /// AF_PACKET sockets of this process, ascending.
 std::vector<int> packet_sockets();
 

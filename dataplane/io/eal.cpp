@@ -5,6 +5,7 @@
 #include <rte_errno.h>
 #include <rte_mbuf.h>
 #include <sched.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -59,6 +60,20 @@ std::string lcore_map(const std::vector<unsigned>& cpus) {
     }
   }
   return map + fmt::format("{}@({})", cpus.size(), fmt::join(others.empty() ? cpus : others, ","));
+}
+
+/// What a weftd that was killed left of DPDK's runtime directories (/run/dpdk/weft-PID).
+void remove_stale_runtime(const std::filesystem::path& parent) {
+  const std::string prefix = "weft-";
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(parent, error)) {
+    const std::string name = entry.path().filename();
+    if (!name.starts_with(prefix)) continue;
+    const long pid = std::strtol(name.c_str() + prefix.size(), nullptr, 10);
+    if (pid > 0 && kill(static_cast<pid_t>(pid), 0) != 0 && errno == ESRCH) {
+      std::filesystem::remove_all(entry.path(), error);
+    }
+  }
 }
 
 /// rte_pktmbuf_pool_create(), but that without hugepages a buffer may cross pages of 4 KiB: nothing
@@ -118,6 +133,7 @@ Result<std::unique_ptr<Eal>> Eal::start(const EalOptions& options) {
     return Error{fmt::format("DPDK does not start: {}{}", rte_strerror(rte_errno),
                              rte_errno == EACCES || rte_errno == EPERM ? "; run as root" : "")};
   }
+  remove_stale_runtime(std::filesystem::path(rte_eal_get_runtime_dir()).parent_path());
   std::unique_ptr<Eal> eal(new Eal);
   eal->with_hugepages_ = huge;
   for (unsigned i = 0; i < options.worker_cpus.size(); ++i) eal->worker_lcores_.push_back(i);
@@ -134,8 +150,11 @@ Result<std::unique_ptr<Eal>> Eal::start(const EalOptions& options) {
 }
 
 Eal::~Eal() {
+  const std::filesystem::path runtime = rte_eal_get_runtime_dir();
   rte_mempool_free(pool_);
   rte_eal_cleanup();
+  std::error_code ignored;  // DPDK leaves the directory behind
+  std::filesystem::remove_all(runtime, ignored);
 }
 
 }  // namespace weft::io

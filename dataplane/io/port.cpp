@@ -54,6 +54,14 @@ Status AttachedPort::attach() {
                       *mtu, request_.mtu_bytes, spec_.interface, request_.mtu_bytes));
     }
   }
+  if (spec_.scheme == "af_packet") {
+    if (const auto held = kernel_holds(spec_.interface, request_.addresses)) {
+      return fail(
+          fmt::format("the kernel holds {} on `{}` too, so two stacks would answer; take it off "
+                      "by `ip addr del {} dev {}`",
+                      to_string(*held), spec_.interface, to_string(*held), spec_.interface));
+    }
+  }
   if (spec_.scheme == "tap" && interface_mtu(spec_.interface)) {
     return fail(fmt::format("an interface `{}` is there already; remove it or choose another name",
                             spec_.interface));

@@ -207,10 +207,12 @@ CountersSnapshot Router::counters() const {
   }
   std::size_t next = 0;
   for (const auto& port : ports_) {
-    PortCounters counters{PortId(port->index()), {}, {}};
+    PortCounters counters;
+    counters.port = PortId(port->index());
     for (const auto& worker : workers_) {
       counters.rx += worker->counters().rx[port->index()].get();
       counters.tx += worker->counters().tx[port->index()].get();
+      counters.unfinished_checksums += worker->counters().unfinished_checksums[port->index()].get();
     }
     all.ports.push_back(counters);
     for (unsigned queue = 0; queue < port->queues(); ++queue) {

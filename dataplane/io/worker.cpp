@@ -95,11 +95,12 @@ unsigned Worker::receive(const PortView& view) {
   unsigned total = 0;
   std::array<rte_mbuf*, max_burst> packets;
   for (const auto [port, queue] : view.receive) {
+    const Ingress ingress = Ingress::of(tables_, port);
+    if (ingress.vrf == nullptr) continue;  // the port is being set up or taken away
     const std::uint16_t count =
         rte_eth_rx_burst(port, queue, packets.data(), static_cast<std::uint16_t>(options_.burst));
     if (count == 0) continue;
     total += count;
-    const Ingress ingress = Ingress::of(tables_, port);
     std::uint64_t bytes = 0;
     for (unsigned i = 0; i < count; ++i) rte_prefetch0(rte_pktmbuf_mtod(packets[i], void*));
     for (unsigned i = 0; i < count; ++i) {
@@ -109,12 +110,6 @@ unsigned Worker::receive(const PortView& view) {
     PacketCounter& rx = counters_.rx[port];
     rx.packets.add(count);
     rx.bytes.add(bytes);
-    if (ingress.vrf == nullptr) {  // the port is being set up or taken away
-      for (unsigned i = 0; i < count; ++i) counters_.drop(DropReason::port_missing);
-      rte_pktmbuf_free_bulk(packets.data(), count);
-      burst_.count = 0;
-      continue;
-    }
     run_burst(Entry::parse);
   }
   packets_.add(total);

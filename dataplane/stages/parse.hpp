@@ -85,6 +85,7 @@ Next parse_ipv4(StageContext<Tracer>& ctx, PacketContext& p) {
     std::memcpy(&p.l4_ports, p.l3 + header, sizeof p.l4_ports);
   }
   if (p.check_finished && checksum_unfinished(p, &ip.source, &ip.destination, 4)) [[unlikely]] {
+    ctx.counters.unfinished_checksums[p.port.index()].add(1);
     return drop(p, DropReason::checksum_unfinished);
   }
   ctx.tracer.note(parse_name, p, [&] {
@@ -146,6 +147,7 @@ Next parse_ipv6(StageContext<Tracer>& ctx, PacketContext& p) {
     std::memcpy(&p.l4_ports, p.l3 + p.l4_offset, sizeof p.l4_ports);
   }
   if (p.check_finished && checksum_unfinished(p, &ip.source, &ip.destination, 16)) [[unlikely]] {
+    ctx.counters.unfinished_checksums[p.port.index()].add(1);
     return drop(p, DropReason::checksum_unfinished);
   }
   ctx.tracer.note(parse_name, p, [&] {

@@ -35,8 +35,10 @@ struct RecordTracer {
   static constexpr bool enabled = true;
   std::vector<ExplainStep>* steps = nullptr;
   template <class Text>
-  void note(std::string_view stage, const PacketContext&, Text&& text) {
-    steps->push_back({std::string(stage), text()});
+  void note(std::string_view stage, const PacketContext& p, Text&& text) {
+    steps->push_back({std::string(stage), text(), p.vrf != nullptr ? p.vrf->id : VrfId{},
+                      p.nexthop != nullptr ? p.nexthop->id : NexthopId{}, p.decap,
+                      p.adjacency != nullptr ? p.adjacency->port : PortId{}});
   }
 };
 

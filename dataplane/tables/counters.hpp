@@ -41,6 +41,7 @@ struct WorkerCounters {
   std::array<Counter, punt_class_count> punts_limited;
   std::array<PacketCounter, max_ports> rx;
   std::array<PacketCounter, max_ports> tx;
+  std::array<Counter, max_ports> unfinished_checksums;
   ReservedArray<PacketCounter> nexthops{max_objects};  ///< tunnels: packets and bytes as they leave
   ReservedArray<PacketCounter> decaps{max_objects};    ///< outer packets and bytes
 

@@ -26,6 +26,7 @@ struct PortCounters {
   PortId port;
   PacketCount rx;
   PacketCount tx;
+  std::uint64_t unfinished_checksums = 0;  ///< packets dropped for DropReason::checksum_unfinished
 };
 
 /// What one worker did since it started.

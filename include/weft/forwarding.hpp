@@ -98,6 +98,11 @@ struct Injection {
 struct ExplainStep {
   std::string stage;
   std::string text;
+  // What the packet was about to use, as far as it was known; control adds the names.
+  VrfId vrf;
+  NexthopId nexthop;
+  DecapId decap;
+  PortId port;  ///< the way out
 };
 
 struct ExplainRequest {
@@ -120,6 +125,8 @@ struct PortRequest {
   std::optional<MacAddress> mac;  ///< for devices whose far end is ours to name (tap)
   std::uint16_t mtu_bytes = 1500;
   bool shared_queues = false;  ///< one queue pair for all workers instead of one each
+  std::vector<IpAddress>
+      addresses{};  ///< the router's own, which the kernel must not hold there too
 };
 
 struct PortStatus {

@@ -26,6 +26,8 @@ def stream(pair):
     made = Stream(pair.vms["blue", "a"], pair.vms["blue", "b"], "10.1.0.12")
     yield made
     made.close()
+    pair.a.set_tunnel("to-blue", **PROFILES[0])
+    pair.a.set_route("blue", "10.1.0.12/32", "to-blue")
 
 
 def arrived(pair):
@@ -48,7 +50,6 @@ def test_tunnel_changed_as_a_whole(pair, stream):
     turns = stream.run(PACKETS, PER_SECOND,
                        lambda turn: pair.a.set_tunnel("to-blue", **PROFILES[(turn + 1) % 2]))
     check(pair, stream, turns, before)
-    pair.a.set_tunnel("to-blue", **PROFILES[0])
 
 
 def test_route_changed_to_another_tunnel(pair, stream):
@@ -58,7 +59,6 @@ def test_route_changed_to_another_tunnel(pair, stream):
     turns = stream.run(PACKETS, PER_SECOND,
                        lambda turn: pair.a.set_route("blue", "10.1.0.12/32", names[(turn + 1) % 2]))
     check(pair, stream, turns, before)
-    pair.a.set_route("blue", "10.1.0.12/32", "to-blue")
 
 
 def test_a_change_shows_at_once(pair):

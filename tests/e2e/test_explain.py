@@ -25,10 +25,10 @@ def frame(src="10.1.0.11", dst="10.1.0.12", ttl=64, source_mac=mac("blue", 11)):
     (frame(source_mac="02:00:00:00:00:66"), "spoofed_mac"),
 ), ids=lambda value: value if isinstance(value, str) else "frame")
 def test_drops_as_it_says(lone, packet, reason):
-    before = lone.router.drops()
+    before = lone.router.drops()[reason]
     said = lone.router.ctl("explain", "--vif", "vm", "--hex", packet.hex())
     assert (said["verdict"], said["reason"]) == ("drop", reason)
-    assert lone.router.drops() - before == {}, "explain counted a drop"
+    assert lone.router.drops()[reason] == before, "explain counted a drop"
     with lone.router.counts_drop(reason, 1):
         lone.lab.wire(lone.vm, "vm0").send(packet)
 
@@ -56,7 +56,7 @@ def test_leaves_as_it_says(lone):
 
 def test_for_people(lone):
     text = lone.router.text("explain", "--vif", "vm", "--dst", "10.1.0.12")
-    for word in ("resolve", "encap", "to-peer", "192.0.2.2"):
+    for word in ("resolve", "tunnel", "encap", "transmit out of fab0"):
         assert word in text, text
 
 

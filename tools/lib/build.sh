@@ -21,29 +21,23 @@ configure_weft() {
   local dir=$1 log
   shift
   [[ -f $dir/build.ninja ]] && return 0
-  log=$(mktemp)
-  if ! as_owner "$dir" meson setup "$dir" "$top" "$@" >"$log" 2>&1; then
-    tail -n 25 "$log" >&2
-    rm -f "$log"
+  if ! log=$(as_owner "$dir" meson setup "$dir" "$top" "$@" 2>&1); then
+    tail -n 25 <<<"$log" >&2
     echo "error: meson could not configure $dir" >&2
     return 1
   fi
-  rm -f "$log"
 }
 
 # build_weft DIR [OPTION…]: configures where that was not done yet, and builds.
 build_weft() {
   local dir=$1 log started=$SECONDS
   configure_weft "$@" || return 1
-  log=$(mktemp)
   printf 'building %s … ' "${dir#"$top"/}"
-  if ! as_owner "$dir" ninja -C "$dir" >"$log" 2>&1; then
+  if ! log=$(as_owner "$dir" ninja -C "$dir" 2>&1); then
     echo failed
-    grep -E -A 12 'error:|FAILED:|ninja: error' "$log" | head -n 60 >&2 || true
-    rm -f "$log"
+    grep -E -A 12 'error:|FAILED:|ninja: error' <<<"$log" | head -n 60 >&2 || true
     echo "error: the build in $dir failed; see all of it with: ninja -C $dir" >&2
     return 1
   fi
-  rm -f "$log"
   echo "done in $((SECONDS - started)) s"
 }

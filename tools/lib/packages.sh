@@ -56,13 +56,11 @@ ensure_packages() {
     return 1
   fi
   local log
-  log=$(mktemp)
-  if ! install_packages "${missing[@]}" >"$log" 2>&1; then
-    tail -n 25 "$log" >&2
-    echo "error: these packages could not be installed: ${missing[*]} (all of it: $log)" >&2
+  if ! log=$(install_packages "${missing[@]}" 2>&1); then
+    tail -n 25 <<<"$log" >&2
+    echo "error: these packages could not be installed: ${missing[*]}" >&2
     return 1
   fi
-  rm -f "$log"
 }
 
 # In a subshell, so that its traps and its lock end with it.
