@@ -14,6 +14,7 @@ using yaml::Value;
 constexpr std::uint16_t min_mtu = 576;
 constexpr std::uint16_t max_mtu = 9000;
 constexpr std::uint16_t min_ipv6_mtu = 1280;  // RFC 8200 §5
+constexpr std::uint16_t max_tap_mtu = 1500;
 constexpr std::uint32_t max_vni = (1U << 24) - 1;
 constexpr MacAddress default_router_mac{{0x02, 0x00, 0x5e, 0x00, 0x01, 0x01}};
 constexpr std::size_t max_interface_name = 15;  // IFNAMSIZ without its NUL
@@ -147,7 +148,10 @@ void one_of_each_family(const std::vector<Placed<IpAddress>>& list) {
   }
 }
 
-void check_mtu(const Map& map, std::uint16_t mtu, bool has_ipv6) {
+void check_mtu(const Map& map, std::uint16_t mtu, const std::string& device, bool has_ipv6) {
+  if (map.good("mtu") && mtu > max_tap_mtu && device.starts_with("tap:")) {
+    map.at("mtu").wanted("at most 1500, which is what DPDK's tap takes");
+  }
   if (!map.good("mtu") || !has_ipv6 || mtu >= min_ipv6_mtu) return;
   map.at("mtu").wanted("at least 1280, since there is an IPv6 address");
 }
@@ -226,7 +230,7 @@ std::optional<PortDraft> read_port(const Value& v) {
                                            {"auto", QueueSharing::automatic}}));
   map.finish();
   one_of_each_family(port.gateways);
-  check_mtu(map, config.mtu_bytes, any_ipv6(port.addresses));
+  check_mtu(map, config.mtu_bytes, config.device, any_ipv6(port.addresses));
   config.addresses = values(port.addresses);
   config.gateways = values(port.gateways);
   return port;
@@ -286,7 +290,7 @@ std::optional<VifDraft> read_vif(const Value& v) {
             "says "
             "anti_spoofing: false");
   }
-  check_mtu(map, config.mtu_bytes, any_ipv6(vif.addresses));
+  check_mtu(map, config.mtu_bytes, config.device, any_ipv6(vif.addresses));
   config.addresses = values(vif.addresses);
   return vif;
 }

@@ -65,7 +65,7 @@ TEST_CASE("weftctl: each command is one request") {
         R"(PUT /v1/tunnel {"name":"to-b","vni":5,"port":8472,"source_ports":"1-2",)"
         R"("inner_destination_mac":"02:00:00:00:00:01","kind":"vxlan"})");
   CHECK(asks({"explain", "--vif", "vm1", "--hex", "02:00 0A"}) ==
-        R"(POST /v1/explain {"hex":"02000A","vif":"vm1"})");
+        R"(POST /v1/explain {"vif":"vm1","hex":"02000A"})");
   CHECK(asks({"explain",   "--port",
               "fab0",      "--dst",
               "10.1.0.12", "--src",

@@ -1,9 +1,9 @@
 #include "agent/aggregate.hpp"
 
 #include <catch2/catch.hpp>
-#include <random>
 
 #include "node.hpp"
+#include "support/seed.hpp"
 
 namespace weft::agent {
 namespace {
@@ -38,9 +38,7 @@ TEST_CASE("aggregation of prefixes") {
 }
 
 TEST_CASE("aggregation holds the same addresses, and as few prefixes as can be") {
-  const auto seed = std::random_device{}();
-  INFO("seed " << seed);
-  std::mt19937 random(seed);
+  auto random = weft::test::random_engine(1);
   for (unsigned round = 0; round < 300; ++round) {
     // All in 10.0.0.0/24 and 2001:db8::/120, so that every address can be tried.
     std::vector<IpPrefix> prefixes;

@@ -170,6 +170,8 @@ TEST_CASE("config: tunnels and decaps") {
   load(decap("vif: vm1, local: 192.0.2.77"));
   expect(decap("vif: ^vm1"), "decaps[1].vif", "same kind, port, vni and local as decaps[0]");
   expect(decap("vif: ^vm1, port: 4789, local: 192.0.2.1"), "decaps[1].vif", "another target");
+  expect(replaced(decap("vrf: ^red"), "\nvifs:", "\n" + vrf2 + "vifs:"), "decaps[1].vrf",
+         "another target");
   expect(decap("vrf: blue, zero_udp_checksum6: ^true"), "decaps[1].zero_udp_checksum6", "another");
 }
 

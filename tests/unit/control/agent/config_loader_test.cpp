@@ -226,6 +226,7 @@ TEST_CASE("config: numbers and words") {
   expect(with("mtu: 1500", "mtu: ^575"), "ports[0].mtu", "from 576 to 9000");
   expect(with("mtu: 1500", "mtu: ^9001"), "ports[0].mtu", "from 576 to 9000");
   expect(with("flows: off", "mtu: ^1279"), "vifs[0].mtu", "at least 1280");
+  expect(with("flows: off", "mtu: ^1501"), "vifs[0].mtu", "at most 1500");
   expect(with("192.0.2.1/24], gateway: 192.0.2.254, mtu: 1500",
               "192.0.2.1/24, \"fd00::1/64\"], mtu: ^1279"),
          "ports[0].mtu", "at least 1280");

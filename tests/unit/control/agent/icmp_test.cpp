@@ -3,6 +3,7 @@
 #include "agent/icmp_message.hpp"
 #include "agent/icmp_responder.hpp"
 #include "node.hpp"
+#include "support/exact_copy.hpp"
 #include "support/hex.hpp"
 
 namespace weft::agent {
@@ -172,13 +173,19 @@ TEST_CASE("about what no error may be sent") {
       "000000030002a200000000"));
 }
 
+TEST_CASE("what cannot be read to its upper layer may be an error and is not reported") {
+  // scapy: IPv6(nh=0) with four bytes where the hop-by-hop header should be.
+  const auto bytes = hex(
+      "6000000000040040fd000001000000000000000000000011fd00000700000000000000000000000100000000");
+  CHECK_FALSE(may_report(packet(bytes)));
+}
+
 TEST_CASE("packets that lie about their lengths are not parsed") {
   for (const char* text : {udp_v4, ping_v4, udp_v6, ping_v6}) {
     const auto whole = hex(text);
     for (std::size_t size = 0; size < whole.size(); ++size) {
-      std::vector<std::uint8_t> cut(whole.begin(), whole.begin() + static_cast<long>(size));
-      cut.shrink_to_fit();
-      CHECK_FALSE(parse_ip_packet(cut));
+      const weft::test::ExactCopy cut{std::span(whole).first(size)};
+      CHECK_FALSE(parse_ip_packet(cut.get()));
     }
   }
   auto bytes = hex(udp_v4);

@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 
 #include "node.hpp"
+#include "support/exact_copy.hpp"
 #include "support/hex.hpp"
 
 namespace weft::agent {
@@ -77,9 +78,10 @@ struct Link {
   NeighbourKey b6{node.port("fab0"), ip("2001:db8::2")};
   const MacAddress b_mac = mac("02:00:00:00:00:02");
 
-  explicit Link(NeighbourLimits limits = {}) : neighbours(node.model, host, node.clock, limits) {}
+  explicit Link(NeighbourLimits limits = {}, const Config& config = sample())
+      : node(config), neighbours(node.model, host, node.clock, limits) {}
 
-  void receive(std::vector<std::uint8_t> frame) {
+  void receive(std::span<const std::uint8_t> frame) {
     PuntedPacket packet;
     packet.kind = PuntClass::neighbour;
     packet.port = node.port("fab0");
@@ -112,6 +114,17 @@ TEST_CASE("ARP: asked at once, answered, published") {
   CHECK(link.state(link.b) == NeighbourState::reachable);
   CHECK(link.host.known.at(link.b) == link.b_mac);
   CHECK(link.host.drops.empty());
+}
+
+TEST_CASE("a question comes from our address in the neighbour's subnet") {
+  auto config = sample();
+  config.ports[0].addresses.push_back(net("198.51.100.1/24"));
+  Link link({}, config);
+  link.neighbours.pin({link.b.port, ip("198.51.100.2")});
+  CHECK(
+      link.host.sent ==
+      std::vector<std::string>{
+          "ffffffffffff020000000f0108060001080006040001020000000f01c6336401000000000000c6336402"});
 }
 
 TEST_CASE("ND: asked at once, answered, published") {
@@ -329,10 +342,8 @@ TEST_CASE("messages that break their format are counted and teach nothing") {
     for (const char* text : {arp_reply_of_b, na_of_b, ns_of_b}) {
       const auto whole = hex(text);
       for (std::size_t size = 0; size < whole.size(); ++size) {
-        // On the heap in its exact size, so that the sanitizer sees every read beyond it.
-        std::vector<std::uint8_t> cut(whole.begin(), whole.begin() + static_cast<long>(size));
-        cut.shrink_to_fit();
-        link.receive(std::move(cut));
+        const weft::test::ExactCopy cut{std::span(whole).first(size)};
+        link.receive(cut.get());
         ++malformed;
       }
     }

@@ -3,6 +3,7 @@
 #include <catch2/catch.hpp>
 
 #include "node.hpp"
+#include "support/exact_copy.hpp"
 #include "support/hex.hpp"
 
 namespace weft::agent {
@@ -57,7 +58,7 @@ struct Proxy {
   Node node;
   ProxyResponder proxy{node.model, node.plane};
 
-  PuntedPacket packet(const std::vector<std::uint8_t>& frame, VrfId vrf) const {
+  PuntedPacket packet(Bytes frame, VrfId vrf) const {
     PuntedPacket p;
     p.kind = PuntClass::neighbour;
     p.vrf = vrf;
@@ -65,14 +66,14 @@ struct Proxy {
     p.frame = frame;
     return p;
   }
-  void from_vif(const char* name, const std::vector<std::uint8_t>& frame) {
+  void from_vif(const char* name, Bytes frame) {
     const auto& vif = node.vif(name);
     auto p = packet(frame, vif.vrf);
     p.vif = vif.id;
     p.port = vif.port;
     proxy.receive(p);
   }
-  void from_tunnel(const std::vector<std::uint8_t>& frame, const char* vrf = "blue") {
+  void from_tunnel(Bytes frame, const char* vrf = "blue") {
     auto p = packet(frame, node.vrf(vrf));
     p.decap = DecapId(0);
     proxy.receive(p);
@@ -184,6 +185,31 @@ TEST_CASE("who claims to be somebody else is dropped, unless the vif may") {
   CHECK(p.answer(p.node.vif("vm2").port) == gateway_for_vm);
 }
 
+TEST_CASE("routes that look up in another VRF count, unless they go round in a circle") {
+  Proxy p;
+  auto& resolver = p.node.resolver;
+  REQUIRE(resolver.put_route(route("blue", "10.2.0.0/16", via_vrf("red")), Owner::api));
+  REQUIRE(resolver.put_route(route("red", "10.2.0.0/16", via_tunnel("to-far")), Owner::api));
+  p.from_vif("vm1", hex(vm_asks_remote));
+  CHECK(p.answer(p.node.vif("vm1").port) == remote_for_vm);
+  REQUIRE(resolver.put_route(route("red", "10.2.0.0/16", via_vrf("blue")), Owner::api));
+  p.from_vif("vm1", hex(vm_asks_remote));
+  CHECK(p.dropped(DropReason::neighbour_not_ours));
+}
+
+TEST_CASE("what is only announced is never answered") {
+  Proxy p;
+  // scapy: vm2, which may be anybody, announces 10.1.0.12; it is routed to to-b.
+  p.from_vif(
+      "vm2",
+      hex("ffffffffffff020000000102080600010800060400010200000001020a01000c0000000000000a01000c"));
+  CHECK(p.dropped(DropReason::neighbour_not_ours));
+  REQUIRE(p.node.resolver.put_route(route("blue", "0.0.0.0/0", via_tunnel("to-b")), Owner::api));
+  p.from_tunnel(
+      hex("ffffffffffff02005e0002020806000108000604000102005e000202000000000000000000000a010001"));
+  CHECK(p.dropped(DropReason::neighbour_not_ours));
+}
+
 TEST_CASE("VRFs do not hear of each other") {
   Proxy p;
   // scapy: vm3, in red, asks for vm2's address in blue.
@@ -234,9 +260,8 @@ TEST_CASE("what is cut or lies is counted as malformed") {
   for (const char* text : {vm_asks_gateway, vm_solicits_gateway}) {
     const auto whole = hex(text);
     for (std::size_t size = 0; size < whole.size(); ++size, ++count) {
-      std::vector<std::uint8_t> cut(whole.begin(), whole.begin() + static_cast<long>(size));
-      cut.shrink_to_fit();
-      p.from_vif("vm1", cut);
+      const weft::test::ExactCopy cut{std::span(whole).first(size)};
+      p.from_vif("vm1", cut.get());
     }
   }
   CHECK(p.dropped(DropReason::neighbour_malformed, count));

@@ -1,9 +1,9 @@
 #include "agent/resolver.hpp"
 
 #include <catch2/catch.hpp>
-#include <random>
 
 #include "node.hpp"
+#include "support/seed.hpp"
 
 namespace weft::agent {
 namespace {
@@ -65,6 +65,20 @@ TEST_CASE("the whole node goes out in one batch") {
   }
 }
 
+TEST_CASE("a device that takes less than configured limits what is sent") {
+  FakePlane plane;
+  Model model;
+  FakeKeeper keeper;
+  Resolver resolver(
+      model, [&](const Batch& b) { return plane.apply(b); }, keeper);
+  auto devices = open_all(plane, sample());
+  devices.ports[0].mtu_bytes = 1400;
+  REQUIRE(resolver.load(sample(), devices));
+  CHECK(plane.tables.ports.at(devices.ports[0].id).mtu_bytes == 1400);
+  const NeighbourKey b{devices.ports[0].id, ip("192.0.2.2")};
+  CHECK(plane.tables.adjacencies.at(model.adjacencies.at(b).id).mtu_bytes == 1400);
+}
+
 TEST_CASE("a MAC that becomes known touches the adjacency alone") {
   Node node;
   const NeighbourKey b{node.port("fab0"), ip("192.0.2.2")};
@@ -94,6 +108,7 @@ TEST_CASE("a neighbour nothing rests on comes and goes") {
   REQUIRE(node.resolver.put_neighbour(key, std::nullopt));
   const auto again =
       std::get<nexthop::Interface>(node.plane.leads(underlay_vrf, "192.0.2.77/32")).adjacency;
+  CHECK(node.plane.tables.nexthops.rbegin()->first.index() == before);
   CHECK(again.index() == id.index());
   CHECK(again.generation() == id.generation() + 1);
 
@@ -262,9 +277,7 @@ std::map<std::pair<std::uint32_t, IpPrefix>, std::string> meaning(const FakePlan
 }
 
 TEST_CASE("many small changes lead where loading the result leads; refused ones leave no trace") {
-  const auto seed = std::random_device{}();
-  INFO("seed " << seed);
-  std::mt19937 random(seed);
+  auto random = weft::test::random_engine(2);
   const auto pick = [&](const auto& list) { return list[random() % std::size(list)]; };
   const char* remotes[] = {"192.0.2.2", "192.0.2.3", "203.0.113.5", "203.0.113.9"};
   const char* underlay[] = {"203.0.113.0/24", "203.0.113.4/30", "203.0.113.5/32", "192.0.2.0/30",
@@ -319,6 +332,7 @@ TEST_CASE("many small changes lead where loading the result leads; refused ones 
       Node fresh(config);
       REQUIRE(meaning(node.plane) == meaning(fresh.plane));
       REQUIRE(node.keeper.pinned == fresh.keeper.pinned);
+      REQUIRE(node.model.remotes.size() == node.model.tunnels.size());
     }
     CHECK(node.plane.redundant == 0);
   }
