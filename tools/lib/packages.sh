@@ -4,9 +4,11 @@
 # shellcheck disable=SC2034  # for those who source this file
 packages_build=(
   g++ meson ninja-build pkg-config
-  libdpdk-dev dpdk libboost-dev libyaml-cpp-dev libspdlog-dev libfmt-dev
+  libdpdk-dev libboost-dev libyaml-cpp-dev libspdlog-dev libfmt-dev
   nlohmann-json3-dev libcli11-dev libsystemd-dev catch2 libbenchmark-dev
 )
+# shellcheck disable=SC2034  # testpmd, the floor that tools/bench compares with
+packages_bench=(dpdk-dev python3)
 # shellcheck disable=SC2034
 packages_demo=(iproute2 iputils-ping ethtool iperf3 tshark jq)
 # shellcheck disable=SC2034
