@@ -131,5 +131,10 @@ int main(int argc, char** argv) {
     std::printf("%s: fine\n", options.config.c_str());
     return 0;
   }
-  return run(*loaded.config);
+  try {
+    return run(*loaded.config);
+  } catch (const std::exception& error) {  // of a library: memory, a limit of this process
+    spdlog::error("weftd does not start: {}", error.what());
+    return exit_startup;
+  }
 }

@@ -11,8 +11,7 @@ IpPrefix parent(const IpPrefix& prefix) {
 }
 
 bool siblings(const IpPrefix& a, const IpPrefix& b) {
-  return a.length == b.length && a.address.family() == b.address.family() &&
-         parent(a) == parent(b);
+  return a.length == b.length && a.address.family() == b.address.family() && parent(a) == parent(b);
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 /// VRF's router MAC: all that a VM sends goes to the router, whatever address it looks for.
 
 #include <optional>
+#include <variant>
 
 #include "agent/model.hpp"
 #include "agent/neighbour_message.hpp"
@@ -17,19 +18,24 @@ class ProxyResponder {
   void receive(const PuntedPacket& packet);
 
  private:
-  /// What either protocol asks.
+  /// What either protocol asks, or tells.
   struct Question {
     IpAddress sender;
     IpAddress target;
     std::optional<MacAddress> claimed_mac;  ///< where the message says the sender is
     bool claims_nothing = false;            ///< a probe or DAD: it has no sender yet
+    bool asks = false;                      ///< a request or solicitation
   };
+  using Way = decltype(Injection::target);
+  /// Where the answer goes, or why there is none.
+  using Verdict = std::variant<DropReason, Way>;
 
-  /// `none` when the question deserves an answer.
-  [[nodiscard]] DropReason judge(const VifObject& vif, const Question& question) const;
+  [[nodiscard]] Verdict judge(const PuntedPacket& packet, const Question& question) const;
+  [[nodiscard]] Verdict judge_vm(const VifObject& vif, const Question& question) const;
+  [[nodiscard]] Verdict judge_remote(VrfId vrf, const Question& question) const;
   [[nodiscard]] bool has_route(VrfId vrf, const IpAddress& target) const;
-  /// The tunnel next hop by which the answer goes back.
-  [[nodiscard]] std::optional<NexthopId> way_back(VrfId vrf, const Question& question) const;
+  template <class Build>
+  void answer(const Verdict& verdict, Build build);
 
   const Model& model_;
   ForwardingPlane& plane_;

@@ -1,5 +1,6 @@
 #include "agent/agent.hpp"
 
+#include <fcntl.h>
 #include <spdlog/spdlog.h>
 
 #include <catch2/catch.hpp>
@@ -42,8 +43,8 @@ TEST_CASE("the agent opens what is configured and announces itself") {
   CHECK(r.plane.requests[1].mac == mac("02:00:00:00:01:01"));
   CHECK(r.plane.requests[1].mtu_bytes == 1450);
   CHECK(r.plane.batches.size() == 1);
-  // Four solicitations, for two remotes' ways and two gateways, less the gateway they share; two
-  // announcements of addresses and one of the link-local address.
+  // Questions for to-b's remote and two gateways; announcements of two addresses and the
+  // link-local one.
   CHECK(r.plane.sent.size() == 3 + 3);
 }
 
@@ -128,13 +129,32 @@ TEST_CASE("a link that comes up later is announced then") {
   }));
 }
 
-TEST_CASE("after stop the loop runs out of work") {
+TEST_CASE("what comes out of a tunnel is not taken for the fabric's") {
+  Running r;
+  REQUIRE(r.agent.start(sample()));
+  r.plane.sent.clear();
+  // scapy: 10.1.0.12, which is behind to-b, asks for blue's gateway.
+  const auto question =
+      hex("ffffffffffff02005e00020208060001080006040001"
+          "02005e0002020a01000c0000000000000a010001");
+  PuntedPacket p;
+  p.kind = PuntClass::neighbour;
+  p.vrf = r.agent.model().vrfs.at("blue").id;
+  p.decap = DecapId(0);
+  p.l3_offset = 14;
+  p.frame = question;
+  r.agent.on_punt(p);
+  REQUIRE(r.plane.sent.size() == 1);
+  CHECK(std::holds_alternative<Injection::IntoTunnel>(r.plane.sent[0].target));
+}
+
+TEST_CASE("after stop the loop runs out of work, and the data plane keeps its descriptor") {
   Running r;
   REQUIRE(r.agent.start(sample()));
   r.agent.stop();
-  CHECK(r.until([&] { return r.io.stopped() || r.io.poll() == 0; }));
-  r.io.restart();
-  CHECK(r.io.run_for(100ms) == 0);
+  r.io.run_for(5s);
+  CHECK(r.io.stopped());
+  CHECK(fcntl(r.plane.event_descriptor(), F_GETFD) != -1);
 }
 
 }  // namespace
