@@ -12,8 +12,6 @@
 ///
 /// Readers see, for each address, the table before or after a change, never a gap.
 
-#include <algorithm>
-#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -202,34 +200,21 @@ struct Search {
   typename Fib<Key>::Cursor at;
 };
 
-/// All searches go down level by level together, so that their memory reads overlap.
+/// The upper levels, where a large table misses the cache, are asked for by all searches before any
+/// of them waits; below that the processor overlaps the searches by itself. IPv6 tables are deeper.
 template <class Key>
 inline void lookup_burst(std::span<Search<Key>> searches) {
-  constexpr std::size_t most = 64;
-  std::array<std::uint8_t, most> active;
-  while (!searches.empty()) {
-    const std::span<Search<Key>> now = searches.first(std::min(searches.size(), most));
-    std::size_t count = now.size();
-    for (std::size_t i = 0; i < count; ++i) {
-      active[i] = static_cast<std::uint8_t>(i);
-      now[i].at = now[i].fib->start();
-      now[i].fib->prefetch(now[i].key, now[i].at);
-    }
-    while (count != 0) {
-      std::size_t kept = 0;
-      for (std::size_t i = 0; i < count; ++i) {
-        Search<Key>& s = now[active[i]];
-        if (s.fib->step(s.key, s.at) && child_of(s.at.slot) != 0) {
-          s.fib->prefetch(s.key, s.at);
-          active[kept++] = active[i];
-        } else {
-          s.result = Fib<Key>::finish(s.at);
-        }
-      }
-      count = kept;
-    }
-    searches = searches.subspan(now.size());
+  for (Search<Key>& s : searches) {
+    s.at = s.fib->start();
+    s.fib->prefetch(s.key, s.at);
   }
+  constexpr unsigned upper_levels = Key::width == 32 ? 1 : 3;
+  for (unsigned level = 0; level < upper_levels; ++level) {
+    for (Search<Key>& s : searches) {
+      if (s.fib->step(s.key, s.at)) s.fib->prefetch(s.key, s.at);
+    }
+  }
+  for (Search<Key>& s : searches) s.result = s.fib->descend(s.key, s.at);
 }
 
 using Fib4 = Fib<Key4>;
