@@ -59,6 +59,7 @@ Next enter(StageContext<Tracer>& ctx, PacketContext& p, const DecapEntry& entry)
   const NexthopEntry* nexthop = tables.nexthops.get(entry.decap.nexthop);
   if (nexthop == nullptr) return drop(p, DropReason::nexthop_missing);
   VrfId vrf = nexthop->vrf;
+  p.nexthop = nullptr;
   if (nexthop->kind != NexthopKind::lookup) {
     p.nexthop = nexthop;
     const AdjacencyEntry* adjacency = tables.adjacencies.get(nexthop->adjacency);

@@ -72,10 +72,8 @@ Next parse_ipv4(StageContext<Tracer>& ctx, PacketContext& p) {
     std::memcpy(&raw, &ip.source, sizeof raw);
     if (!p.vif_entry->owns(raw)) return drop(p, DropReason::spoofed_ip);
   }
-  if (source >> 24 == 127 || source >= 0xe0000000 || source >> 24 == 0) {
-    return drop(p, DropReason::ip_source_invalid);
-  }
-  if (destination >= 0xe0000000 || destination >> 24 == 127 || destination >> 24 == 0) {
+  if (!Ipv4Address{source}.forwardable()) return drop(p, DropReason::ip_source_invalid);
+  if (!Ipv4Address{destination}.forwardable()) {
     return drop(p, DropReason::ip_destination_unsupported);
   }
   p.l4_ports = 0;
@@ -136,10 +134,12 @@ Next parse_ipv6(StageContext<Tracer>& ctx, PacketContext& p) {
       !p.vif_entry->owns(ip.source)) {
     return drop(p, DropReason::spoofed_ip);
   }
-  if (ip.destination.multicast() || ip.destination.link_local() || ip.destination.unspecified()) {
+  if (ip.destination.multicast() || ip.destination.link_local() || ip.destination.unspecified() ||
+      ip.destination.loopback()) {
     return drop(p, DropReason::ip_destination_unsupported);
   }
-  if (ip.source.multicast() || link_chatter) return drop(p, DropReason::ip_source_invalid);
+  if (ip.source.multicast() || ip.source.loopback() || link_chatter)
+    return drop(p, DropReason::ip_source_invalid);
   p.l4_ports = 0;
   if (!p.fragment && complete && l4_end >= p.l4_offset + 4U &&
       (p.protocol == static_cast<std::uint8_t>(wire::IpProtocol::udp) ||

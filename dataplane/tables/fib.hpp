@@ -80,19 +80,27 @@ class Fib {
     std::uint64_t slot = 0;
     std::uint32_t best = 0;
     std::uint32_t position = 0;
+    std::uint32_t erasures = 0;
   };
   [[nodiscard]] Cursor start() const {
+    const std::uint32_t erasures = erasures_.load(std::memory_order_acquire);
     const std::uint64_t slot = root_.load(std::memory_order_acquire);
-    return {slot, route_of(slot), 0};
+    return {slot, route_of(slot), 0, erasures};
   }
   /// Asks for the memory that the cursor reads next.
   void prefetch(Key key, const Cursor& at) const;
   /// One level down; false when there is nothing below.
   bool step(Key key, Cursor& at) const;
+  /// Down to the end. A route that went meanwhile makes it start again: the covering route may have
+  /// come after the cursor had passed its place.
   [[nodiscard]] std::uint32_t descend(Key key, Cursor at) const {
-    while (step(key, at)) {
+    for (;;) {
+      while (step(key, at)) {
+      }
+      if (erasures_.load(std::memory_order_acquire) == at.erasures) [[likely]]
+        return finish(at);
+      at = start();
     }
-    return finish(at);
   }
   static std::uint32_t finish(const Cursor& at) {
     return at.best == 0 ? no_route : at.best & 0xffffff;
@@ -159,6 +167,7 @@ class Fib {
 
   Arena& arena_;
   Slot root_{0};
+  std::atomic<std::uint32_t> erasures_{0};  ///< routes erased; grows before a route goes
   std::unordered_map<Prefix, std::uint32_t, PrefixHash> routes_;
   std::size_t bytes_ = 0;
 };

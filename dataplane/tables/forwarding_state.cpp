@@ -2,10 +2,11 @@
 
 #include <fmt/format.h>
 
-#include <functional>
+#include <map>
 #include <string>
-#include <unordered_map>
+#include <tuple>
 
+#include "tables/batch_order.hpp"
 #include "tunnel/registry.hpp"
 
 namespace weft {
@@ -19,28 +20,6 @@ template <class Identifier>
 Error bad(const char* what, Identifier id, const std::string& why) {
   return Error{fmt::format("{} {}: {}", what, id.index(), why)};
 }
-
-/// Whether an id of the batch or of the table will exist when the batch has been applied.
-template <class Identifier>
-class Presence {
- public:
-  template <class Object, class Table>
-  Presence(const std::vector<Change<Identifier, Object>>& changes, const Table& table)
-      : present_in_table_([&table](Identifier id) { return table.get(id) != nullptr; }) {
-    for (const auto& change : changes) in_batch_[change.id.index()] = change.object.has_value();
-  }
-  [[nodiscard]] bool operator()(Identifier id) const {
-    if (!id.valid()) return false;
-    if (const auto found = in_batch_.find(id.index()); found != in_batch_.end()) {
-      return found->second;
-    }
-    return present_in_table_(id);
-  }
-
- private:
-  std::unordered_map<std::uint32_t, bool> in_batch_;
-  std::function<bool(Identifier)> present_in_table_;
-};
 
 template <class Changes>
 Status check_ids(const char* what, const Changes& changes, std::size_t capacity) {
@@ -81,7 +60,7 @@ ForwardingState::~ForwardingState() {
       }
     }
   };
-  for (const VrfId id : vrfs_) retire(tables_.vrfs.get(id), true);
+  for (const VrfId id : vrfs_) retire_vrf(tables_.vrfs.get(id), true);
   clear(tables_.vifs, vifs_);
   clear(tables_.adjacencies, adjacencies_);
   clear(tables_.decaps_by_id, decaps_);
@@ -109,6 +88,7 @@ Status ForwardingState::check(const Batch& batch, Compiled& compiled) const {
   const Presence vif_exists(batch.vifs, tables_.vifs);
   const Presence adjacency_exists(batch.adjacencies, tables_.adjacencies);
   const Presence nexthop_exists(batch.nexthops, tables_.nexthops);
+  const Presence decap_exists(batch.decaps, tables_.decaps_by_id);
 
   for (const auto& [id, port] : batch.ports) {
     if (port && port->vif.valid() && !vif_exists(port->vif)) return bad("port", id, "no such vif");
@@ -125,6 +105,7 @@ Status ForwardingState::check(const Batch& batch, Compiled& compiled) const {
       continue;
     }
     if (!vrf_exists(vif->vrf)) return bad("vif", id, "no such vrf");
+    if (!port_exists(vif->port)) return bad("vif", id, "no such port");
     auto entry = std::make_unique<VifEntry>();
     entry->id = id;
     entry->port = vif->port;
@@ -185,8 +166,11 @@ Status ForwardingState::check(const Batch& batch, Compiled& compiled) const {
     if (!entry) return bad("nexthop", id, "the outer header is longer than 384 bytes");
     compiled.nexthops.push_back(std::move(entry));
   }
-  for (const auto& [id, decap] : batch.decaps) {
-    if (!decap) {
+  std::map<std::tuple<TunnelKind, std::uint16_t, std::uint32_t, IpAddress>, DecapId> decap_keys;
+  const std::vector<bool> void_decaps = superseded(batch.decaps);
+  for (std::size_t i = 0; i < batch.decaps.size(); ++i) {
+    const auto& [id, decap] = batch.decaps[i];
+    if (!decap || void_decaps[i]) {
       compiled.decaps.push_back(nullptr);
       continue;
     }
@@ -194,23 +178,36 @@ Status ForwardingState::check(const Batch& batch, Compiled& compiled) const {
     if (tunnel::ip_protocol(decap->kind) == 0) return bad("decap", id, "no such tunnel kind");
     if (decap->vni >> 24 != 0) return bad("decap", id, "the VNI has more than 24 bits");
     for (const IpPrefix& source : decap->sources) {
+      if (source.length > source.address.width_bits()) {
+        return bad("decap", id,
+                   fmt::format("source {} is longer than its address", to_string(source)));
+      }
       if (source.address.family() != decap->local.family()) {
         return bad("decap", id, "a source differs in family from the local address");
       }
     }
     const DecapEntry* twin =
         tables_.decaps.find(decap->kind, decap->destination_port, decap->vni, decap->local);
-    if (twin != nullptr && twin->id.index() != id.index()) {
+    const auto [first, fresh] = decap_keys.try_emplace(
+        {decap->kind, decap->destination_port, decap->vni, decap->local}, id);
+    if (!fresh) {
+      return bad("decap", id, fmt::format("decap {} has the same key", first->second.index()));
+    }
+    if (twin != nullptr && twin->id.index() != id.index() && decap_exists(twin->id)) {
       return bad("decap", id, fmt::format("decap {} has the same key", twin->id.index()));
     }
     compiled.decaps.push_back(std::make_unique<DecapEntry>(id, *decap));
   }
   for (const RouteChange& route : batch.routes) {
-    if (!vrf_exists(route.vrf)) {
+    if (route.nexthop.valid() && !vrf_exists(route.vrf)) {
       return Error{fmt::format("route {}: no such vrf", to_string(route.prefix))};
     }
     if (route.nexthop.valid() && !nexthop_exists(route.nexthop)) {
       return Error{fmt::format("route {}: no such nexthop", to_string(route.prefix))};
+    }
+    if (route.prefix.length > route.prefix.address.width_bits()) {
+      return Error{
+          fmt::format("route {}: the length is beyond the address", to_string(route.prefix))};
     }
     if (route.prefix != route.prefix.masked()) {
       return Error{fmt::format("route {}: bits are set beyond the length, {} is meant",
@@ -237,7 +234,7 @@ void ForwardingState::retire(const NexthopEntry* entry) {
   });
 }
 
-void ForwardingState::retire(const VrfEntry* entry, bool with_fibs) {
+void ForwardingState::retire_vrf(const VrfEntry* entry, bool with_fibs) {
   if (entry == nullptr) return;
   if (with_fibs) {
     rcu_.retire(entry->fib4);
@@ -248,42 +245,45 @@ void ForwardingState::retire(const VrfEntry* entry, bool with_fibs) {
 
 void ForwardingState::publish(const Batch& batch, Compiled& compiled) {
   const auto put = [this](auto& table, const auto& changes, auto& entries, std::size_t& count) {
+    const std::vector<bool> is_void = superseded(changes);
     for (std::size_t i = 0; i < changes.size(); ++i) {
-      if (entries[i] == nullptr) continue;
+      if (entries[i] == nullptr || is_void[i]) continue;
       const auto* old = table.exchange(changes[i].id.index(), entries[i].release());
       if (old == nullptr) ++count;
-      rcu_.retire(old);
+      retire(old);
     }
   };
   const auto erase = [this](auto& table, const auto& changes, std::size_t& count) {
-    for (const auto& change : changes) {
-      if (change.object) continue;
-      const auto* old = table.exchange(change.id.index(), nullptr);
-      if (old != nullptr) --count;
-      rcu_.retire(old);
+    const std::vector<bool> is_void = superseded(changes);
+    for (std::size_t i = 0; i < changes.size(); ++i) {
+      const auto& [id, object] = changes[i];
+      const auto* old = object || is_void[i] ? nullptr : table.get(id);
+      if (old == nullptr || old->id != id) continue;
+      table.exchange(id.index(), nullptr);
+      --count;
+      retire(old);
     }
   };
 
   std::size_t ports = 0;
+  const std::vector<bool> void_vrfs = superseded(batch.vrfs);
   for (std::size_t i = 0; i < batch.vrfs.size(); ++i) {
     auto& entry = compiled.vrfs[i];
-    if (entry == nullptr) continue;
-    const VrfEntry* old = tables_.vrfs.get(batch.vrfs[i].id);
-    entry->fib4 = old != nullptr ? old->fib4 : new fib::Fib4(arena_);
-    entry->fib6 = old != nullptr ? old->fib6 : new fib::Fib6(arena_);
-    if (old == nullptr) vrfs_.push_back(batch.vrfs[i].id);
-    retire(tables_.vrfs.exchange(batch.vrfs[i].id.index(), entry.release()), false);
+    if (entry == nullptr || void_vrfs[i]) continue;
+    const VrfEntry* old = tables_.vrfs.get(entry->id);
+    const bool same = old != nullptr && old->id == entry->id;
+    entry->fib4 = same ? old->fib4 : new fib::Fib4(arena_);
+    entry->fib6 = same ? old->fib6 : new fib::Fib6(arena_);
+    const VrfId id = entry->id;
+    tables_.vrfs.exchange(id.index(), entry.release());
+    if (!same) vrfs_.push_back(id);
+    if (old != nullptr && !same) forget(*old);
+    retire_vrf(old, !same);
   }
   put(tables_.vifs, batch.vifs, compiled.vifs, vifs_);
   put(tables_.ports, batch.ports, compiled.ports, ports);
   put(tables_.adjacencies, batch.adjacencies, compiled.adjacencies, adjacencies_);
-  for (std::size_t i = 0; i < batch.nexthops.size(); ++i) {
-    if (compiled.nexthops[i] == nullptr) continue;
-    const NexthopEntry* old =
-        tables_.nexthops.exchange(batch.nexthops[i].id.index(), compiled.nexthops[i].release());
-    if (old == nullptr) ++nexthops_;
-    retire(old);
-  }
+  put(tables_.nexthops, batch.nexthops, compiled.nexthops, nexthops_);
   if (batch.local_addresses) {
     auto* set = new LocalAddressSet;
     for (const IpAddress& a : batch.local_addresses->addresses) {
@@ -295,10 +295,12 @@ void ForwardingState::publish(const Batch& batch, Compiled& compiled) {
     }
     rcu_.retire(tables_.local_addresses.exchange(set, std::memory_order_acq_rel));
   }
+  const std::vector<bool> void_decaps = superseded(batch.decaps);
   for (std::size_t i = 0; i < batch.decaps.size(); ++i) {
+    if (void_decaps[i]) continue;
     const DecapEntry* entry = compiled.decaps[i].release();
     const DecapEntry* old = tables_.decaps_by_id.get(batch.decaps[i].id);
-    if (entry == nullptr && old == nullptr) continue;
+    if (entry == nullptr && (old == nullptr || old->id != batch.decaps[i].id)) continue;
     const bool same_key =
         entry != nullptr && old != nullptr && entry->decap.kind == old->decap.kind &&
         entry->decap.destination_port == old->decap.destination_port &&
@@ -321,46 +323,46 @@ void ForwardingState::publish(const Batch& batch, Compiled& compiled) {
     rcu_.retire(old);
   }
 
-  for (const bool withdrawals : {false, true}) {
-    for (const RouteChange& route : batch.routes) {
-      if (route.nexthop.valid() == withdrawals) continue;
-      const VrfEntry* vrf = tables_.vrfs.get(route.vrf);
-      if (vrf == nullptr) continue;
-      const auto change = [&](auto& fib, auto address) {
-        const auto key = fib::key_of(address);
-        routes_ -= fib.routes();
-        if (withdrawals) {
-          fib.erase(key, route.prefix.length);
-        } else {
-          fib.insert(key, route.prefix.length, route.nexthop.index());
-        }
-        routes_ += fib.routes();
-      };
-      if (route.prefix.address.is_v4()) {
-        change(*vrf->fib4, route.prefix.address.v4());
+  const std::vector<bool> void_routes = superseded(batch.routes);
+  for (std::size_t i = 0; i < batch.routes.size(); ++i) {
+    const RouteChange& route = batch.routes[i];
+    const VrfEntry* vrf = tables_.vrfs.get(route.vrf);
+    if (void_routes[i] || vrf == nullptr) continue;
+    const auto change = [&](auto& fib, auto address) {
+      const auto key = fib::key_of(address);
+      routes_ -= fib.routes();
+      if (route.nexthop.valid()) {
+        fib.insert(key, route.prefix.length, route.nexthop.index());
       } else {
-        change(*vrf->fib6, route.prefix.address.v6());
+        fib.erase(key, route.prefix.length);
       }
+      routes_ += fib.routes();
+    };
+    if (route.prefix.address.is_v4()) {
+      change(*vrf->fib4, route.prefix.address.v4());
+    } else {
+      change(*vrf->fib6, route.prefix.address.v6());
     }
   }
 
-  for (const auto& change : batch.nexthops) {
-    if (change.object) continue;
-    const NexthopEntry* old = tables_.nexthops.exchange(change.id.index(), nullptr);
-    if (old != nullptr) --nexthops_;
-    retire(old);
-  }
+  erase(tables_.nexthops, batch.nexthops, nexthops_);
   erase(tables_.adjacencies, batch.adjacencies, adjacencies_);
   erase(tables_.ports, batch.ports, ports);
   erase(tables_.vifs, batch.vifs, vifs_);
-  for (const auto& change : batch.vrfs) {
-    if (change.object) continue;
-    const VrfEntry* old = tables_.vrfs.exchange(change.id.index(), nullptr);
-    if (old == nullptr) continue;
-    routes_ -= old->fib4->routes() + old->fib6->routes();
-    std::erase(vrfs_, change.id);
-    retire(old, true);
+  for (std::size_t i = 0; i < batch.vrfs.size(); ++i) {
+    const auto& [id, object] = batch.vrfs[i];
+    const VrfEntry* old = object || void_vrfs[i] ? nullptr : tables_.vrfs.get(id);
+    if (old == nullptr || old->id != id) continue;
+    tables_.vrfs.exchange(id.index(), nullptr);
+    forget(*old);
+    retire_vrf(old, true);
   }
+}
+
+/// Takes a VRF that goes out of the book-keeping.
+void ForwardingState::forget(const VrfEntry& vrf) {
+  routes_ -= vrf.fib4->routes() + vrf.fib6->routes();
+  std::erase(vrfs_, vrf.id);
 }
 
 Result<Generation> ForwardingState::apply(const Batch& batch) {

@@ -30,7 +30,12 @@ class ForwardingState {
   void publish(const Batch& batch, Compiled& compiled);
   void count_udp_port(const DecapEntry& entry, int change);
   void retire(const NexthopEntry* entry);
-  void retire(const VrfEntry* entry, bool with_fibs);
+  template <class Entry>
+  void retire(const Entry* entry) {
+    rcu_.retire(entry);
+  }
+  void retire_vrf(const VrfEntry* entry, bool with_fibs);
+  void forget(const VrfEntry& vrf);
 
   Rcu& rcu_;
   fib::Arena arena_;

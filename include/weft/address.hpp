@@ -32,6 +32,12 @@ inline constexpr MacAddress broadcast_mac{{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}};
 /// An IPv4 address; `value` in host byte order, so that comparison is numeric.
 struct Ipv4Address {
   std::uint32_t value = 0;
+
+  /// 0/8, loopback, link-local (RFC 3927), multicast and class E: no router forwards from or to
+  /// them.
+  [[nodiscard]] constexpr bool forwardable() const {
+    return value < 0xe0000000 && value >> 24 != 127 && value >> 24 != 0 && value >> 16 != 0xa9fe;
+  }
   friend constexpr auto operator<=>(Ipv4Address, Ipv4Address) = default;
 };
 
@@ -44,6 +50,9 @@ struct Ipv6Address {
     return bytes[0] == 0xfe && (bytes[1] & 0xc0) == 0x80;
   }
   [[nodiscard]] constexpr bool unspecified() const { return *this == Ipv6Address{}; }
+  [[nodiscard]] constexpr bool loopback() const {
+    return *this == Ipv6Address{{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}};
+  }
   friend constexpr auto operator<=>(const Ipv6Address&, const Ipv6Address&) = default;
 };
 

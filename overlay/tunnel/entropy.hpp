@@ -19,13 +19,18 @@ constexpr std::uint64_t mix(std::uint64_t a, std::uint64_t b) {
   return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
 }
 
+/// One product alone maps counting ports to an arithmetic progression; a second one breaks it.
+constexpr std::uint32_t finish(std::uint64_t h) {
+  h = mix(h ^ (h >> 32), 0xd6e8feb86659fd93);
+  return static_cast<std::uint32_t>(h >> 32 ^ h);
+}
+
 /// Hash of an IPv4 flow. `addresses`: source and destination as they lie in the packet; `ports`:
 /// both ports as they lie in the packet, 0 for fragments and protocols without ports.
 constexpr std::uint32_t flow_hash4(const HashSeed& seed, std::uint64_t addresses,
                                    std::uint32_t ports, std::uint8_t protocol) {
   const std::uint64_t rest = static_cast<std::uint64_t>(ports) << 8 | protocol;
-  const std::uint64_t h = mix(addresses ^ seed.first, rest ^ seed.second);
-  return static_cast<std::uint32_t>(h ^ (h >> 32));
+  return finish(mix(addresses ^ seed.first, rest ^ seed.second));
 }
 
 /// The same for IPv6, addresses in four words.
@@ -34,8 +39,7 @@ constexpr std::uint32_t flow_hash6(const HashSeed& seed, const std::uint64_t (&a
   const std::uint64_t rest = static_cast<std::uint64_t>(ports) << 8 | protocol;
   const std::uint64_t source = mix(addresses[0] ^ seed.first, addresses[1] ^ seed.second);
   const std::uint64_t destination = mix(addresses[2] ^ seed.second, addresses[3] ^ seed.first);
-  const std::uint64_t h = mix(source ^ (destination << 1 | destination >> 63), rest ^ seed.second);
-  return static_cast<std::uint32_t>(h ^ (h >> 32));
+  return finish(mix(source ^ (destination << 1 | destination >> 63), rest ^ seed.second));
 }
 
 /// The port of `range` that `hash` chooses, host byte order; even over the whole range.

@@ -51,12 +51,12 @@ struct Ipv4 {
     checksum = 0;
     checksum = checksum_finish(checksum_add(this, header_bytes()));
   }
-  /// TTL down by one with the checksum kept right (RFC 1624: HC' = ~(~HC + ~m + m')). The word that
-  /// holds TTL falls by 0x0100 in network order, so the checksum rises by it.
+  /// TTL down by one with the checksum kept right (RFC 1624 §3: HC' = ~(~HC + ~m + m')). The word m
+  /// that holds TTL falls by 0x0100, so ~m + m' is 0xfeff.
   void decrement_ttl() {
     --ttl;
-    const std::uint32_t sum = checksum.get() + 0x0100U;
-    checksum = static_cast<std::uint16_t>(sum + (sum >> 16));
+    const std::uint32_t sum = (~std::uint32_t{checksum.get()} & 0xffff) + 0xfeffU;
+    checksum = static_cast<std::uint16_t>(~((sum & 0xffff) + (sum >> 16)));
   }
 };
 static_assert(sizeof(Ipv4) == 20 && alignof(Ipv4) == 1);

@@ -40,7 +40,8 @@ struct UpperLayer {
 inline UpperLayer find_upper_layer(std::span<const std::uint8_t> packet) {
   UpperLayer upper;
   upper.protocol = reinterpret_cast<const Ipv6*>(packet.data())->next_header;
-  for (unsigned hops = 0; hops < 8; ++hops) {
+  constexpr unsigned most = 8;
+  for (unsigned hops = 0;; ++hops) {
     std::size_t bytes = 0;
     switch (upper.protocol) {
       case 0:     // hop-by-hop options
@@ -60,11 +61,10 @@ inline UpperLayer find_upper_layer(std::span<const std::uint8_t> packet) {
         upper.complete = upper.offset <= packet.size();
         return upper;
     }
-    if (packet.size() < upper.offset + bytes) return upper;
+    if (hops == most || packet.size() < upper.offset + bytes) return upper;
     upper.protocol = packet[upper.offset];
     upper.offset = static_cast<std::uint16_t>(upper.offset + bytes);
   }
-  return upper;
 }
 
 }  // namespace weft::wire

@@ -1,26 +1,16 @@
 // The FIB against a naive model on random tables, for both families, with readers' memory checked
 // by the sanitizers. The seed is printed; WEFT_SEED repeats a run.
 #include <catch2/catch.hpp>
-#include <cstdlib>
-#include <iostream>
 #include <map>
 #include <random>
 
+#include "support/seed.hpp"
 #include "tables/fib.hpp"
 
 namespace weft::fib {
 namespace {
 
-std::uint64_t seed() {
-  static const std::uint64_t value = [] {
-    const char* given = std::getenv("WEFT_SEED");
-    const std::uint64_t chosen =
-        given != nullptr ? std::strtoull(given, nullptr, 0) : std::random_device{}();
-    std::cout << "WEFT_SEED=" << chosen << "\n";
-    return chosen;
-  }();
-  return value;
-}
+using test::seed;
 
 template <class Key>
 struct Family;

@@ -1,0 +1,299 @@
+// What every tunnel kind must do. A new kind adds its traits file below and passes.
+#include <catch2/catch.hpp>
+
+#include "conformance/vxlan.hpp"
+#include "support/exact_copy.hpp"
+#include "support/naive.hpp"
+#include "support/seed.hpp"
+#include "tunnel/header_template.hpp"
+#include "wire/checksum.hpp"
+
+namespace weft::conformance {
+namespace {
+
+using test::ExactCopy;
+using test::hex;
+using tunnel::Carrier;
+using tunnel::HeaderTemplate;
+using tunnel::ParsedHeader;
+using tunnel::Payload;
+
+using Bytes = std::vector<std::uint8_t>;
+
+void put16(Bytes& bytes, std::size_t at, std::uint32_t value) {
+  bytes.at(at) = static_cast<std::uint8_t>(value >> 8);
+  bytes.at(at + 1) = static_cast<std::uint8_t>(value);
+}
+
+std::uint32_t get16(const Bytes& bytes, std::size_t at) {
+  return static_cast<std::uint32_t>(bytes.at(at)) << 8 | bytes.at(at + 1);
+}
+
+std::size_t outer_ip_bytes(const HeaderTemplate& made) { return made.outer_v4 ? 20 : 40; }
+
+Bytes bytes_of(const HeaderTemplate& made) {
+  const auto bytes = made.bytes.bytes();
+  return {bytes.begin(), bytes.end()};
+}
+
+/// The template with the slots filled in that each packet patches.
+Bytes complete(const HeaderTemplate& made, const Golden& golden) {
+  Bytes bytes = bytes_of(made);
+  const auto total = static_cast<std::uint32_t>(bytes.size() + golden.inner_bytes);
+  if (made.outer_v4) {
+    put16(bytes, 2, total);
+    const std::uint64_t sum =
+        made.ip_checksum_sum + __builtin_bswap16(static_cast<std::uint16_t>(total));
+    put16(bytes, 10, wire::checksum_finish(sum).get());
+  } else {
+    put16(bytes, 4, total - 40);
+  }
+  if (made.udp_offset != 0) {
+    put16(bytes, made.udp_offset, golden.source_port);
+    put16(bytes, made.udp_offset + 4U, total - made.udp_offset);
+  }
+  if (made.inner_ethernet_offset != 0) {
+    const auto at = bytes.begin() + made.inner_ethernet_offset;
+    std::copy(golden.inner_source.bytes.begin(), golden.inner_source.bytes.end(), at + 6);
+    put16(bytes, made.inner_ethernet_offset + 12U, golden.inner_v4 ? 0x0800 : 0x86dd);
+  }
+  return bytes;
+}
+
+template <class Codec>
+TunnelProfile profile_of(bool v4, std::uint32_t vni = 0) {
+  TunnelProfile profile;
+  profile.kind = Codec::kind;
+  profile.local = *parse_ip(v4 ? "192.0.2.1" : "2001:db8::1");
+  profile.remote = *parse_ip(v4 ? "198.51.100.2" : "2001:db8:0:1::2");
+  profile.vni = vni;
+  profile.inner_destination_mac = {{2, 0, 0x5e, 0, 1, 1}};
+  return profile;
+}
+
+/// What stands behind the outer headers.
+template <class Codec>
+Bytes tunnel_header(const HeaderTemplate& made) {
+  const Bytes bytes = bytes_of(made);
+  const std::size_t start = outer_ip_bytes(made) + (Codec::carrier == Carrier::udp ? 8 : 0);
+  return {bytes.begin() + static_cast<std::ptrdiff_t>(start), bytes.end()};
+}
+
+template <class Codec>
+ParsedHeader parse(const Bytes& bytes) {
+  return tunnel::parse_header(Codec::kind, ExactCopy(bytes).get());
+}
+
+/// How long the header that the kind sends is.
+template <class Codec>
+std::size_t header_bytes() {
+  return Traits<Codec>::plain().size();
+}
+
+}  // namespace
+
+TEMPLATE_LIST_TEST_CASE("what is built is what scapy builds", "", tunnel::Kinds) {
+  const auto rows = Traits<TestType>::golden();
+  REQUIRE(rows.size() >= 2);
+  bool v4 = false;
+  bool v6 = false;
+  for (const Golden& golden : rows) {
+    REQUIRE(golden.profile.kind == TestType::kind);
+    const HeaderTemplate made = tunnel::build_template(golden.profile);
+    REQUIRE(test::to_hex(complete(made, golden)) == test::to_hex(hex(golden.header)));
+    (made.outer_v4 ? v4 : v6) = true;
+  }
+  REQUIRE(v4);
+  REQUIRE(v6);
+}
+
+TEMPLATE_LIST_TEST_CASE("what is built can be read again", "", tunnel::Kinds) {
+  const std::uint32_t most = Traits<TestType>::max_vni;
+  for (const bool v4 : {true, false}) {
+    for (const std::uint32_t vni : {0U, 1U, 0x64U, most / 2, most - 1, most}) {
+      CAPTURE(v4, vni);
+      const HeaderTemplate made = tunnel::build_template(profile_of<TestType>(v4, vni));
+      const Bytes header = tunnel_header<TestType>(made);
+      const ParsedHeader parsed = parse<TestType>(header);
+      REQUIRE(parsed.reason == DropReason::none);
+      REQUIRE(parsed.vni == vni);
+      REQUIRE(parsed.payload == TestType::payload);
+      const std::size_t ethernet = TestType::payload == Payload::ethernet ? 14 : 0;
+      REQUIRE(parsed.bytes + ethernet == header.size());
+    }
+  }
+}
+
+TEMPLATE_LIST_TEST_CASE("the offsets of a template point at what they name", "", tunnel::Kinds) {
+  for (const bool v4 : {true, false}) {
+    const TunnelProfile profile = profile_of<TestType>(v4);
+    const HeaderTemplate made = tunnel::build_template(profile);
+    const Bytes bytes = bytes_of(made);
+    REQUIRE(made.outer_v4 == v4);
+    REQUIRE_FALSE(made.bytes.overflown());
+    REQUIRE(bytes.at(v4 ? 9 : 6) == TestType::ip_protocol);
+    if (TestType::carrier == Carrier::udp) {
+      REQUIRE(TestType::ip_protocol == 17);
+      REQUIRE(made.udp_offset == outer_ip_bytes(made));
+      REQUIRE(get16(bytes, made.udp_offset + 2U) == profile.destination_port);
+      REQUIRE(get16(bytes, made.udp_offset + 6U) == 0);
+    } else {
+      REQUIRE(made.udp_offset == 0);
+    }
+    if (TestType::payload == Payload::ethernet) {
+      REQUIRE(made.inner_ethernet_offset == bytes.size() - 14);
+      REQUIRE(std::equal(profile.inner_destination_mac.bytes.begin(),
+                         profile.inner_destination_mac.bytes.end(),
+                         bytes.begin() + made.inner_ethernet_offset));
+    } else {
+      REQUIRE(made.inner_ethernet_offset == 0);
+    }
+  }
+}
+
+TEMPLATE_LIST_TEST_CASE("the profile says where the UDP checksum is left out", "", tunnel::Kinds) {
+  for (const bool v4 : {true, false}) {
+    for (const bool zero : {true, false}) {
+      TunnelProfile profile = profile_of<TestType>(v4);
+      profile.zero_udp_checksum6 = zero;
+      const bool expected = TestType::carrier == Carrier::udp && !v4 && !zero;
+      CAPTURE(v4, zero);
+      REQUIRE(tunnel::build_template(profile).udp_checksum == expected);
+    }
+  }
+}
+
+TEMPLATE_LIST_TEST_CASE("a header cut short at any byte is truncated", "", tunnel::Kinds) {
+  for (const Golden& golden : Traits<TestType>::golden()) {
+    const Bytes header = tunnel_header<TestType>(tunnel::build_template(golden.profile));
+    const std::size_t whole = parse<TestType>(header).bytes;
+    REQUIRE(whole > 0);
+    for (std::size_t size = 0; size < whole; ++size) {
+      CAPTURE(size);
+      const Bytes part(header.begin(), header.begin() + static_cast<std::ptrdiff_t>(size));
+      REQUIRE(parse<TestType>(part).reason == DropReason::tunnel_header_truncated);
+    }
+    const Bytes exact(header.begin(), header.begin() + static_cast<std::ptrdiff_t>(whole));
+    REQUIRE(parse<TestType>(exact).reason == DropReason::none);
+  }
+}
+
+TEMPLATE_LIST_TEST_CASE("reserved bits are sent as zero", "", tunnel::Kinds) {
+  const Bytes reserved = Traits<TestType>::reserved();
+  for (const bool v4 : {true, false}) {
+    for (const std::uint32_t vni : {0U, Traits<TestType>::max_vni}) {
+      const auto header =
+          tunnel_header<TestType>(tunnel::build_template(profile_of<TestType>(v4, vni)));
+      REQUIRE(header.size() >= reserved.size());
+      for (std::size_t i = 0; i < reserved.size(); ++i) REQUIRE((header[i] & reserved[i]) == 0);
+    }
+  }
+}
+
+TEMPLATE_LIST_TEST_CASE("reserved bits are ignored on receipt", "", tunnel::Kinds) {
+  const Bytes reserved = Traits<TestType>::reserved();
+  const Bytes header =
+      tunnel_header<TestType>(tunnel::build_template(profile_of<TestType>(true, 0x5a5a5)));
+  const ParsedHeader plain = parse<TestType>(header);
+  const auto same = [&](const Bytes& bytes) {
+    const ParsedHeader parsed = parse<TestType>(bytes);
+    return parsed.reason == DropReason::none && parsed.vni == plain.vni &&
+           parsed.bytes == plain.bytes && parsed.payload == plain.payload;
+  };
+  Bytes all = header;
+  for (std::size_t bit = 0; bit < reserved.size() * 8; ++bit) {
+    const auto mask = static_cast<std::uint8_t>(0x80 >> bit % 8);
+    if ((reserved[bit / 8] & mask) == 0) continue;
+    Bytes one = header;
+    one[bit / 8] |= mask;
+    all[bit / 8] |= mask;
+    CAPTURE(bit);
+    REQUIRE(same(one));
+  }
+  REQUIRE(same(all));
+}
+
+TEMPLATE_LIST_TEST_CASE("a header without what the kind requires is invalid", "", tunnel::Kinds) {
+  REQUIRE(parse<TestType>(Traits<TestType>::plain()).reason == DropReason::none);
+  for (const Bytes& header : Traits<TestType>::invalid()) {
+    CAPTURE(test::to_hex(header));
+    REQUIRE(header.size() >= header_bytes<TestType>());
+    REQUIRE(parse<TestType>(header).reason == DropReason::tunnel_header_invalid);
+  }
+}
+
+TEMPLATE_LIST_TEST_CASE("any bytes may stand where the header should", "", tunnel::Kinds) {
+  auto random = test::random_engine();
+  for (unsigned run = 0; run < 20000; ++run) {
+    Bytes bytes(random() % 96);
+    for (auto& b : bytes) b = static_cast<std::uint8_t>(random());
+    const ParsedHeader parsed = parse<TestType>(bytes);
+    if (parsed.reason == DropReason::none && (parsed.bytes > bytes.size() || parsed.bytes == 0 ||
+                                              parsed.vni > Traits<TestType>::max_vni)) {
+      FAIL(test::to_hex(bytes));
+    }
+    if (parsed.reason != DropReason::none && parsed.reason != DropReason::tunnel_header_invalid &&
+        parsed.reason != DropReason::tunnel_header_truncated) {
+      FAIL(describe(parsed.reason).name);
+    }
+  }
+}
+
+TEMPLATE_LIST_TEST_CASE("the outer IPv4 checksum is right for every length", "", tunnel::Kinds) {
+  for (const Golden& golden : Traits<TestType>::golden()) {
+    const HeaderTemplate made = tunnel::build_template(golden.profile);
+    if (!made.outer_v4) continue;
+    Bytes header = bytes_of(made);
+    header.resize(20);
+    std::vector<std::uint32_t> wrong;
+    for (std::uint32_t total = 20; total <= 0xffff; ++total) {
+      const std::uint64_t sum =
+          made.ip_checksum_sum + __builtin_bswap16(static_cast<std::uint16_t>(total));
+      put16(header, 2, total);
+      put16(header, 10, 0);
+      if (wire::checksum_finish(sum).get() != test::naive_checksum(header)) wrong.push_back(total);
+    }
+    REQUIRE(wrong.empty());
+  }
+}
+
+TEMPLATE_LIST_TEST_CASE("DSCP and TTL are the profile's, ECN is zero", "", tunnel::Kinds) {
+  for (const bool v4 : {true, false}) {
+    for (unsigned dscp = 0; dscp < 64; ++dscp) {
+      for (const unsigned ttl : {1U, 2U, 64U, 128U, 255U}) {
+        TunnelProfile profile = profile_of<TestType>(v4);
+        profile.dscp = static_cast<std::uint8_t>(dscp);
+        profile.ttl = static_cast<std::uint8_t>(ttl);
+        const Bytes bytes = bytes_of(tunnel::build_template(profile));
+        CAPTURE(v4, dscp, ttl);
+        if (v4) {
+          REQUIRE(bytes.at(1) == dscp << 2);
+          REQUIRE(bytes.at(8) == ttl);
+        } else {
+          REQUIRE(get16(bytes, 0) == (0x6000 | dscp << 6));
+          REQUIRE(bytes.at(7) == ttl);
+        }
+      }
+    }
+  }
+}
+
+TEMPLATE_LIST_TEST_CASE("outer IPv4 is never a fragment and has no identification", "",
+                        tunnel::Kinds) {
+  const Bytes bytes = bytes_of(tunnel::build_template(profile_of<TestType>(true)));
+  REQUIRE(get16(bytes, 4) == 0);
+  REQUIRE(get16(bytes, 6) == 0x4000);
+}
+
+TEMPLATE_LIST_TEST_CASE("outer addresses are the profile's", "", tunnel::Kinds) {
+  for (const bool v4 : {true, false}) {
+    const TunnelProfile profile = profile_of<TestType>(v4);
+    const Bytes bytes = bytes_of(tunnel::build_template(profile));
+    const std::ptrdiff_t width = v4 ? 4 : 16;
+    const auto source = bytes.begin() + (v4 ? 12 : 8);
+    REQUIRE(std::equal(source, source + width, profile.local.bytes().begin()));
+    REQUIRE(std::equal(source + width, source + 2 * width, profile.remote.bytes().begin()));
+  }
+}
+
+}  // namespace weft::conformance

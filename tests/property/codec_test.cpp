@@ -1,0 +1,96 @@
+// decode ∘ encode = identity: a random profile, built into a header, reads as what it was.
+#include <catch2/catch.hpp>
+
+#include "support/exact_copy.hpp"
+#include "support/naive.hpp"
+#include "support/seed.hpp"
+#include "tunnel/header_template.hpp"
+#include "tunnel/registry.hpp"
+
+namespace weft::tunnel {
+namespace {
+
+IpAddress random_address(std::mt19937_64& random, bool v4) {
+  if (v4) return Ipv4Address{static_cast<std::uint32_t>(random())};
+  Ipv6Address address;
+  for (auto& b : address.bytes) b = static_cast<std::uint8_t>(random());
+  return address;
+}
+
+TunnelProfile random_profile(std::mt19937_64& random) {
+  TunnelProfile profile;
+  const bool v4 = random() % 2 == 0;
+  profile.kind = tunnel_kinds[random() % tunnel_kinds.size()].kind;
+  profile.local = random_address(random, v4);
+  profile.remote = random_address(random, v4);
+  profile.vni = static_cast<std::uint32_t>(random()) & 0xffffff;
+  profile.destination_port = static_cast<std::uint16_t>(random());
+  for (auto& b : profile.inner_destination_mac.bytes) b = static_cast<std::uint8_t>(random());
+  profile.ttl = static_cast<std::uint8_t>(random());
+  profile.dscp = random() % 64;
+  profile.zero_udp_checksum6 = random() % 2 == 0;
+  return profile;
+}
+
+}  // namespace
+
+TEST_CASE("a random profile reads as what it was", "[codec]") {
+  auto random = test::random_engine();
+  for (unsigned run = 0; run < 20000; ++run) {
+    const TunnelProfile profile = random_profile(random);
+    const HeaderTemplate made = build_template(profile);
+    const auto bytes = made.bytes.bytes();
+    const bool v4 = profile.remote.is_v4();
+    const std::size_t width = v4 ? 4 : 16;
+    const std::size_t source = v4 ? 12 : 8;
+    const std::size_t ip_bytes = v4 ? 20 : 40;
+    CAPTURE(run);
+
+    bool right = made.outer_v4 == v4 && !made.bytes.overflown();
+    right &= std::equal(profile.local.bytes().begin(),
+                        profile.local.bytes().begin() + static_cast<std::ptrdiff_t>(width),
+                        bytes.begin() + static_cast<std::ptrdiff_t>(source));
+    right &= std::equal(profile.remote.bytes().begin(),
+                        profile.remote.bytes().begin() + static_cast<std::ptrdiff_t>(width),
+                        bytes.begin() + static_cast<std::ptrdiff_t>(source + width));
+    right &= bytes[v4 ? 8 : 7] == profile.ttl;
+    if (v4) {
+      right &= test::naive_sum(bytes.first(20)) ==
+               __builtin_bswap16(static_cast<std::uint16_t>(made.ip_checksum_sum));
+    }
+    REQUIRE(right);
+
+    std::size_t header_at = ip_bytes;
+    if (made.udp_offset != 0) {
+      REQUIRE(made.udp_offset == ip_bytes);
+      REQUIRE((bytes[ip_bytes + 2] << 8 | bytes[ip_bytes + 3]) == profile.destination_port);
+      header_at += 8;
+    }
+    const test::ExactCopy header(bytes.subspan(header_at));
+    const ParsedHeader parsed = parse_header(profile.kind, header.get());
+    REQUIRE(parsed.reason == DropReason::none);
+    REQUIRE(parsed.vni == profile.vni);
+    REQUIRE((parsed.payload == Payload::ethernet) == (made.inner_ethernet_offset != 0));
+    if (made.inner_ethernet_offset != 0) {
+      REQUIRE(header_at + parsed.bytes == made.inner_ethernet_offset);
+      REQUIRE(std::equal(profile.inner_destination_mac.bytes.begin(),
+                         profile.inner_destination_mac.bytes.end(),
+                         bytes.begin() + made.inner_ethernet_offset));
+    }
+  }
+}
+
+TEST_CASE("whatever a parser accepts lies inside the packet", "[codec]") {
+  auto random = test::random_engine();
+  for (unsigned run = 0; run < 100000; ++run) {
+    std::vector<std::uint8_t> bytes(random() % 64);
+    for (auto& b : bytes) b = static_cast<std::uint8_t>(random());
+    for (const TunnelKindInfo& info : tunnel_kinds) {
+      const test::ExactCopy copy(bytes);
+      const ParsedHeader parsed = parse_header(info.kind, copy.get());
+      if (parsed.reason == DropReason::none && parsed.bytes > bytes.size()) FAIL("run " << run);
+    }
+  }
+}
+
+}  // namespace weft::tunnel

@@ -1,0 +1,241 @@
+#include "support/pipeline_rig.hpp"
+
+#include <map>
+
+#include "support/eal_session.hpp"
+#include "support/hex.hpp"
+
+namespace weft::test {
+namespace {
+
+[[noreturn]] void broken(const std::string& promise) { throw std::logic_error(promise); }
+
+/// The bytes of one piece, and what DPDK wants to know of memory that is not its own.
+struct Piece {
+  explicit Piece(std::size_t bytes) : memory(new std::uint8_t[bytes]) {}
+  std::unique_ptr<std::uint8_t[]> memory;
+  rte_mbuf_ext_shared_info shared{};
+};
+
+rte_mbuf* make_piece(std::span<const std::uint8_t> bytes, std::size_t headroom) {
+  rte_mbuf* mbuf = rte_pktmbuf_alloc(packet_pool());
+  if (mbuf == nullptr) broken("packet buffers leak");
+  auto* piece = new Piece(headroom + bytes.size());
+  std::memset(piece->memory.get(), 0xcc, headroom);
+  std::copy(bytes.begin(), bytes.end(), piece->memory.get() + headroom);
+  piece->shared.free_cb = [](void*, void* opaque) { delete static_cast<Piece*>(opaque); };
+  piece->shared.fcb_opaque = piece;
+  rte_mbuf_ext_refcnt_set(&piece->shared, 1);
+  rte_pktmbuf_attach_extbuf(mbuf, piece->memory.get(), RTE_BAD_IOVA,
+                            static_cast<std::uint16_t>(headroom + bytes.size()), &piece->shared);
+  mbuf->data_off = static_cast<std::uint16_t>(headroom);
+  mbuf->data_len = static_cast<std::uint16_t>(bytes.size());
+  mbuf->pkt_len = mbuf->data_len;
+  return mbuf;
+}
+
+Packet make_packet(std::span<const std::uint8_t> frame, const Layout& layout) {
+  std::size_t from = 0;
+  rte_mbuf* first = nullptr;
+  std::vector<std::size_t> ends = layout.cuts;
+  ends.push_back(frame.size());
+  for (const std::size_t end : ends) {
+    if (end < from || end > frame.size()) continue;
+    rte_mbuf* mbuf =
+        make_piece(frame.subspan(from, end - from), first == nullptr ? layout.headroom : 0);
+    if (first == nullptr) {
+      first = mbuf;
+    } else if (rte_pktmbuf_chain(first, mbuf) != 0) {
+      broken("too many pieces");
+    }
+    from = end;
+  }
+  // What the buffer's last packet left behind.
+  std::memset(rte_mbuf_to_priv(first), 0xa5, sizeof(PacketMetadata));
+  return Packet(first);
+}
+
+Bytes bytes_of(Packet packet) {
+  rte_mbuf* mbuf = packet.mbuf();
+  const char* why = nullptr;
+  if (rte_mbuf_check(mbuf, 1, &why) != 0) broken(std::string("a broken buffer chain: ") + why);
+  Bytes bytes(mbuf->pkt_len);
+  if (bytes.empty()) return bytes;
+  const void* at = rte_pktmbuf_read(mbuf, 0, mbuf->pkt_len, bytes.data());
+  if (at == nullptr) broken("a chain shorter than its length");
+  if (at != bytes.data()) std::memcpy(bytes.data(), at, bytes.size());
+  return bytes;
+}
+
+std::string describe_metadata(const Outcome& o) {
+  const PacketMetadata& m = o.metadata;
+  if (o.exit != Exit::punted && o.exit != Exit::held) return "";
+  std::string text;
+  for (const std::uint32_t raw :
+       {m.vrf.raw(), m.vif.raw(), m.port.raw(), m.decap.raw(), std::uint32_t{m.mtu_bytes},
+        std::uint32_t{m.l3_offset}, static_cast<std::uint32_t>(m.kind),
+        static_cast<std::uint32_t>(m.reason)}) {
+    text += " " + std::to_string(raw);
+  }
+  if (o.exit == Exit::held) {
+    text += " " + std::to_string(m.adjacency.raw()) + " " + std::to_string(m.out_port.raw()) + " " +
+            to_string(m.neighbour);
+  }
+  return text;
+}
+
+/// All that the two tracers must agree in.
+std::string whole(const Outcome& o) {
+  return describe(o) + " port " + std::to_string(o.port.raw()) + " place " +
+         std::to_string(o.place) + describe_metadata(o) + " " +
+         (o.exit == Exit::dropped ? "" : to_hex(o.frame));
+}
+
+}  // namespace
+
+std::string describe(const Outcome& outcome) {
+  constexpr std::string_view exits[] = {"transmitted", "dropped", "punted", "held"};
+  std::string text(exits[static_cast<std::size_t>(outcome.exit)]);
+  if (outcome.reason != DropReason::none) {
+    text += ": " + std::string(weft::describe(outcome.reason).name);
+  }
+  return text;
+}
+
+Rig::Rig(const Batch& batch) : state_(rcu_, {1, 2}) { apply(batch); }
+
+void Rig::apply(const Batch& batch) {
+  const auto applied = state_.apply(batch);
+  if (!applied) throw std::logic_error(applied.error().message);
+}
+
+template <class Tracer>
+std::vector<Outcome> Rig::run_once(const std::vector<Bytes>& frames, const Layout& layout,
+                                   const Source& source, Tracer tracer) {
+  const unsigned free_before = rte_mempool_avail_count(packet_pool());
+  counters_ = std::make_unique<WorkerCounters>();
+  const auto exits = std::make_unique<Exits>();
+  const auto burst = std::make_unique<Burst>();
+  std::map<rte_mbuf*, std::size_t> index;
+  std::vector<Packet> packets;
+  for (const Bytes& frame : frames) {
+    packets.push_back(make_packet(frame, layout));
+    index[packets.back().mbuf()] = packets.size() - 1;
+    source.fill(burst->add(packets.back()));
+  }
+  StageContext<Tracer> ctx{state_.tables(), *counters_, *exits, tracer};
+  run_pipeline(ctx, *burst, source.entry);
+  if (burst->count != 0) broken("packets stayed in the burst");
+
+  std::vector<Outcome> outcomes(frames.size());
+  std::vector<unsigned> seen(frames.size());
+  std::array<std::uint64_t, drop_reason_count> drops{};
+  const auto collect = [&](const Exits::List& list, Exit exit, PortId port) {
+    for (unsigned i = 0; i < list.count; ++i) {
+      const auto at = index.find(list.packets[i].mbuf());
+      if (at == index.end()) broken("a packet from nowhere");
+      Outcome& o = outcomes[at->second];
+      ++seen[at->second];
+      o.exit = exit;
+      o.port = port;
+      o.place = i;
+      o.metadata = list.packets[i].metadata();
+      o.frame = bytes_of(list.packets[i]);
+      if (exit == Exit::punted && o.metadata.kind == PuntClass::icmp_error) {
+        o.reason = o.metadata.reason;
+        ++drops[static_cast<std::size_t>(o.reason)];
+      }
+    }
+  };
+  collect(exits->dropped, Exit::dropped, {});
+  collect(exits->punted, Exit::punted, {});
+  collect(exits->held, Exit::held, {});
+  for (std::uint32_t port = 0; port < max_ports; ++port) {
+    if ((exits->tx[port].count != 0) != ((exits->tx_ports >> port & 1) != 0)) {
+      broken("tx_ports does not say which lists are filled");
+    }
+    collect(exits->tx[port], Exit::transmitted, PortId(port));
+  }
+  for (const unsigned times : seen) {
+    if (times != 1) broken("a packet in " + std::to_string(times) + " exits");
+  }
+  // What is counted and not told of by metadata are the reasons of the dropped list, in order
+  // unknown: a lone packet's reason is the one that is left.
+  std::size_t dropped = 0;
+  for (std::size_t r = 0; r < drop_reason_count; ++r) {
+    const std::uint64_t left = counters_->drops[r].get() - drops[r];
+    dropped += left;
+    if (left != 0 && frames.size() == 1) outcomes[0].reason = static_cast<DropReason>(r);
+  }
+  if (dropped != exits->dropped.count || counters_->drops[0].get() != 0) {
+    broken("drops are not counted once each");
+  }
+  for (const Packet packet : packets) rte_pktmbuf_free(packet.mbuf());
+  if (rte_mempool_avail_count(packet_pool()) != free_before) broken("a stage kept a buffer");
+  return outcomes;
+}
+
+std::vector<Outcome> Rig::run(const std::vector<Bytes>& frames, const Layout& layout,
+                              const Source& source) {
+  std::vector<ExplainStep> steps;
+  const auto explained = run_once(frames, layout, source, RecordTracer{&steps});
+  auto outcomes = run_once(frames, layout, source, NullTracer{});
+  for (std::size_t i = 0; i < outcomes.size(); ++i) {
+    if (whole(explained[i]) != whole(outcomes[i])) {
+      broken("explained as " + whole(explained[i]) + ", fared as " + whole(outcomes[i]));
+    }
+  }
+  if (outcomes.size() == 1) outcomes[0].steps = std::move(steps);
+  return outcomes;
+}
+
+std::vector<Outcome> Rig::receive(PortId port, const std::vector<Bytes>& frames,
+                                  const Layout& layout) {
+  const Ingress ingress = Ingress::of(tables(), port.index());
+  if (ingress.vrf == nullptr) throw std::logic_error("the port is not ready to receive");
+  return run(frames, layout, {Entry::parse, [&](PacketContext& p) { ingress.fill(p); }});
+}
+
+Outcome Rig::receive(PortId port, const Bytes& frame, const Layout& layout) {
+  return receive(port, std::vector<Bytes>{frame}, layout).front();
+}
+
+Outcome Rig::originate(VrfId vrf, const Bytes& packet) {
+  const auto fill = [&](PacketContext& p) {
+    p.l3 = p.packet.data();
+    p.end = p.l3 + p.packet.contiguous_bytes();
+    p.bytes = p.packet.total_bytes();
+    p.originated = true;
+    p.vrf = tables().vrfs.get(vrf);
+  };
+  return run({packet}, {}, {Entry::parse, fill}).front();
+}
+
+Outcome Rig::inject(NexthopId tunnel, const Bytes& frame, const Layout& layout) {
+  const auto fill = [&](PacketContext& p) {
+    p.l2 = p.packet.data();
+    p.end = p.l2 + p.packet.contiguous_bytes();
+    p.bytes = p.packet.total_bytes();
+    p.originated = true;
+    p.whole_frame = true;
+    p.nexthop = tables().nexthops.get(tunnel);
+    p.adjacency = tables().adjacencies.get(p.nexthop->adjacency);
+  };
+  return run({frame}, layout, {Entry::encap, fill}).front();
+}
+
+Outcome Rig::resume(const Outcome& held) {
+  const PacketMetadata& m = held.metadata;
+  const auto fill = [&](PacketContext& p) {
+    p.l3 = p.packet.data() + m.l3_offset;
+    p.end = p.packet.data() + p.packet.contiguous_bytes();
+    p.bytes = p.packet.total_bytes() - m.l3_offset;
+    p.l3_bytes = static_cast<std::uint16_t>(p.bytes);
+    p.v4 = *p.l3 >> 4 == 4;
+    p.vrf = tables().vrfs.get(m.vrf);
+    p.adjacency = tables().adjacencies.get(m.adjacency);
+  };
+  return run({held.frame}, {}, {Entry::output, fill}).front();
+}
+
+}  // namespace weft::test

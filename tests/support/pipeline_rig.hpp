@@ -1,0 +1,82 @@
+#pragma once
+/// Packets sent through the real stages, and what became of them.
+///
+/// Each packet runs twice, with the tracer that forwards and with the one that explains, and must
+/// fare the same. Its bytes lie on the heap in pieces of exactly their size, so that
+/// AddressSanitizer sees a read or write beyond them. Broken promises of the pipeline (a packet in
+/// two exits, a drop counted twice) throw std::logic_error, which fails the test.
+
+#include <functional>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "packet/packet.hpp"
+#include "stages/pipeline.hpp"
+#include "tables/forwarding_state.hpp"
+
+namespace weft::test {
+
+using Bytes = std::vector<std::uint8_t>;
+
+enum class Exit { transmitted, dropped, punted, held };
+
+/// How a packet came to lie in memory.
+struct Layout {
+  std::size_t headroom = headroom_bytes;
+  std::vector<std::size_t> cuts;  ///< where a new piece begins, ascending
+};
+
+struct Outcome {
+  Exit exit = Exit::dropped;
+  DropReason reason = DropReason::none;  ///< whose counter moved
+  PortId port;                           ///< for transmitted
+  std::size_t place = 0;                 ///< among the packets of its exit
+  PacketMetadata metadata{};             ///< for punted and held
+  Bytes frame;                           ///< as it lies in the buffer now
+  std::vector<ExplainStep> steps;
+};
+
+/// "transmitted", or with its reason "dropped: no_route": to compare and to read.
+std::string describe(const Outcome& outcome);
+
+class Rig {
+ public:
+  explicit Rig(const Batch& batch);
+
+  /// Throws when the batch is refused.
+  void apply(const Batch& batch);
+
+  /// A frame that a port received.
+  Outcome receive(PortId port, const Bytes& frame, const Layout& layout = {});
+  std::vector<Outcome> receive(PortId port, const std::vector<Bytes>& frames,
+                               const Layout& layout = {});
+  /// An IP packet of the router's own.
+  Outcome originate(VrfId vrf, const Bytes& packet);
+  /// A frame of the router's own into a tunnel.
+  Outcome inject(NexthopId tunnel, const Bytes& frame, const Layout& layout = {});
+  /// A packet that waited for its neighbour, to output.
+  Outcome resume(const Outcome& held);
+
+  [[nodiscard]] const Tables& tables() const { return state_.tables(); }
+  /// Of the last packets that were sent.
+  [[nodiscard]] const WorkerCounters& counters() const { return *counters_; }
+
+ private:
+  struct Source {
+    Entry entry = Entry::parse;
+    std::function<void(PacketContext&)> fill;
+  };
+  std::vector<Outcome> run(const std::vector<Bytes>& frames, const Layout& layout,
+                           const Source& source);
+  template <class Tracer>
+  std::vector<Outcome> run_once(const std::vector<Bytes>& frames, const Layout& layout,
+                                const Source& source, Tracer tracer);
+
+  Rcu rcu_{1};
+  ForwardingState state_;
+  std::unique_ptr<WorkerCounters> counters_;
+};
+
+}  // namespace weft::test
