@@ -176,6 +176,7 @@ unsigned Worker::take_held() {
     p.port = m.port;
     p.vif = m.vif;
     p.decap = m.decap;
+    p.originated = !m.port.valid();
     p.l3 = packet.data() + m.l3_offset;
     p.v4 = *p.l3 >> 4 == 4;
     p.bytes -= m.l3_offset;

@@ -98,6 +98,7 @@ bool Fib<Key>::insert(Key key, unsigned length, std::uint32_t nexthop) {
   if (!arena_.has_room()) return false;
   routes_[prefix(key, length)] = nexthop;
   place({.slot = &root_}, key, length, nexthop);
+  arena_.retire_set_aside();
   return true;
 }
 
@@ -373,6 +374,7 @@ bool Fib<Key>::erase(Key key, unsigned length) {
     break;
   }
   prune(trail);
+  arena_.retire_set_aside();
   return true;
 }
 

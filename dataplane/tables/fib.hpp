@@ -161,7 +161,7 @@ class Fib {
   }
   void retire(Ref ref) {
     bytes_ -= Arena::bytes_in(ref);
-    arena_.retire(ref);
+    arena_.set_aside(ref);
   }
   void release_below(Ref ref);
 

@@ -95,11 +95,16 @@ class Arena {
   [[nodiscard]] bool has_room(std::size_t bytes = 0) const {
     return (units_.size() - next_) * unit_bytes > bytes + 4096;
   }
-  /// Frees after the readers have let go.
-  void retire(Ref ref) {
-    rcu_.retire(this, ref, [](void* self, std::uint64_t object) {
-      static_cast<Arena*>(self)->release(static_cast<Ref>(object));
-    });
+  /// What a change takes out is handed to Rcu when the whole change is linked: until then readers
+  /// can still reach it, and its grace period must begin after that.
+  void set_aside(Ref ref) { unlinked_.push_back(ref); }
+  void retire_set_aside() {
+    for (const Ref ref : unlinked_) {
+      rcu_.retire(this, ref, [](void* self, std::uint64_t object) {
+        static_cast<Arena*>(self)->release(static_cast<Ref>(object));
+      });
+    }
+    unlinked_.clear();
   }
   /// Frees what no reader has ever seen, or when there are no readers any more.
   void release(Ref ref) {
@@ -141,6 +146,7 @@ class Arena {
   ReservedArray<std::uint32_t> children_;
   std::size_t next_ = 2;  // unit 0 stays unused: a reference is never 0
   std::array<std::vector<Ref>, 8> free_;
+  std::vector<Ref> unlinked_;
   std::size_t used_bytes_ = 0;
 };
 

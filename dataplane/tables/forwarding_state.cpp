@@ -88,7 +88,6 @@ Status ForwardingState::check(const Batch& batch, Compiled& compiled) const {
   const Presence vif_exists(batch.vifs, tables_.vifs);
   const Presence adjacency_exists(batch.adjacencies, tables_.adjacencies);
   const Presence nexthop_exists(batch.nexthops, tables_.nexthops);
-  const Presence decap_exists(batch.decaps, tables_.decaps_by_id);
 
   for (const auto& [id, port] : batch.ports) {
     if (port && port->vif.valid() && !vif_exists(port->vif)) return bad("port", id, "no such vif");
@@ -167,6 +166,8 @@ Status ForwardingState::check(const Batch& batch, Compiled& compiled) const {
     compiled.nexthops.push_back(std::move(entry));
   }
   std::map<std::tuple<TunnelKind, std::uint16_t, std::uint32_t, IpAddress>, DecapId> decap_keys;
+  std::unordered_set<std::uint32_t> changed;  // decaps whose present key says nothing
+  for (const auto& change : batch.decaps) changed.insert(change.id.index());
   const std::vector<bool> void_decaps = superseded(batch.decaps);
   for (std::size_t i = 0; i < batch.decaps.size(); ++i) {
     const auto& [id, decap] = batch.decaps[i];
@@ -193,7 +194,7 @@ Status ForwardingState::check(const Batch& batch, Compiled& compiled) const {
     if (!fresh) {
       return bad("decap", id, fmt::format("decap {} has the same key", first->second.index()));
     }
-    if (twin != nullptr && twin->id.index() != id.index() && decap_exists(twin->id)) {
+    if (twin != nullptr && twin->id.index() != id.index() && !changed.contains(twin->id.index())) {
       return bad("decap", id, fmt::format("decap {} has the same key", twin->id.index()));
     }
     compiled.decaps.push_back(std::make_unique<DecapEntry>(id, *decap));
@@ -323,25 +324,29 @@ void ForwardingState::publish(const Batch& batch, Compiled& compiled) {
     rcu_.retire(old);
   }
 
+  // All routes are put before any is withdrawn, so that a route that gives way to its cover in the
+  // same batch leaves no gap.
   const std::vector<bool> void_routes = superseded(batch.routes);
-  for (std::size_t i = 0; i < batch.routes.size(); ++i) {
-    const RouteChange& route = batch.routes[i];
-    const VrfEntry* vrf = tables_.vrfs.get(route.vrf);
-    if (void_routes[i] || vrf == nullptr) continue;
-    const auto change = [&](auto& fib, auto address) {
-      const auto key = fib::key_of(address);
-      routes_ -= fib.routes();
-      if (route.nexthop.valid()) {
-        fib.insert(key, route.prefix.length, route.nexthop.index());
+  for (const bool withdrawals : {false, true}) {
+    for (std::size_t i = 0; i < batch.routes.size(); ++i) {
+      const RouteChange& route = batch.routes[i];
+      const VrfEntry* vrf = tables_.vrfs.get(route.vrf);
+      if (void_routes[i] || vrf == nullptr || route.nexthop.valid() == withdrawals) continue;
+      const auto change = [&](auto& fib, auto address) {
+        const auto key = fib::key_of(address);
+        routes_ -= fib.routes();
+        if (withdrawals) {
+          fib.erase(key, route.prefix.length);
+        } else {
+          fib.insert(key, route.prefix.length, route.nexthop.index());
+        }
+        routes_ += fib.routes();
+      };
+      if (route.prefix.address.is_v4()) {
+        change(*vrf->fib4, route.prefix.address.v4());
       } else {
-        fib.erase(key, route.prefix.length);
+        change(*vrf->fib6, route.prefix.address.v6());
       }
-      routes_ += fib.routes();
-    };
-    if (route.prefix.address.is_v4()) {
-      change(*vrf->fib4, route.prefix.address.v4());
-    } else {
-      change(*vrf->fib6, route.prefix.address.v6());
     }
   }
 

@@ -213,26 +213,36 @@ TEST_CASE("IPv6 routes that stay are found while others come and go", "[tsan]") 
   churn<fib::Key6>();
 }
 
-// The shape of the trie changes with every step: paths are split, nodes appear and go.
+// The shape of the trie changes with every step: paths are split, and a node that is crowded takes
+// its children in.
 TEST_CASE("what a change of shape takes out of the FIB is freed after it is out of reach",
           "[tsan]") {
   Rcu rcu(reader_count);
-  fib::Arena arena(rcu, std::size_t{1} << 20);
+  fib::Arena arena(rcu, std::size_t{128} << 20);
   {
     fib::Fib4 fib(arena);
+    constexpr std::uint32_t most_nets = 20000;  // wide nodes stay
+    std::atomic<std::uint32_t> net{0};
     const auto key = [](std::uint32_t address) { return fib::key_of(Ipv4Address{address}); };
     REQUIRE(fib.insert(key(0), 0, 1));
     Readers readers(rcu, [&](std::mt19937& random) {
-      const std::uint32_t found = fib.lookup(key(0x0a000000 + random() % 4));
-      return found >= 1 && found <= 3;
+      const std::uint32_t part = random() % 16 << 12 | 0x100 << random() % 2;
+      const std::uint32_t found = fib.lookup(key(net.load(std::memory_order_relaxed) << 16 | part));
+      return found == 1 || found == 2;
     });
     write_while_read(readers, [&](std::mt19937&) {
-      fib.insert(key(0x0a000001), 32, 2);
-      fib.insert(key(0x0a000002), 32, 3);
+      const std::uint32_t at = net.load() << 16;
+      for (std::uint32_t i = 0; i < 16; ++i) {
+        fib.insert(key(at | i << 12 | 0x100), 24, 2);
+        fib.insert(key(at | i << 12 | 0x200), 24, 2);
+        rcu.reclaim();
+      }
+      for (std::uint32_t i = 0; i < 16; ++i) {
+        fib.erase(key(at | i << 12 | 0x100), 24);
+        fib.erase(key(at | i << 12 | 0x200), 24);
+      }
       rcu.reclaim();
-      fib.erase(key(0x0a000001), 32);
-      fib.erase(key(0x0a000002), 32);
-      rcu.reclaim();
+      net.store((net.load() + 1) % most_nets);
     });
   }
   rcu.reclaim(~std::size_t{0});
@@ -295,6 +305,31 @@ TEST_CASE("decaps that stay are found while others come and go", "[tsan]") {
     });
   }
   for (const DecapEntry* entry : entries) delete entry;
+}
+
+// Whichever stands first in the batch, the new route is put before the old one goes.
+TEST_CASE("a batch that swaps a route for its cover leaves no gap", "[tsan]") {
+  Rcu rcu(reader_count);
+  ForwardingState state(rcu, {});
+  REQUIRE(state.apply(test::small_world()));
+  const VrfId vrf(0);
+  const Route longer{vrf, prefix("10.1.2.0/24"), NexthopId(1)};
+  const Route cover{vrf, prefix("10.0.0.0/8"), NexthopId(2)};
+  const auto swap = [&](Route from, const Route& to) {
+    from.nexthop = {};
+    Batch batch;
+    batch.routes = {from, to};
+    if (!state.apply(batch)) throw std::logic_error("refused");
+  };
+  swap(cover, longer);
+  Readers readers(rcu, [&](std::mt19937&) {
+    const std::uint32_t found = test::lookup(state.tables(), vrf, "10.1.2.3");
+    return found == 1 || found == 2;
+  });
+  write_while_read(readers, [&](std::mt19937&) {
+    swap(longer, cover);
+    swap(cover, longer);
+  });
 }
 
 TEST_CASE("batches appear in the order in which their objects depend", "[tsan]") {

@@ -226,6 +226,29 @@ TEST_CASE("a decap takes over the key of one that goes in the same batch", "[for
   REQUIRE(bench.find(100)->id == DecapId(2));
 }
 
+TEST_CASE("two decaps swap their keys in one batch", "[forwarding_state]") {
+  Bench bench;
+  bench.apply(small_world());
+  Batch second;
+  second.decaps = {{DecapId(2), decap_of(200, NexthopId(1))}};
+  bench.apply(second);
+  Batch swap;
+  swap.decaps = {{DecapId(1), decap_of(200, NexthopId(3))},
+                 {DecapId(2), decap_of(100, NexthopId(1))}};
+  const auto applied = bench.state.apply(swap);
+  INFO((applied ? "" : applied.error().message));
+  REQUIRE(applied);
+  REQUIRE(bench.find(200)->id == DecapId(1));
+  REQUIRE(bench.find(100)->id == DecapId(2));
+  REQUIRE(bench.state.sizes().decaps == 2);
+  Batch gone;
+  gone.decaps = {{DecapId(1), std::nullopt}, {DecapId(2), std::nullopt}};
+  bench.apply(gone);
+  REQUIRE(bench.find(100) == nullptr);
+  REQUIRE(bench.find(200) == nullptr);
+  REQUIRE(bench.kind_of_port(4789) == TunnelKind::none);
+}
+
 TEST_CASE("a UDP port is a tunnel's as long as one decap uses it", "[forwarding_state]") {
   Bench bench;
   bench.apply(small_world());
