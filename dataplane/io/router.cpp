@@ -7,6 +7,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
 
 namespace weft::io {
@@ -75,6 +76,18 @@ Result<PortStatus> Router::open_port(const PortRequest& request) {
   ports_.push_back(std::move(*port));
   publish_ports();
   return ports_.back()->status();
+}
+
+Status Router::close_port(PortId id) {
+  const auto found = std::find_if(ports_.begin(), ports_.end(), [id](const auto& port) {
+    return port->index() == id.index();
+  });
+  if (found == ports_.end()) return Error{fmt::format("no port has the id {}", id.index())};
+  const AttachedPort* port = found->release();
+  ports_.erase(found);
+  publish_ports();
+  rcu_.retire(port);
+  return ok();
 }
 
 /// Each worker polls its own queue of ports that have one for each; queues of the others go to the

@@ -29,6 +29,7 @@ class Router final : public ForwardingPlane {
 
   Result<Generation> apply(const Batch& batch) override { return state_.apply(batch); }
   Result<PortStatus> open_port(const PortRequest& request) override;
+  Status close_port(PortId id) override;
   [[nodiscard]] std::vector<PortStatus> ports() const override;
   bool inject(const Injection& injection) override;
   [[nodiscard]] ExplainReport explain(const ExplainRequest& request) override;

@@ -158,6 +158,9 @@ class ForwardingPlane {
   virtual Result<Generation> apply(const Batch& batch) = 0;
 
   virtual Result<PortStatus> open_port(const PortRequest& request) = 0;
+  /// Takes a port out of the workers' hands; its device goes once they have let go of it, in
+  /// reclaim(). What refers to the port must have been deleted by a batch before.
+  virtual Status close_port(PortId id) = 0;
   [[nodiscard]] virtual std::vector<PortStatus> ports() const = 0;
 
   /// Hands the frame to a worker; false (and counted) when the queue to it is full.

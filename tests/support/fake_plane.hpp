@@ -90,11 +90,17 @@ class FakePlane final : public ForwardingPlane {
 
   Result<PortStatus> open_port(const PortRequest& request) override {
     if (request.device == unopenable) return Error{"no such device"};
-    const PortId id(static_cast<std::uint32_t>(opened.size()));
+    const PortId id(static_cast<std::uint32_t>(requests.size()));
     const MacAddress mac{{2, 0, 0, 0, 0x0f, static_cast<std::uint8_t>(id.index() + 1)}};
     requests.push_back(request);
     opened.push_back({id, request.name, request.device, mac, request.mtu_bytes, 1, true, false});
     return opened.back();
+  }
+  Status close_port(PortId id) override {
+    if (std::erase_if(opened, [id](const PortStatus& port) { return port.id == id; }) == 0) {
+      return Error{"no such port"};
+    }
+    return ok();
   }
   [[nodiscard]] std::vector<PortStatus> ports() const override { return opened; }
 
