@@ -79,9 +79,8 @@ Result<PortStatus> Router::open_port(const PortRequest& request) {
 }
 
 Status Router::close_port(PortId id) {
-  const auto found = std::find_if(ports_.begin(), ports_.end(), [id](const auto& port) {
-    return port->index() == id.index();
-  });
+  const auto found = std::find_if(ports_.begin(), ports_.end(),
+                                  [id](const auto& port) { return port->index() == id.index(); });
   if (found == ports_.end()) return Error{fmt::format("no port has the id {}", id.index())};
   const AttachedPort* port = found->release();
   ports_.erase(found);
@@ -175,14 +174,14 @@ ExplainReport Router::explain(const ExplainRequest& request) {
   auto exits = std::make_unique<Exits>();
   auto burst = std::make_unique<Burst>();
   StageContext<RecordTracer> ctx{state_.tables(), *counters, *exits, {&report.steps}};
-  const Ingress ingress = Ingress::of(state_.tables(), request.port.index());
+  const Ingress ingress = ingress_of(state_.tables(), request.port.index());
   Packet left = packet;
   if (ingress.vrf == nullptr) {
     report.verdict = "drop";
     report.reason = DropReason::port_missing;
   } else {
-    ingress.fill(burst->add(packet));
-    run_pipeline(ctx, *burst, Entry::parse);
+    rte_mbuf* const received[] = {packet.mbuf()};
+    run_received(ctx, *burst, ingress, received);
   }
   for (std::size_t i = 1; i < drop_reason_count; ++i) {
     if (counters->drops[i].get() != 0) report.reason = static_cast<DropReason>(i);

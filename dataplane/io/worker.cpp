@@ -95,22 +95,23 @@ unsigned Worker::receive(const PortView& view) {
   unsigned total = 0;
   std::array<rte_mbuf*, max_burst> packets;
   for (const auto [port, queue] : view.receive) {
-    const Ingress ingress = Ingress::of(tables_, port);
+    const Ingress ingress = ingress_of(tables_, port);
     if (ingress.vrf == nullptr) continue;  // the port is being set up or taken away
     const std::uint16_t count =
         rte_eth_rx_burst(port, queue, packets.data(), static_cast<std::uint16_t>(options_.burst));
     if (count == 0) continue;
     total += count;
     std::uint64_t bytes = 0;
-    for (unsigned i = 0; i < count; ++i) rte_prefetch0(rte_pktmbuf_mtod(packets[i], void*));
     for (unsigned i = 0; i < count; ++i) {
+      rte_prefetch0(rte_pktmbuf_mtod(packets[i], void*));
       bytes += packets[i]->pkt_len;
-      ingress.fill(burst_.add(Packet(packets[i])));
     }
     PacketCounter& rx = counters_.rx[port];
     rx.packets.add(count);
     rx.bytes.add(bytes);
-    run_burst(Entry::parse);
+    StageContext<NullTracer> ctx{tables_, counters_, exits_, {}};
+    run_received(ctx, burst_, ingress, {packets.data(), count});
+    empty_exits();
   }
   packets_.add(total);
   return total;
@@ -173,8 +174,10 @@ unsigned Worker::take_held() {
     p.end = packet.data() + packet.contiguous_bytes();
     p.bytes = packet.total_bytes();
     p.vrf = tables_.vrfs.get(m.vrf);
-    p.port = m.port;
-    p.vif = m.vif;
+    Ingress from;
+    from.port = m.port;
+    from.vif = m.vif;
+    p.in = &from;
     p.decap = m.decap;
     p.originated = !m.port.valid();
     p.l3 = packet.data() + m.l3_offset;
@@ -224,31 +227,28 @@ void Worker::empty_exits() {
   }
   exits_.tx_ports = 0;
   for (unsigned i = 0; i < exits_.dropped.count; ++i) {
-    rte_pktmbuf_free(exits_.dropped.packets[i].mbuf());
+    rte_pktmbuf_free(exits_.dropped.packets[i]);
   }
   exits_.dropped.count = 0;
-  for (unsigned i = 0; i < exits_.punted.count; ++i) punt(exits_.punted.packets[i]);
+  for (unsigned i = 0; i < exits_.punted.count; ++i) punt(Packet(exits_.punted.packets[i]));
   exits_.punted.count = 0;
-  for (unsigned i = 0; i < exits_.held.count; ++i) hold(exits_.held.packets[i]);
+  for (unsigned i = 0; i < exits_.held.count; ++i) hold(Packet(exits_.held.packets[i]));
   exits_.held.count = 0;
 }
 
 void Worker::transmit(std::uint32_t port, Exits::List& list) {
-  std::array<rte_mbuf*, max_burst> packets;
-  std::uint64_t bytes = 0;
+  rte_mbuf** const packets = list.packets.data();
   const unsigned count = list.count;
   list.count = 0;
-  for (unsigned i = 0; i < count; ++i) {
-    packets[i] = list.packets[i].mbuf();
-    bytes += packets[i]->pkt_len;
-  }
+  std::uint64_t bytes = 0;
+  for (unsigned i = 0; i < count; ++i) bytes += packets[i]->pkt_len;
   const PortView* view = ports_.load(std::memory_order_acquire);
   AttachedPort* device = view != nullptr ? view->ports[port] : nullptr;
   unsigned sent = 0;
   constexpr unsigned patience = 4;
   for (unsigned tries = 0; device != nullptr && sent < count && tries < patience; ++tries) {
-    sent += device->transmit(options_.number, packets.data() + sent,
-                             static_cast<std::uint16_t>(count - sent));
+    sent +=
+        device->transmit(options_.number, packets + sent, static_cast<std::uint16_t>(count - sent));
   }
   for (unsigned i = sent; i < count; ++i) {
     bytes -= packets[i]->pkt_len;

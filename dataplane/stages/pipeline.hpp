@@ -1,32 +1,39 @@
 #pragma once
 /// The way through the stages, and where bursts may enter it.
 
+#include <span>
+
 #include "stages/stage.hpp"
 
 namespace weft {
 
-/// Where a burst enters: a source names the first stage that it needs.
+Ingress ingress_of(const Tables& tables, std::uint32_t port_index);
+
+[[gnu::always_inline]] inline PacketContext received(const Ingress& ingress, Packet packet) {
+  PacketContext p;
+  p.packet = packet;
+  p.l2 = packet.data();
+  p.end = p.l2 + packet.contiguous_bytes();
+  p.bytes = packet.total_bytes();
+  p.vrf = ingress.vrf;
+  p.in = &ingress;
+  return p;
+}
+
+/// Takes frames that a port received through all stages: afterwards each is in exactly one list of
+/// ctx.exits. `burst` is room to work in; at most max_burst packets.
+template <class Tracer>
+void run_received(StageContext<Tracer>& ctx, Burst& burst, const Ingress& ingress,
+                  std::span<rte_mbuf* const> packets);
+
+/// Where the burst of another source enters: the first stage that its packets need.
 enum class Entry : std::uint8_t {
-  parse,  ///< frames from a port; IP packets (no l2) of the router's own or that waited for a glean
-  encap,  ///< frames of the router's own into a tunnel
+  parse,   ///< IP packets (no l2) of the router's own or that waited for a glean
+  encap,   ///< frames of the router's own into a tunnel
   output,  ///< packets that waited for their neighbour
 };
 
-/// Fills in what all packets of one port share. `port` must be attached.
-struct Ingress {
-  const VrfEntry* vrf = nullptr;
-  const MacAddress* mac = nullptr;
-  const VifEntry* vif = nullptr;
-  PortId port;
-  bool check_finished = false;
-
-  /// Empty vrf: the port or its VRF is being deleted.
-  static Ingress of(const Tables& tables, std::uint32_t port_index);
-  void fill(PacketContext& p) const;
-};
-
-/// Takes `burst` from `entry` to the exits. Afterwards burst.count is 0 and every packet is in
-/// exactly one list of ctx.exits.
+/// The same for the packets of `burst`, which is empty afterwards.
 template <class Tracer>
 void run_pipeline(StageContext<Tracer>& ctx, Burst& burst, Entry entry);
 
@@ -42,6 +49,10 @@ struct RecordTracer {
   }
 };
 
+extern template void run_received(StageContext<NullTracer>&, Burst&, const Ingress&,
+                                  std::span<rte_mbuf* const>);
+extern template void run_received(StageContext<RecordTracer>&, Burst&, const Ingress&,
+                                  std::span<rte_mbuf* const>);
 extern template void run_pipeline(StageContext<NullTracer>&, Burst&, Entry);
 extern template void run_pipeline(StageContext<RecordTracer>&, Burst&, Entry);
 

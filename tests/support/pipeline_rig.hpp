@@ -64,9 +64,11 @@ class Rig {
   [[nodiscard]] const WorkerCounters& counters() const { return *counters_; }
 
  private:
+  /// Frames that a port received, or packets of another source.
   struct Source {
+    const Ingress* ingress = nullptr;
     Entry entry = Entry::parse;
-    std::function<void(PacketContext&)> fill;
+    std::function<void(Burst&, Packet)> add{};
   };
   std::vector<Outcome> run(const std::vector<Bytes>& frames, const Layout& layout,
                            const Source& source);
