@@ -1,5 +1,6 @@
 // The API: a request a line, "METHOD PATH?QUERY BODY", to a router with a few objects. Each answer
-// is JSON with a status that the API knows, and every table can be shown afterwards.
+// is JSON, or text that says so, with a status that the API knows, and every table can be shown
+// afterwards.
 #include "agent/api.hpp"
 
 #include <spdlog/spdlog.h>
@@ -17,13 +18,20 @@ namespace {
 struct Service {
   Service() {
     spdlog::set_level(spdlog::level::off);
-    plane.explained.steps = {{"resolve", "VRF 1", VrfId(1), NexthopId(1), {}, {}},
-                             {"decap", "VXLAN", {}, {}, DecapId(0), {}},
-                             {"output", "port 0", {}, {}, {}, PortId(0)}};
-    plane.explained.verdict = "transmit";
-    plane.explained.port = PortId(0);
     const auto started = agent.start(agent::test::sample());
     if (!started) fuzz::broken(started.error().message);
+    const NexthopId tunnel = agent.model().tunnels.at("to-b").nexthop;
+    plane.explained.steps = {{"parse", "IPv4", {}, {}, {}, {}},
+                             {"decap", "VXLAN", {}, {}, {}, {}},
+                             {"decap", "VXLAN", {}, {}, DecapId(0), {}},
+                             {"decap", "VXLAN", {}, {}, DecapId(9), {}},
+                             {"resolve", "VRF 1", VrfId(1), tunnel, {}, {}},
+                             {"resolve", "VRF 9", VrfId(9), NexthopId(99), {}, {}},
+                             {"output", "port 0", {}, {}, {}, PortId(0)},
+                             {"output", "port 9", {}, {}, {}, PortId(9)}};
+    plane.explained.verdict = "transmit";
+    plane.explained.port = PortId(0);
+    plane.explained.frame = {0xde, 0xad};
   }
 
   boost::asio::io_context io;
@@ -41,6 +49,10 @@ std::string cut_off(std::string_view& text, char separator) {
 }
 
 void check(const http::Request& request, const http::Response& response) {
+  if (response.content_type != "application/json") {
+    fuzz::require(!response.body.empty(), "an answer says something");
+    return;
+  }
   const auto body = nlohmann::json::parse(response.body, nullptr, false);
   fuzz::require(body.is_object(), "an answer is a JSON object");
   switch (response.status) {
