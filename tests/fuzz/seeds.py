@@ -422,6 +422,8 @@ def api():
     yield "hex-long", b'POST /v1/explain {"vif":"vm1","hex":"' + b"00" * 16385 + b'"}'
     for number, by in enumerate(('"remote":"fe80::1"', '"inner_destination_mac":"00:00:00:00:00:00"')):
         yield f"tunnel-{number}", f'PUT /v1/tunnel {{"name":"to-b",{by}}}'.encode()
+    yield "many-members", b"PUT /v1/route {" + b",".join(b'"%d":{}' % i for i in range(70)) + b"}"
+    yield "nested", b"PUT /v1/route " + b"[" * 20 + b"]" * 20
     yield "hex-blanks", b'POST /v1/explain {"vif":"vm1","hex":"0a 0b:0c\\n0D"}'
     yield "hex-bad", b'POST /v1/explain {"vif":"vm1","hex":"0a;"}'
     for number, ports in enumerate(("7", "a-b", "1-x", "0-9", "9-1", "1-70000")):
