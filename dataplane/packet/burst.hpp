@@ -33,7 +33,7 @@ inline constexpr Ingress nowhere;  ///< of packets of the router's own
 ///    in                  source              parse, exits
 ///    vrf                 source, decap       parse, decap, resolve, encap
 ///    l3, l3_bytes, …     parse, encap        decap and later
-///    route               resolve             resolve
+///    route, home         resolve             resolve, exits
 ///    nexthop, adjacency  decap, resolve      rewrite, encap, output
 ///    reason, punt, mtu   whoever ends it     exits
 struct alignas(64) PacketContext {
@@ -54,10 +54,11 @@ struct alignas(64) PacketContext {
   bool fragment = false;
   std::uint8_t tunnels = 0;  ///< tunnels that were taken off
 
-  std::uint8_t* end = nullptr;   ///< end of the contiguous bytes
-  const Ingress* in = &nowhere;  ///< of the outer packet, where tunnels were taken off
-  fib::Cursor route;             ///< the search for it
-  std::uint16_t l4_offset = 0;   ///< from l3
+  std::uint8_t* end = nullptr;     ///< end of the contiguous bytes
+  const Ingress* in = &nowhere;    ///< of the outer packet, where tunnels were taken off
+  const VrfEntry* home = nullptr;  ///< where the sender is known, when a route led into other VRFs
+  fib::Cursor route;               ///< the search for it
+  std::uint16_t l4_offset = 0;     ///< from l3
   std::uint16_t mtu_bytes = 0;
   DecapId decap;
   DropReason reason = DropReason::none;

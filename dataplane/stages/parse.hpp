@@ -154,7 +154,7 @@ template <Shape shape, class Tracer>
   if (p.protocol == 0 || p.protocol == 43 || p.protocol == 44 || p.protocol == 60) [[unlikely]] {
     const auto upper = wire::find_upper_layer({p.l3, std::min(contiguous, total)});
     p.l4_offset = upper.offset;
-    p.protocol = upper.protocol;
+    p.protocol = upper.fragment ? upper.fragmentable : upper.protocol;  // all pieces the same
     p.fragment = upper.fragment;
     complete = upper.complete;
   }

@@ -93,6 +93,7 @@ inline void search(const Tables& tables, std::span<PacketContext> packets) {
 template <class Tracer>
 [[gnu::noinline]] Next look_up_again(StageContext<Tracer>& ctx, PacketContext& p) {
   const Tables& tables = ctx.tables;
+  p.home = p.vrf;
   for (unsigned lookups = 0; p.nexthop->kind == NexthopKind::lookup; ++lookups) {
     if (lookups == max_lookups) return drop(p, DropReason::lookup_loop);
     if constexpr (Tracer::enabled)

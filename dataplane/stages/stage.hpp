@@ -44,7 +44,9 @@ struct StageContext {
 inline void settle(const PacketContext& p) {
   p.packet.reshape(p.l2 != nullptr ? p.l2 : p.l3, p.bytes);
   PacketMetadata& m = p.packet.metadata();
-  m.vrf = p.vrf != nullptr ? p.vrf->id : VrfId{};
+  // Answers belong where the packet came from, not where its route led.
+  const VrfEntry* vrf = p.home != nullptr ? p.home : p.vrf;
+  m.vrf = vrf != nullptr ? vrf->id : VrfId{};
   m.vif = p.tunnels == 0 ? p.in->vif : VifId{};
   m.port = p.in->port;
   m.decap = p.decap;

@@ -41,7 +41,7 @@ namespace weft {
   X(discard_route, "resolve", "the route says discard")                                            \
   X(nexthop_missing, "resolve", "the route's next hop is being replaced or was deleted")           \
   X(vrf_missing, "resolve", "the VRF is being deleted")                                            \
-  X(lookup_loop, "resolve", "next hops of kind lookup lead from VRF to VRF without end")           \
+  X(lookup_loop, "resolve", "next hops of kind lookup lead on through more than four VRFs")        \
   X(tunnel_unresolved, "resolve", "the underlay has no route to the tunnel's remote")              \
   X(ttl_expired, "rewrite", "TTL or hop limit ran out here")                                       \
   X(too_big, "rewrite", "larger than the way out allows, and not to be fragmented")                \

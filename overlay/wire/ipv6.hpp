@@ -32,6 +32,7 @@ struct UpperLayer {
   std::uint16_t offset = sizeof(Ipv6);  ///< bytes from the IPv6 header
   std::uint8_t protocol = 0;            ///< the last next-header value that was read
   bool fragment = false;                ///< a fragment header stands in the chain (RFC 8200 §4.5)
+  std::uint8_t fragmentable = 0;        ///< with it: what the pieces' common part begins with
   bool complete = false;                ///< `protocol` is an upper layer and lies inside the packet
 };
 
@@ -55,6 +56,10 @@ inline UpperLayer find_upper_layer(std::span<const std::uint8_t> packet) {
         if (packet.size() < upper.offset + 8U) return upper;
         bytes = 8;
         upper.fragment = true;
+        upper.fragmentable = packet[upper.offset];
+        // Behind the header of a later piece stands the middle of something.
+        const unsigned place = packet[upper.offset + 2U] << 8 | packet[upper.offset + 3U];
+        if (place >> 3 != 0) return upper;
         break;
       }
       default:

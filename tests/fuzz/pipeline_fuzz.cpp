@@ -54,6 +54,9 @@ class Router {
   Router() : state_(rcu_, {1, 2}) {
     const auto applied = state_.apply(world::batch());
     if (!applied) fuzz::broken(applied.error().message);
+    for (std::uint32_t port = 0; port < ports_.size(); ++port) {
+      ports_[port] = ingress_of(state_.tables(), port);
+    }
   }
 
   template <class Tracer>
@@ -98,7 +101,10 @@ class Router {
 
   void fill(const Item& item, PacketContext& p) const {
     const Tables& tables = state_.tables();
-    if (!item.own) return Ingress::of(tables, item.port.index()).fill(p);
+    if (!item.own) {
+      p = received(ports_.at(item.port.index()), p.packet);
+      return;
+    }
     p.l3 = p.packet.data();
     p.end = p.l3 + p.packet.contiguous_bytes();
     p.bytes = p.packet.total_bytes();
@@ -116,12 +122,12 @@ class Router {
     std::vector<Fate> fates(items.size());
     const auto take = [&](const Exits::List& list, Exit exit, PortId port) {
       for (unsigned i = 0; i < list.count; ++i) {
-        const auto found = std::ranges::find(mbufs, list.packets[i].mbuf());
+        const auto found = std::ranges::find(mbufs, list.packets[i]);
         fuzz::require(found != mbufs.end(), "an exit holds packets of the burst");
         const auto at = static_cast<std::size_t>(found - mbufs.begin());
         fuzz::require(fates[at].exit == Exit::none, "a packet leaves by one exit");
-        fates[at] = {exit, port, bytes_of(list.packets[i])};
-        check(items[at], fates[at], list.packets[i].metadata());
+        fates[at] = {exit, port, bytes_of(Packet(list.packets[i]))};
+        check(items[at], fates[at], Packet(list.packets[i]).metadata());
       }
     };
     errors_ = 0;
@@ -207,6 +213,7 @@ class Router {
 
   Rcu rcu_{1};
   ForwardingState state_;
+  std::array<Ingress, 6> ports_;
   test::HeapPackets packets_;
   std::unique_ptr<WorkerCounters> counters_ = std::make_unique<WorkerCounters>();
   std::unique_ptr<Exits> exits_ = std::make_unique<Exits>();

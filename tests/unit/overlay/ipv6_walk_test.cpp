@@ -103,6 +103,20 @@ TEST_CASE("a chain of exactly eight extension headers is complete", "[ipv6]") {
   REQUIRE(upper.offset == 40 + 8 * 8);
 }
 
+TEST_CASE("pieces of one packet are the same to the eye", "[ipv6]") {
+  // RFC 8200 §4.5: the header behind the fragment header is in the first piece alone.
+  const auto first = chain({{hop_by_hop, 0}, {fragment, 0}, {destination, 1}}, udp);
+  auto later = first;
+  later[40 + 8 + 2] = 0x01;  // offset 32 × 8 bytes
+  std::fill(later.begin() + 40 + 16, later.end(), std::uint8_t{0x3c});
+  REQUIRE(walk(first).complete);
+  REQUIRE(walk(first).protocol == udp);
+  REQUIRE_FALSE(walk(later).complete);
+  REQUIRE(walk(later).fragment);
+  REQUIRE(walk(first).fragmentable == destination);
+  REQUIRE(walk(later).fragmentable == destination);
+}
+
 TEST_CASE("the longest extension header", "[ipv6]") {
   const auto packet = chain({{destination, 255}, {hop_by_hop, 255}}, udp);
   REQUIRE(walk(packet).offset == 40 + 2 * 2048);

@@ -53,6 +53,19 @@ const Bytes to_chain = with_ipv4(packets::vm1_udp4, at::ip, 16, "0a140001");
 
 }  // namespace
 
+TEST_CASE("what a chain of VRFs ends with is told in the VRF where it began", "[vrf]") {
+  Rig rig(world::batch());
+  Batch batch = chain(2);
+  batch.nexthops.push_back({NexthopId(300), nexthop::Discard{}});
+  batch.routes.push_back({VrfId(101), prefix("10.20.9.0/24"), NexthopId(300)});
+  rig.apply(batch);
+  const Outcome dead =
+      rig.receive(world::vm1, with_ipv4(packets::vm1_udp4, at::ip, 16, "0a140901"));
+  REQUIRE(dead.exit == test::Exit::punted);
+  REQUIRE(dead.reason == DropReason::discard_route);
+  REQUIRE(dead.metadata.vrf == world::blue);
+}
+
 TEST_CASE("equal addresses in two VRFs never mix", "[vrf]") {
   Rig rig(world::batch());
   // The VMs of both tenants send the same packet; each leaves by its own tunnel.
