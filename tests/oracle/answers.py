@@ -106,7 +106,7 @@ def arp(tables, verdict, where, data):
         raise Unknown("ARP from whom the router may learn")
     if not unspecified(sender) and (sender[0] >= 224 or sender[0] in (0, 127)):
         raise Unknown("ARP from an address that nobody has")
-    if off_link(where, sender) or sender == target or not answerable(tables, where, target):
+    if sender == target or not answerable(tables, where, target):
         return drop("neighbour_not_ours")
     if where.kind == "tunnel" and (unspecified(sender) or not _can_answer(tables, where, sender)):
         return drop("neighbour_not_ours")
@@ -174,6 +174,8 @@ def nd(tables, verdict, where, packet):
         raise Unknown("a solicitation to somebody else's group")
     if where.kind == "port" and not unspecified(source) and source not in tables.neighbours:
         raise Unknown("a solicitation from whom the router may learn")
+    if unspecified(target):
+        return drop("neighbour_not_ours", "neighbour_malformed")
     if off_link(where, source) or source == target or not answerable(tables, where, target):
         return drop("neighbour_not_ours")
     if where.kind == "tunnel" and (unspecified(source) or not _can_answer(tables, where, source)):
@@ -210,6 +212,8 @@ def local(oracle, verdict, where, packet):
                              traffic_class=traffic_class)
             return oracle.originate(verdict, where, reply, "echo")
     verdict.drop("local_unsupported", "punt_local_limited")
+    if protocol == UDP and len(body) < 8 and where.kind == "port":
+        verdict.drop("local_unsupported", "punt_local_limited", "outer_udp_length")
     if protocol == UDP:
         message = error(oracle.tables, where, packet, "port")
         if message is not None:
@@ -221,12 +225,12 @@ def error(tables, where, packet, kind, mtu=0):
     """The ICMP error that the packet deserves, or None."""
     source, _ = addresses(packet)
     protocol, at, later, _ = upper(packet)
-    if later or protocol is None:
-        return None
     own = tables.router_address(where.vrf, source)
     if own is None:
         return None
     if len(source) == 4:
+        if later:  # RFC 1812 §4.3.2.7; RFC 4443 §2.4 has no such rule
+            return None
         if protocol == ICMP and (at >= len(packet) or packet[at] in ICMP_ERRORS4):
             return None
         return ipv4(own, source, ICMP, icmp4(*ERRORS[kind][0], mtu, packet[:QUOTED4]), tos=INTERNETWORK_CONTROL)

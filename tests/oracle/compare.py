@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict
 
-from wire import IPV4, IPV6, UDP, checksum, ones_sum, pseudo
+from wire import ICMP, IPV4, IPV6, UDP, checksum, ones_sum, pseudo
 
 
 def reduced(frame, tunnel_locals):
@@ -27,6 +27,25 @@ def reduced(frame, tunnel_locals):
             datagram = datagram[:6] + b"\0\0" + datagram[8:]
             datagram = datagram[:6] + (checksum(head + datagram) or 0xFFFF).to_bytes(2, "big") + datagram[8:]
     return frame[:at] + datagram, int.from_bytes(frame[at:at + 2], "big")
+
+
+def unnamed(frame):
+    """The frame with ID and DF of its innermost IPv4 header at 0: a router may choose them freely in ICMP messages of
+    its own. The header's checksum is made anew if it was right."""
+    at = 14
+    while frame[at - 2:at] in (b"\x08\0", b"\x86\xdd"):
+        six = frame[at - 2] == 0x86
+        size = 40 if six else (frame[at] & 15) * 4
+        if frame[at + 6 if six else at + 9] != UDP or len(frame) < at + size + 8 + 8 + 14 + 20:
+            break
+        at += size + 8 + 8 + 14
+    if frame[at - 2:at] != b"\x08\0" or frame[at + 9] != ICMP:
+        return frame
+    end = at + (frame[at] & 15) * 4
+    head = frame[at:at + 4] + b"\0\0" + bytes([frame[at + 6] & 0xBF]) + frame[at + 7:at + 10] + b"\0\0" + frame[
+        at + 12:end]
+    check = checksum(head).to_bytes(2, "big") if ones_sum(frame[at:end]) == 0xFFFF else frame[at + 10:at + 12]
+    return frame[:at] + head[:10] + check + head[12:] + frame[end:]
 
 
 def explains(tokens, counted):
@@ -126,11 +145,11 @@ class Round:
                 self.required[self._key(sent.interface, sent.frame)[0]].append((number, name, sent, verdict))
             for sent in verdict.maybe:
                 where = self.required if strict and verdict.answered else self.optional
-                where[self._key(sent.interface, sent.frame)[0]].append((number, name, sent, verdict))
+                where[self._key(sent.interface, unnamed(sent.frame))[0]].append((number, name, sent, verdict))
         for verdict in late:
             self.tokens += [r | {None} for r in (verdict.reasons, *verdict.extra) if None in r]
             for sent in verdict.maybe:
-                self.optional[self._key(sent.interface, sent.frame)[0]].append((-1, "", sent, verdict))
+                self.optional[self._key(sent.interface, unnamed(sent.frame))[0]].append((-1, "", sent, verdict))
         self.missing = sum(len(x) for x in self.required.values())
         self.waiting = sum(len(v.maybe) for _, _, v in frames) if not strict else 0
 
@@ -143,10 +162,13 @@ class Round:
 
     def came(self, interface, frame):
         key, port = self._key(interface, frame)
+        if not self.required.get(key) and not self.optional.get(key):
+            key, port = self._key(interface, unnamed(frame))
         if self.required.get(key):
             number, source, sent, verdict = self.required[key].pop(0)
             self.missing -= 1
-            self._order(number, source, interface, verdict)
+            if not sent.what:
+                self._order(number, source, interface, verdict)
         elif self.optional.get(key):
             number, _, sent, verdict = self.optional[key].pop(0)
             self.waiting -= number >= 0
@@ -161,11 +183,11 @@ class Round:
                 self.problems.append(f"{interface}: {frame.hex()}\n  {wrong}")
 
     def _order(self, number, source, interface, verdict):
-        if verdict.flow:
-            flow = source, interface, verdict.flow
-            if self.last.get(flow, -1) > number:
-                self.problems.append(f"out of order at {interface}: frame {number} after frame {self.last[flow]}")
-            self.last[flow] = number
+        if verdict.path:
+            path = source, interface, verdict.path
+            if self.last.get(path, -1) > number:
+                self.problems.append(f"out of order at {interface}: frame {number} after frame {self.last[path]}, {path}")
+            self.last[path] = number
 
     def judge(self, counted):
         """Everything that is wrong, as lines of text."""

@@ -144,6 +144,8 @@ class Oracle:
 
     def _ip(self, verdict, where, ethertype, data, faults, group):
         faults |= (ip4_faults if ethertype == IPV4 else ip6_faults)(data)
+        if group and faults:
+            faults.add("ip_destination_unsupported")
         if "frame_truncated" in faults:
             return verdict.drop(*faults)
         packet = trimmed(ethertype, data) if not faults else data
@@ -221,14 +223,15 @@ class Oracle:
             raise Unknown("open: RFC 6040 at decapsulation")
         decap = found[0]
         vrf = self.tables.vrfs[decap.vrf]
-        return self._ethernet(verdict, Where("tunnel", decap, decap.vrf, vrf.mac, where.mtu, where.kernel),
-                              header[8:])
+        return self._ethernet(verdict, Where("tunnel", decap, decap.vrf, vrf.mac, where.mtu, where.kernel,
+                                             outer=flow(packet)), header[8:])
 
     # --- routing --------------------------------------------------------------------------------
 
     def _forward(self, verdict, where, packet):
         destination = addresses(packet)[1]
         verdict.flow = flow(packet)
+        verdict.path = where.outer, verdict.flow, verdict.flow[3] or packet[upper(packet)[1]:][:8]
         if where.kind == "tunnel" and where.device.vif:
             return self._to_vif(verdict, where, packet, self.tables.vifs[where.device.vif])
         entry, vrf = self.tables.walk(where.vrf, destination)
@@ -303,6 +306,16 @@ class Oracle:
         if message is not None:
             self.originate(verdict, where, message, kind)
 
+    def _way_mtu(self, entry, destination):
+        """The largest packet that the way takes; None where it leads nowhere."""
+        if entry.kind == "vif":
+            return self.tables.vifs[entry.target].mtu
+        if entry.kind == "tunnel":
+            tunnel = self.tables.tunnels[entry.target]
+            way = self.tables.underlay_way(tunnel.remote)
+            return way and way[0].mtu - tunnel.overhead
+        return self.tables.next_hop(entry, destination)[0].mtu
+
     def originate(self, verdict, where, packet, what):
         """A packet of the router's own goes back into the VRF from which came what it answers, as limits allow."""
         entry, vrf = self.tables.walk(where.vrf, addresses(packet)[1])
@@ -312,6 +325,9 @@ class Oracle:
             return verdict.may_drop("discard_route" if entry else "no_route")
         if entry.kind == "receive":
             return verdict.may_drop("local_unsupported", "punt_local_limited")
+        mtu = self._way_mtu(entry, addresses(packet)[1])
+        if mtu and len(packet) > mtu:
+            return verdict.may_drop("too_big" if packet[0] >> 4 == 6 else "too_big_fragmentable")
         if entry.kind == "vif":
             vif = self.tables.vifs[entry.target]
             frame = self._frame(vif.mac, self.tables.vrfs[vif.vrf].mac, packet)

@@ -14,6 +14,7 @@ class Where:
     kernel: bool = False   # it came by af_packet from a kernel, which may leave checksums undone
     l2_destination: bytes = b""
     l2_source: bytes = b""
+    outer: tuple = ()      # the flow of the tunnel packet
 
     def at(self, destination, source):
         return replace(self, l2_destination=destination, l2_source=source)
@@ -37,6 +38,7 @@ class Verdict:
     extra: list = field(default_factory=list)
     unknown: str = ""
     flow: tuple = ()
+    path: tuple = ()   # packets of one path keep their order
     answered: bool = False   # the router itself has something to say to it
 
     def drop(self, *reasons):

@@ -159,7 +159,7 @@ def addresses(packet):
 def flow(packet):
     """Addresses, protocol, ports and IPv6 flow label: what makes a flow. Ports of whole UDP and TCP packets only."""
     source, destination = addresses(packet)
-    protocol, at, later, fragment = upper(packet)
+    protocol, at, _, fragment = upper(packet)
     ports = packet[at:at + 4] if protocol in (TCP, UDP) and not fragment and len(packet) >= at + 4 else b""
     label = packet[1:4] if len(source) == 16 else b""
-    return source, destination, protocol if not later else None, ports, label
+    return source, destination, protocol, ports, label
