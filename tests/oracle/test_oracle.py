@@ -26,7 +26,7 @@ from runner import run_topology  # noqa: E402
 from topology import base, tunnel  # noqa: E402
 
 FIXED_SEEDS = (1, 2, 3, 4, 5, 6)
-FRAMES = int(os.environ.get("WEFT_ORACLE_PACKETS", "9000"))
+FRAMES = int(os.environ.get("WEFT_ORACLE_PACKETS", "20000"))
 MACS = {"fab0": "02:00:00:00:09:01", "fab1": "02:00:00:00:09:11"}
 
 
