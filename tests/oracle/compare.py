@@ -138,6 +138,7 @@ class Round:
         self.problems = []
         self.unexpected = []
         self.heard = Counter()
+        self.through = Counter()
         self.last = {}
         for number, (name, _, verdict) in enumerate(frames):
             self.tokens += [verdict.reasons, *verdict.extra]
@@ -177,6 +178,8 @@ class Round:
             return
         if sent.what:
             self.heard[sent.what] += 1
+        if sent.tunnel:
+            self.through[sent.tunnel.name] += 1
         if sent.tunnel and port is not None:
             wrong = self.flows.wrong(sent.tunnel, verdict.flow if not sent.what else (), port)
             if wrong:

@@ -38,6 +38,7 @@ class Session:
         self.unknown = Counter()
         self.reasons = Counter()
         self.heard = Counter()
+        self.through = Counter()   # tunnel → frames that left by it
         self.forwarded = 0
 
     def tunnel_locals(self):
@@ -83,6 +84,7 @@ class Session:
             wrong = ["weftd died:\n" + self.tester.router.log()[-3000:]]
         self.reasons += Counter(now) - Counter(self.before)
         self.heard += this.heard
+        self.through += this.through
         self.forwarded += sum(len(v.out) for _, _, v in known)
         self.before = now
         self.late = [v for _, _, v in known if v.maybe or v.extra or len(v.reasons) > 1]
@@ -162,9 +164,18 @@ class Session:
             if self.random.random() < 0.5:
                 self.change()
         self.round([])
+        self.check_tunnels()
         narrow = self.flows.narrow(self.oracle.tables.tunnels)
         if narrow:
             raise Disagreement(f"seed {self.seed}: {narrow}")
+
+    def check_tunnels(self):
+        """What `weftctl show tunnel` counted is what came."""
+        counted = {row["name"]: row["packets"] for row in self.tester.api.get("/v1/tunnel")["rows"]}
+        wrong = [f"{name}: {counted.get(name)} packets counted, {self.through[name]} came"
+                 for name in counted if counted[name] != self.through[name]]
+        if wrong:
+            raise Disagreement(f"seed {self.seed}, tunnels: {', '.join(wrong)}")
 
     def close(self):
         self.tester.close()
