@@ -37,7 +37,7 @@ def answerable(tables, where, target):
     """Whether the router speaks for the target toward who asks from there."""
     if len(target) == 4 and (target[0] >= 224 or target[0] in (0, 127)):
         return False
-    if len(target) == 16 and (target[0] == 0xFF or covers(LINK_LOCAL, target)):
+    if len(target) == 16 and (target[0] == 0xFF or target == packed("::1") or covers(LINK_LOCAL, target)):
         return False
     if where.kind == "port":
         return any(a == target for a, _ in where.device.addresses)

@@ -188,11 +188,24 @@ def topology(random):
     decaps = [_decap(n, config, used, random) for n in range(random.randint(2, 10))]
     config["decaps"] = [d for d in decaps if d]
     config["routes"] += _underlay_routes(config, random)
+    if random.random() < 0.4:
+        config["routes"] += _chain(config, random)
     for _ in range(random.randint(5, 40)):
         route = _route(config, random)
         if route:
             config["routes"].append(route)
     return config
+
+
+def _chain(config, random):
+    """A prefix that leads through several VRFs to some end, or round and round."""
+    vrfs = [v["name"] for v in random.sample(config["vrfs"], len(config["vrfs"]))]
+    net = random.choice(("10.66.0.0/16", "fd00:66::/32"))
+    last = [vrfs[0]] if random.random() < 0.2 and len(vrfs) > 1 else []
+    routes = [{"vrf": a, "prefix": net, "via": {"vrf": b}} for a, b in zip(vrfs, vrfs[1:] + last)]
+    if not last:
+        routes.append({"vrf": vrfs[-1], "prefix": net, "via": _via(config, vrfs[-1], random)})
+    return routes
 
 
 # --- changes ----------------------------------------------------------------------------------------

@@ -166,6 +166,16 @@ class Tables:
             vrf = entry.target
         return "loop", vrf
 
+    def lookups(self, vrf, address):
+        """How many `vrf` routes lead to where walk() ends."""
+        count = 0
+        while count < MOST_LOOKUPS:
+            entry = self.vrfs[vrf].longest(address)
+            if entry is None or entry.kind != "vrf":
+                return count
+            count, vrf = count + 1, entry.target
+        return count
+
     def port_of(self, address):
         for port in self.ports.values():
             if any(covers(net, address) for _, net in port.addresses):
