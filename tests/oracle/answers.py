@@ -136,6 +136,8 @@ def nd(tables, verdict, where, packet):
 
     source, destination = addresses(packet)
     body = packet[40:]
+    if where.l2_source[0] & 1 or not any(where.l2_source):
+        raise Unknown("a neighbour message from no station's MAC")
     if destination[0] != 0xFF and tables.walk(where.vrf, destination)[0] is not None:
         entry, _ = tables.walk(where.vrf, destination)
         if entry == "loop" or entry.kind != "receive":
@@ -154,6 +156,8 @@ def nd(tables, verdict, where, packet):
     if not faults:
         formed, slla = _link_layer_option(body[24:], 1 if body[0] == SOLICITATION else 2)
         if not formed or target[0] == 0xFF:
+            faults.add("neighbour_malformed")
+        if body[0] == ADVERTISEMENT and destination[0] == 0xFF and body[4] & 0x40:  # RFC 4861 §7.1.2
             faults.add("neighbour_malformed")
         if unspecified(source) and body[0] == SOLICITATION and (slla or destination != solicited_node(target)):
             faults.add("neighbour_malformed")

@@ -231,13 +231,18 @@ class Oracle:
     def _forward(self, verdict, where, packet):
         destination = addresses(packet)[1]
         verdict.flow = flow(packet)
-        verdict.path = where.outer, verdict.flow, verdict.flow[3] or packet[upper(packet)[1]:][:8]
+        _, at, _, fragment = upper(packet)
+        has_ports = bool(verdict.flow[3])
+        verdict.path = where.outer, verdict.flow, b"" if has_ports else packet[at:at + 8]
+        if "pieces-apart" in OPEN and fragment and packet[0] >> 4 == 6:
+            verdict.flow = ()
         if where.kind == "tunnel" and where.device.vif:
             return self._to_vif(verdict, where, packet, self.tables.vifs[where.device.vif])
-        entry, vrf = self.tables.walk(where.vrf, destination)
+        where_from = where.vrf
+        entry, vrf = self.tables.walk(where_from, destination)
         if "answers-in-last-vrf" in OPEN:
             where = replace(where, vrf=vrf)
-        if entry == "loop":
+        if entry == "loop" or ("five-lookups" in OPEN and self.tables.lookups(where_from, destination) > 4):
             return verdict.drop("lookup_loop")
         if entry is None or entry.kind == "discard":
             reason = "discard_route" if entry else "no_route"
@@ -319,7 +324,7 @@ class Oracle:
     def originate(self, verdict, where, packet, what):
         """A packet of the router's own goes back into the VRF from which came what it answers, as limits allow."""
         entry, vrf = self.tables.walk(where.vrf, addresses(packet)[1])
-        if entry == "loop":
+        if entry == "loop" or ("five-lookups" in OPEN and self.tables.lookups(where.vrf, addresses(packet)[1]) > 4):
             return verdict.may_drop("lookup_loop")
         if entry is None or entry.kind == "discard":
             return verdict.may_drop("discard_route" if entry else "no_route")

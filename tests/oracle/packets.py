@@ -23,6 +23,7 @@ class Packets:
         self.port_macs = port_macs
         self.serial = 0
         self.recent = []
+        self.pending = []
         self.changed()
 
     def changed(self):
@@ -136,6 +137,29 @@ class Packets:
                 head = struct.pack("!BBBB", protocol, 0, 1, 4) + bytes(4)
             protocol, body = kind, head + body
         return protocol, body
+
+    def in_pieces(self):
+        """One datagram as three fragments, IPv6 with destination options inside the first or without."""
+        random = self.random
+        vif = random.choice(self.config["vifs"])
+        source = packed(random.choice(vif["addresses"]))
+        four = len(source) == 4
+        destination = self.destination(vif["vrf"], 4 if four else 6)
+        protocol, body = UDP, udp(source, destination, random.randint(1, 65535), 53, random.randbytes(696))
+        if not four and random.random() < 0.5:
+            protocol, body = 60, struct.pack("!BBBB", UDP, 0, 1, 4) + bytes(4) + body
+        ident = random.getrandbits(16)
+        for at in range(0, len(body), 240):
+            more = at + 240 < len(body)
+            piece = body[at:at + 240]
+            if four:
+                packet = ipv4(source, destination, protocol, piece, ident=ident,
+                              fragment=at // 8 | (MORE_FRAGMENTS if more else 0))
+            else:
+                packet = ipv6(source, destination, 44, struct.pack("!BBHI", protocol, 0, at | more, ident) + piece)
+            self.pending.append((vif["name"], ethernet(self.macs[vif["vrf"]], mac_bytes(vif["mac"]),
+                                                       IPV4 if four else IPV6, packet)))
+        return self.pending.pop(0)
 
     def from_vm(self):
         vif = self.random.choice(self.config["vifs"])
@@ -270,6 +294,10 @@ class Packets:
     def next(self):
         """(interface, frame): mostly good, a third of them bad in one way or another."""
         random = self.random
+        if self.pending:
+            return self.pending.pop(0)
+        if random.random() < 0.01:
+            return self.in_pieces()
         if self.recent and random.random() < 0.15:   # another packet of an earlier flow, or the same once more
             name, frame = random.choice(self.recent)
         else:

@@ -156,10 +156,20 @@ def addresses(packet):
     return (packet[8:24], packet[24:40]) if packet[0] >> 4 == 6 else (packet[12:16], packet[16:20])
 
 
+def fragment_protocol(packet):
+    """What the (first) fragment header of an IPv6 packet says that it cuts up."""
+    protocol, at = packet[6], 40
+    while protocol != FRAGMENT:
+        protocol, at = packet[at], at + 8 + packet[at + 1] * 8
+    return packet[at]
+
+
 def flow(packet):
     """Addresses, protocol, ports and IPv6 flow label: what makes a flow. Ports of whole UDP and TCP packets only."""
     source, destination = addresses(packet)
     protocol, at, _, fragment = upper(packet)
+    if fragment and len(source) == 16:  # the one protocol that all pieces of a packet name
+        protocol = fragment_protocol(packet)
     ports = packet[at:at + 4] if protocol in (TCP, UDP) and not fragment and len(packet) >= at + 4 else b""
     label = packet[1:4] if len(source) == 16 else b""
     return source, destination, protocol, ports, label
