@@ -111,8 +111,10 @@ class Packets:
         ports = random.choice((random.randint(1, 65535), 1000 + random.randint(0, 8))), random.choice((53, 80, 4789, 9))
         kind = random.random()
         if kind < 0.55:
-            zero = len(source) == 4 and random.random() < 0.1
-            return UDP, udp(source, destination, *ports, data, check=0 if zero else None)
+            check = 0 if len(source) == 4 and random.random() < 0.1 else None
+            if random.random() < 0.03:   # as kernels leave it to hardware
+                check = wire.ones_sum(wire.pseudo(source, destination, UDP, 8 + len(data)))
+            return UDP, udp(source, destination, *ports, data, check=check)
         if kind < 0.8:
             return TCP, wire.tcp(source, destination, *ports, data[:len(data) - 12] if len(data) > 1300 else data,
                                  seq=random.getrandbits(32))

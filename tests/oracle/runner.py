@@ -23,8 +23,9 @@ class Disagreement(AssertionError):
 class Session:
     """One topology, one router."""
 
-    def __init__(self, lab, seed):
+    def __init__(self, lab, seed, shrink=True):
         self.seed = seed
+        self.shrink = shrink
         self.random = random.Random(seed)
         self.config = topology(self.random)
         self.tester = Tester(lab, self.config)
@@ -118,7 +119,7 @@ class Session:
 
     def report(self, frames, strict, wrong):
         text = [f"seed {self.seed}, after {self.sent} frames and {len(self.changes)} changes: {self.changes[-3:]}"]
-        if self.tester.alive():
+        if self.tester.alive() and self.shrink:
             frames, why = self.smallest(frames, strict)
             if why is None:
                 text.append("did not happen again; what was wrong with the whole round:")
@@ -181,10 +182,10 @@ class Session:
         self.tester.close()
 
 
-def run_topology(seed, count):
+def run_topology(seed, count, shrink=True):
     """One topology and `count` frames through it; returns the finished session's figures."""
     with Lab() as lab:
-        session = Session(lab, seed)
+        session = Session(lab, seed, shrink)
         try:
             session.run(count)
         finally:
