@@ -13,6 +13,8 @@ from weft import Lab
 
 ROUND_SECONDS = 4.0     # in which what must come has to come
 QUIET_SECONDS = 0.03    # after it, for what may come
+CALM_SECONDS = 0.1      # before a change
+LATE_ROUNDS = 3         # after which nothing of a round may come any more
 FRAMES_A_ROUND = 120    # fewer than the shortest queue on the way holds
 
 
@@ -56,10 +58,11 @@ class Session:
                 known.append((name, frame, verdict))
         return known
 
-    def play(self, frames, strict=False):
-        """Sends them and returns what is wrong, as lines."""
+    def play(self, frames, strict=False, seconds=0.0):
+        """Sends them and returns what is wrong, as lines. Waits until nothing has come for that long."""
         known = self.judged(frames)
-        this = Round(known, self.late, set(self.oracle.tables.ports), self.tunnel_locals(), self.flows, strict)
+        late = [v for verdicts in self.late for v in verdicts]
+        this = Round(known, late, set(self.oracle.tables.ports), self.tunnel_locals(), self.flows, strict)
         for name, frame, _ in known:
             self.tester.send(name, frame)
         self.sent += len(known)
@@ -67,12 +70,11 @@ class Session:
         while this.missing > 0 and time.monotonic() < deadline and not this.unexpected:
             for name, frame in self.tester.receive(0.05):
                 this.came(name, frame)
-        quiet = time.monotonic() + QUIET_SECONDS
-        while time.monotonic() < quiet:
+        quiet = time.monotonic() + max(QUIET_SECONDS, seconds)
+        while (this.waiting > 0 or seconds > 0) and time.monotonic() < quiet:
             for name, frame in self.tester.receive(0.005):
                 this.came(name, frame)
-            if this.waiting <= 0:
-                break
+                quiet = time.monotonic() + max(QUIET_SECONDS, seconds)
         while True:
             now = self.tester.api.drops()
             wrong = this.judge(Counter(now) - Counter(self.before))
@@ -88,7 +90,7 @@ class Session:
         self.through += this.through
         self.forwarded += sum(len(v.out) for _, _, v in known)
         self.before = now
-        self.late = [v for _, _, v in known if v.maybe or v.extra or len(v.reasons) > 1]
+        self.late = [[v for _, _, v in known if v.maybe or v.extra or len(v.reasons) > 1], *self.late[:LATE_ROUNDS - 1]]
         return wrong
 
     def settle(self):
@@ -144,6 +146,10 @@ class Session:
         done = change(self.random, self.config)
         if done is None:
             return
+        # What the router has still to say would go by the new way.
+        wrong = self.play([], seconds=CALM_SECONDS)
+        if wrong:
+            raise Disagreement(self.report([], False, wrong))
         command, tunnel = done
         self.tester.router.text(*command)
         self.changes.append(" ".join(map(str, command)))
