@@ -286,9 +286,21 @@ class Packets:
                                         random.choice(self.near[family]), self.macs[vrf])
         return self.at_port(*self.tunnelled(decap, inner))
 
+    def deserving(self, vif, ttl, size):
+        """A packet whose sender has to hear of it, if it is lost: by its TTL, or by its size."""
+        source = packed(self.random.choice(vif["addresses"]))
+        four = len(source) == 4
+        destination = self.destination(vif["vrf"], 4 if four else 6)
+        data = self.payload(4).ljust(size - (28 if four else 48), b"d")
+        body = udp(source, destination, 7, 7, data)
+        packet = ipv4(source, destination, UDP, body, ttl=ttl, fragment=DONT_FRAGMENT) if four else ipv6(
+            source, destination, UDP, body, hops=ttl)
+        return vif["name"], ethernet(self.macs[vif["vrf"]], mac_bytes(vif["mac"]), IPV4 if four else IPV6, packet)
+
     def questions(self):
-        """At most two from each VM and a few at the ports."""
+        """A few from each VM and at the ports."""
         return [self.question(vif) for vif in self.config["vifs"] for _ in range(2)] + [
+            self.deserving(vif, *what) for vif in self.config["vifs"] for what in ((1, 100), (64, vif["mtu"]))] + [
             self.fabric_question() for _ in range(4)]
 
     # --- bad ones -------------------------------------------------------------------------------
