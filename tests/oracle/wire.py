@@ -156,12 +156,21 @@ def addresses(packet):
     return (packet[8:24], packet[24:40]) if packet[0] >> 4 == 6 else (packet[12:16], packet[16:20])
 
 
-def fragment_protocol(packet):
-    """What the (first) fragment header of an IPv6 packet says that it cuts up."""
+def _first_fragment_header(packet):
+    """Where the first fragment header of an IPv6 packet stands, or None."""
     protocol, at = packet[6], 40
-    while protocol != FRAGMENT:
+    while protocol in EXTENSIONS and at + 8 <= len(packet):
         protocol, at = packet[at], at + 8 + packet[at + 1] * 8
-    return packet[at]
+    return at if protocol == FRAGMENT and at + 8 <= len(packet) else None
+
+
+def has_fragment_header(packet):
+    return _first_fragment_header(packet) is not None
+
+
+def fragment_protocol(packet):
+    """What the first fragment header of an IPv6 packet says that it cuts up."""
+    return packet[_first_fragment_header(packet)]
 
 
 def flow(packet):
