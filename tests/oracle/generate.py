@@ -230,23 +230,25 @@ def _change_tunnel(random, config):
 
 
 def change(random, config):
-    """Changes the configuration and says how weftctl does the same: (arguments, changed tunnel or None); None where
-    there is nothing to change."""
+    """Changes the configuration and says how weftctl does the same: (arguments, changed tunnel or None, VRF and prefix of
+    the changed route or None); None where there is nothing to change."""
     mine = [r for r in config["routes"] if r["vrf"] != "underlay"]
     kind = random.choice(("tunnel", "tunnel", "add", "replace", "replace", "delete"))
     if kind == "tunnel" and config["tunnels"]:
-        return _change_tunnel(random, config)
+        return *_change_tunnel(random, config), None
     if kind == "add":
         route = _route(config, random)
         if route is None:
             return None
         config["routes"].append(route)
-        return ["route", "set", "--vrf", route["vrf"], route["prefix"], *_way_options(route["via"])], None
+        place = route["vrf"], route["prefix"]
+        return ["route", "set", "--vrf", route["vrf"], route["prefix"], *_way_options(route["via"])], None, place
     if not mine:
         return None
     route = random.choice(mine)
+    place = route["vrf"], route["prefix"]
     if kind == "delete":
         config["routes"].remove(route)
-        return ["route", "del", "--vrf", route["vrf"], route["prefix"]], None
+        return ["route", "del", "--vrf", route["vrf"], route["prefix"]], None, place
     route["via"] = _via(config, route["vrf"], random)
-    return ["route", "set", "--vrf", route["vrf"], route["prefix"], *_way_options(route["via"])], None
+    return ["route", "set", "--vrf", route["vrf"], route["prefix"], *_way_options(route["via"])], None, place

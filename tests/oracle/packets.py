@@ -14,6 +14,15 @@ STRANGERS = ("02:66:66:66:66:66", "00:00:00:00:00:00", "ff:ff:ff:ff:ff:ff", "01:
 IP_OPTIONS = (b"\x94\4\0\0", b"\1\1\1\0", b"\x07\x07\x04\0\0\0\0\0", b"\x83\x07\x04\x0a\1\1\1\0" + b"\1" * 32)
 
 
+def borders(net):
+    """Addresses at the ends of a prefix, and just beyond."""
+    network, length, bits = wire.prefix(net)
+    last = network | ((1 << (bits - length)) - 1)
+    return [number.to_bytes(bits // 8, "big")
+            for number in (network - 1, network, network + 1, network + (last - network) // 2, last - 1, last, last + 1)
+            if 0 <= number < 1 << bits]
+
+
 class Packets:
     """Frames for one configuration; call `changed` after it changed."""
 
@@ -24,22 +33,23 @@ class Packets:
         self.serial = 0
         self.recent = []
         self.pending = []
+        self.hot = {}   # (VRF, family) -> addresses in a prefix whose route changed last
         self.changed()
 
-    def changed(self):
-        """Addresses at and around the borders of every prefix, and all that somebody has."""
+    def changed(self, vrf=None, net_changed=None):
+        """Addresses at and around the borders of every prefix, and all that somebody has. `net_changed`: the
+        prefix of `vrf` whose route changed."""
         self.near = {4: set(), 6: set()}
         nets = [r["prefix"] for r in self.config["routes"]]
-        for vrf in self.config["vrfs"]:
-            nets += [s["prefix"] for s in vrf["subnets"]]
-            for subnet in vrf["subnets"]:
+        for network in self.config["vrfs"]:
+            nets += [s["prefix"] for s in network["subnets"]]
+            for subnet in network["subnets"]:
                 self._add(packed(subnet["gateway"]))
         for net in nets:
-            network, length, bits = wire.prefix(net)
-            last = network | ((1 << (bits - length)) - 1)
-            for number in (network - 1, network, network + 1, network + (last - network) // 2, last - 1, last, last + 1):
-                if 0 <= number < 1 << bits:
-                    self._add(number.to_bytes(bits // 8, "big"))
+            for address in borders(net):
+                self._add(address)
+        if net_changed:
+            self.hot[vrf, 6 if ":" in net_changed else 4] = borders(net_changed)
         for owner in self.config["vifs"]:
             for address in owner["addresses"]:
                 self._add(packed(address))
@@ -76,8 +86,12 @@ class Packets:
         if kind < 0.25:
             return self.random.choice(self.near[family])
         if (vrf, family) not in self.led:
-            self.led[vrf, family] = [a for a in self.near[family] if self._leads(vrf, a)] or self.near[family]
-        return self.random.choice(self.led[vrf, family])
+            led = [a for a in self.near[family] if self._leads(vrf, a)] or self.near[family]
+            far = [a for a in self.near[family] if self.tables.lookups(vrf, a) > 1] or led
+            self.led[vrf, family] = led, far
+        if kind < 0.45 and (vrf, family) in self.hot:
+            return self.random.choice(self.hot[vrf, family])
+        return self.random.choice(self.led[vrf, family][kind < 0.35])
 
     def _leads(self, vrf, address):
         entry, _ = self.tables.walk(vrf, address)

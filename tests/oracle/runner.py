@@ -150,11 +150,11 @@ class Session:
         wrong = self.play([], seconds=CALM_SECONDS)
         if wrong:
             raise Disagreement(self.report([], False, wrong))
-        command, tunnel = done
+        command, tunnel, place = done
         self.tester.router.text(*command)
         self.changes.append(" ".join(map(str, command)))
         self.oracle.changed()
-        self.packets.changed()
+        self.packets.changed(*(place or ()))
         if tunnel:
             self.flows.forget(tunnel)
 

@@ -20,7 +20,7 @@ MUTANTS = [
            "in.vrf = tables.vrfs.get(in.vif->vrf.index() == 2 ? VrfId(1) : in.vif->vrf);"),
     Mutant("lookup chain ends early", r"max_lookups = 4;", "max_lookups = 1;"),
     Mutant("lookup stays in its VRF", r"p\.fib_result = fib_lookup\(p\);",
-           "p.fib_result = fib_lookup(p); if (lookups == 1) p.vrf = tables.vrfs.get(VrfId(1));"),
+           "p.fib_result = fib_lookup(p); p.vrf = tables.vrfs.get(VrfId(1));"),
     # routes and next hops
     Mutant("stale next hop", r"put\(tables_\.nexthops, batch\.nexthops, compiled\.nexthops, nexthops_\);",
            "if (!batch.nexthops.empty() && tables_.nexthops.get(batch.nexthops[0].id) == nullptr) "
