@@ -189,7 +189,7 @@ class Round:
         if verdict.path:
             path = source, interface, verdict.path
             if self.last.get(path, -1) > number:
-                self.problems.append(f"out of order at {interface}: frame {number} after frame {self.last[path]}, {path}")
+                self.problems.append(f"out of order at {interface}: frame {number} after {self.last[path]}, {path}")
             self.last[path] = number
 
     def judge(self, counted):

@@ -230,8 +230,8 @@ def _change_tunnel(random, config):
 
 
 def change(random, config):
-    """Changes the configuration and says how weftctl does the same: (arguments, changed tunnel or None, VRF and prefix of
-    the changed route or None); None where there is nothing to change."""
+    """Changes the configuration and says how weftctl does the same: (arguments, changed tunnel or None, VRF and prefix
+    of the changed route or None); None where there is nothing to change."""
     mine = [r for r in config["routes"] if r["vrf"] != "underlay"]
     kind = random.choice(("tunnel", "tunnel", "add", "replace", "replace", "delete"))
     if kind == "tunnel" and config["tunnels"]:

@@ -1,6 +1,5 @@
 """Sends rounds of frames through a real weftd and compares what comes out with the oracle."""
 
-import json
 import random
 import time
 from collections import Counter
@@ -130,10 +129,7 @@ class Session:
         for name, frame in frames[:4]:
             text += [f"in at {name}: {frame.hex()}", "wanted: " + str(self.oracle.process(name, frame))]
         text += ["found:", *wrong[:12]]
-        path = f"/tmp/oracle-{self.seed}.json"
-        with open(path, "w", encoding="utf-8") as out:
-            json.dump(self.config, out, indent=1)
-        text.append(f"configuration: {path}; again: WEFT_SEED={self.seed}")
+        text.append(f"again: WEFT_SEED={self.seed} with as many frames; weft.yaml: tests/oracle/run --show {self.seed}")
         return "\n".join(text)
 
     def round(self, frames, strict=False):
