@@ -215,6 +215,7 @@ class Oracle:
         if "ecn-at-decap" in OPEN and (packet[1] if len(source) == 4 else packet[1] >> 4) & 3 == CONGESTED:
             raise Unknown("open: RFC 6040 at decapsulation")
         decap = found[0]
+        verdict.decap = decap.name
         vrf = self.tables.vrfs[decap.vrf]
         return self._ethernet(verdict, Where("tunnel", decap, decap.vrf, vrf.mac, where.mtu, where.kernel,
                                              outer=flow(packet)), header[8:])

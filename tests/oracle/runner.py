@@ -41,6 +41,7 @@ class Session:
         self.reasons = Counter()
         self.heard = Counter()
         self.through = Counter()   # tunnel → frames that left by it
+        self.opened = Counter()    # decap → frames that it let in
         self.forwarded = 0
 
     def tunnel_locals(self):
@@ -87,6 +88,7 @@ class Session:
         self.reasons += Counter(now) - Counter(self.before)
         self.heard += this.heard
         self.through += this.through
+        self.opened += Counter(v.decap for _, _, v in known if v.decap)
         self.forwarded += sum(len(v.out) for _, _, v in known)
         self.before = now
         self.late = [[v for _, _, v in known if v.maybe or v.extra or len(v.reasons) > 1], *self.late[:LATE_ROUNDS - 1]]
@@ -167,18 +169,19 @@ class Session:
             if self.random.random() < 0.5:
                 self.change()
         self.round([])
-        self.check_tunnels()
+        self.check_counters("tunnel", self.through)
+        self.check_counters("decap", self.opened)
         narrow = self.flows.narrow(self.oracle.tables.tunnels)
         if narrow:
             raise Disagreement(f"seed {self.seed}: {narrow}")
 
-    def check_tunnels(self):
-        """What `weftctl show tunnel` counted is what came."""
-        counted = {row["name"]: row["packets"] for row in self.tester.api.get("/v1/tunnel")["rows"]}
-        wrong = [f"{name}: {counted.get(name)} packets counted, {self.through[name]} came"
-                 for name in counted if counted[name] != self.through[name]]
+    def check_counters(self, table, wanted):
+        """What `weftctl show` counted is what came and went."""
+        counted = {row["name"]: row["packets"] for row in self.tester.api.get(f"/v1/{table}")["rows"]}
+        wrong = [f"{name}: {n} packets counted, {wanted[name]} were right" for name, n in counted.items()
+                 if n != wanted[name]]
         if wrong:
-            raise Disagreement(f"seed {self.seed}, tunnels: {', '.join(wrong)}")
+            raise Disagreement(f"seed {self.seed}, {table}: {', '.join(wrong)}")
 
     def close(self):
         self.tester.close()

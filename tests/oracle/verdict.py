@@ -39,6 +39,7 @@ class Verdict:
     unknown: str = ""
     flow: tuple = ()
     path: tuple = ()   # packets of one path keep their order
+    decap: str = ""    # the decap that let it in
     answered: bool = False   # the router itself has something to say to it
 
     def drop(self, *reasons):
