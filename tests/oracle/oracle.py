@@ -232,11 +232,10 @@ class Oracle:
             verdict.flow = ()
         if where.kind == "tunnel" and where.device.vif:
             return self._to_vif(verdict, where, packet, self.tables.vifs[where.device.vif])
-        where_from = where.vrf
-        entry, vrf = self.tables.walk(where_from, destination)
+        entry, vrf = self.tables.walk(where.vrf, destination)
         if "answers-in-last-vrf" in OPEN:
             where = replace(where, vrf=vrf)
-        if entry == "loop" or ("five-lookups" in OPEN and self.tables.lookups(where_from, destination) > 4):
+        if entry == "loop":
             return verdict.drop("lookup_loop")
         if entry is None or entry.kind == "discard":
             reason = "discard_route" if entry else "no_route"
@@ -318,7 +317,7 @@ class Oracle:
     def originate(self, verdict, where, packet, what):
         """A packet of the router's own goes back into the VRF from which came what it answers, as limits allow."""
         entry, vrf = self.tables.walk(where.vrf, addresses(packet)[1])
-        if entry == "loop" or ("five-lookups" in OPEN and self.tables.lookups(where.vrf, addresses(packet)[1]) > 4):
+        if entry == "loop":
             return verdict.may_drop("lookup_loop")
         if entry is None or entry.kind == "discard":
             return verdict.may_drop("discard_route" if entry else "no_route")
