@@ -195,9 +195,9 @@ class Round:
     def judge(self, counted):
         """Everything that is wrong, as lines of text."""
         lines = list(self.problems)
+        lines += [f"unwanted at {interface}: {frame.hex()}" for interface, frame in self.unexpected]
         for (interface, frame), entries in self.required.items():
             lines += [f"missing at {interface}: {frame.hex()}" for _ in entries]
-        lines += [f"unwanted at {interface}: {frame.hex()}" for interface, frame in self.unexpected]
         wrong = explains(self.tokens, counted)
         if wrong:
             lines.append(f"drop counters: {wrong} (moved by {dict(counted)})")

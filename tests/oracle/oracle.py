@@ -161,7 +161,7 @@ class Oracle:
         if unforwardable(destination) or group:
             faults.add("ip_destination_unsupported")
         if where.kernel and not faults and unfinished(packet):
-            if not self._is_tunnel(packet, where):
+            if where.kind != "port" or not self._is_tunnel(packet, where):
                 faults.add("checksum_unfinished")
         if faults:
             return verdict.drop(*faults)

@@ -13,7 +13,7 @@ from weft import Lab
 ROUND_SECONDS = 4.0     # in which what must come has to come
 QUIET_SECONDS = 0.03    # after it, for what may come
 CALM_SECONDS = 0.1      # before a change
-LATE_ROUNDS = 3         # after which nothing of a round may come any more
+LATE_ROUNDS = 8         # after which nothing of a round may come any more
 FRAMES_A_ROUND = 120    # fewer than the shortest queue on the way holds
 
 
