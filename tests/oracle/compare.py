@@ -1,0 +1,204 @@
+"""What was wanted of a round of frames, what came, and whether the two agree."""
+
+from collections import Counter, defaultdict
+
+from wire import ICMP, IPV4, IPV6, UDP, checksum, ones_sum, pseudo
+
+
+def reduced(frame, tunnel_locals):
+    """(the frame with the UDP source port of our tunnels set to 0, that port or None).
+
+    Over IPv6 the port is part of the checksum: the checksum is made anew if it was right, else left to differ.
+    """
+    ethertype = int.from_bytes(frame[12:14], "big")
+    if ethertype == IPV4 and len(frame) >= 42:
+        at, protocol, source = 14 + (frame[14] & 15) * 4, frame[23], frame[26:30]
+    elif ethertype == IPV6 and len(frame) >= 62:
+        at, protocol, source = 54, frame[20], frame[22:38]
+    else:
+        return frame, None
+    port = int.from_bytes(frame[at + 2:at + 4], "big")
+    if protocol != UDP or (source, port) not in tunnel_locals:
+        return frame, None
+    datagram = b"\0\0" + frame[at + 2:]
+    if frame[at + 6:at + 8] != b"\0\0":
+        head = pseudo(source, frame[38:54] if ethertype == IPV6 else frame[30:34], UDP, len(datagram))
+        if ones_sum(head + frame[at:]) == 0xFFFF:
+            datagram = datagram[:6] + b"\0\0" + datagram[8:]
+            datagram = datagram[:6] + (checksum(head + datagram) or 0xFFFF).to_bytes(2, "big") + datagram[8:]
+    return frame[:at] + datagram, int.from_bytes(frame[at:at + 2], "big")
+
+
+def unnamed(frame):
+    """The frame with ID and DF of its innermost IPv4 header at 0: a router may choose them freely in ICMP messages of
+    its own. The header's checksum is made anew if it was right."""
+    at = 14
+    while frame[at - 2:at] in (b"\x08\0", b"\x86\xdd"):
+        six = frame[at - 2] == 0x86
+        size = 40 if six else (frame[at] & 15) * 4
+        if frame[at + 6 if six else at + 9] != UDP or len(frame) < at + size + 8 + 8 + 14 + 20:
+            break
+        at += size + 8 + 8 + 14
+    if frame[at - 2:at] != b"\x08\0" or frame[at + 9] != ICMP:
+        return frame
+    end = at + (frame[at] & 15) * 4
+    head = frame[at:at + 4] + b"\0\0" + bytes([frame[at + 6] & 0xBF]) + frame[at + 7:at + 10] + b"\0\0" + frame[
+        at + 12:end]
+    check = checksum(head).to_bytes(2, "big") if ones_sum(frame[at:end]) == 0xFFFF else frame[at + 10:at + 12]
+    return frame[:at] + head[:10] + check + head[12:] + frame[end:]
+
+
+def explains(tokens, counted):
+    """Whether the counters moved as the tokens allow: each set of reasons gives one of its members, None being no
+    count. Returns "" or what is wrong."""
+    left = Counter({reason: n for reason, n in counted.items() if n})
+    groups = Counter(tokens)
+    for group, n in list(groups.items()):
+        if len(group) == 1:
+            (reason,) = group
+            if reason is not None:
+                left[reason] -= n
+            del groups[group]
+    wrong = [f"{reason}: {-n} too few" for reason, n in left.items() if n < 0]
+    if wrong:
+        return ", ".join(wrong)
+    # The rest is a flow problem between groups and reasons: augmenting paths.
+    sinks = Counter({reason: n for reason, n in left.items() if n > 0})
+    given = defaultdict(Counter)   # reason -> group -> how often
+    need = dict(groups)
+
+    def place(group, tried):
+        """Finds one unit of some reason for the group, moving others aside."""
+        for reason in group:
+            if reason is None or reason in tried:
+                continue
+            tried.add(reason)
+            if sinks[reason] > 0:
+                sinks[reason] -= 1
+                given[reason][group] += 1
+                return True
+            for other in list(given[reason]):
+                if given[reason][other] and place(other, tried):
+                    given[reason][other] -= 1
+                    given[reason][group] += 1
+                    return True
+        return False
+
+    # Those that must be counted first, then those that may.
+    for group in sorted(need, key=lambda g: None in g):
+        for _ in range(need[group]):
+            if not place(group, set()):
+                if None not in group:
+                    return "one too few of " + " or ".join(sorted(group))
+                break
+    extra = [f"{reason}: {n} too many" for reason, n in sinks.items() if n > 0]
+    return ", ".join(extra)
+
+
+class Flows:
+    """UDP source ports: one flow of a tunnel keeps one, many flows spread (RFC 7348 §5)."""
+
+    def __init__(self):
+        self.ports = {}
+
+    def forget(self, tunnel):
+        self.ports = {key: port for key, port in self.ports.items() if key[0] != tunnel}
+
+    def wrong(self, tunnel, flow, port):
+        """What is wrong with the port, or ''."""
+        low, high = tunnel.ports
+        if not low <= port <= high:
+            return f"UDP source port {port} is not of {low}-{high}"
+        if not flow:
+            return ""
+        known = self.ports.setdefault((tunnel.name, flow), port)
+        return "" if known == port else f"UDP source port {port}, but {known} earlier in the same flow"
+
+    def narrow(self, tunnels):
+        """Tunnels whose flows share too few ports."""
+        by_tunnel = defaultdict(list)
+        for (name, _), port in self.ports.items():
+            by_tunnel[name].append(port)
+        return [f"{name}: {len(ports)} flows, {len(set(ports))} UDP source ports" for name, ports in by_tunnel.items()
+                if len(ports) >= 40 and tunnels[name].ports[1] - tunnels[name].ports[0] >= 10000 and
+                len(set(ports)) < 0.8 * len(ports)]
+
+
+class Round:
+    """`frames`: [(interface, frame, verdict)], as sent. `late`: verdicts whose optional parts may still come."""
+
+    def __init__(self, frames, late, ports, tunnel_locals, flows, strict=False):
+        self.frames = frames
+        self.ports = ports
+        self.tunnel_locals = tunnel_locals
+        self.flows = flows
+        self.required = defaultdict(list)   # (interface, frame) -> [(number, Sent, verdict)]
+        self.optional = defaultdict(list)
+        self.tokens = []
+        self.problems = []
+        self.unexpected = []
+        self.heard = Counter()
+        self.through = Counter()
+        self.last = {}
+        for number, (name, _, verdict) in enumerate(frames):
+            self.tokens += [verdict.reasons, *verdict.extra]
+            for sent in verdict.out:
+                self.required[self._key(sent.interface, sent.frame)[0]].append((number, name, sent, verdict))
+            for sent in verdict.maybe:
+                where = self.required if strict and verdict.answered else self.optional
+                where[self._key(sent.interface, unnamed(sent.frame))[0]].append((number, name, sent, verdict))
+        for verdict in late:
+            self.tokens += [r | {None} for r in (verdict.reasons, *verdict.extra) if None in r]
+            for sent in verdict.maybe:
+                self.optional[self._key(sent.interface, unnamed(sent.frame))[0]].append((-1, "", sent, verdict))
+        self.missing = sum(len(x) for x in self.required.values())
+        self.waiting = sum(len(v.maybe) for _, _, v in frames) if not strict else 0
+
+    def _key(self, interface, frame):
+        """(what is compared, UDP source port or None): tunnels leave by ports alone."""
+        if interface not in self.ports:
+            return (interface, frame), None
+        frame, port = reduced(frame, self.tunnel_locals)
+        return (interface, frame), port
+
+    def came(self, interface, frame):
+        key, port = self._key(interface, frame)
+        if not self.required.get(key) and not self.optional.get(key):
+            key, port = self._key(interface, unnamed(frame))
+        if self.required.get(key):
+            number, source, sent, verdict = self.required[key].pop(0)
+            self.missing -= 1
+            if not sent.what:
+                self._order(number, source, interface, verdict)
+        elif self.optional.get(key):
+            number, _, sent, verdict = self.optional[key].pop(0)
+            self.waiting -= number >= 0
+        else:
+            self.unexpected.append((interface, frame))
+            return
+        if sent.what:
+            self.heard[sent.what] += 1
+        if sent.tunnel:
+            self.through[sent.tunnel.name] += 1
+        if sent.tunnel and port is not None:
+            wrong = self.flows.wrong(sent.tunnel, verdict.flow if not sent.what else (), port)
+            if wrong:
+                self.problems.append(f"{interface}: {frame.hex()}\n  {wrong}")
+
+    def _order(self, number, source, interface, verdict):
+        if verdict.path:
+            path = source, interface, verdict.path
+            if self.last.get(path, -1) > number:
+                self.problems.append(f"out of order at {interface}: frame {number} after {self.last[path]}, {path}")
+            self.last[path] = number
+
+    def judge(self, counted):
+        """Everything that is wrong, as lines of text."""
+        lines = list(self.problems)
+        lines += [f"unwanted at {interface}: {frame.hex()}" for interface, frame in self.unexpected]
+        for (interface, frame), entries in self.required.items():
+            lines += [f"missing at {interface}: {frame.hex()}" for _ in entries]
+        wrong = explains(self.tokens, counted)
+        if wrong:
+            lines.append(f"drop counters: {wrong} (moved by {dict(counted)})")
+        return lines

@@ -1,0 +1,254 @@
+"""Random routers: a weft.yaml from a seed, and random changes of it."""
+
+import wire
+from packets import Packets  # noqa: F401  (what is sent through them)
+from wire import spelled
+
+ROUTER_MACS = ("02:00:5e:00:01:01", "02:00:5e:00:01:02", "02:00:5e:00:aa:03")
+SUBNETS4 = ("10.1.0.0/24", "10.1.1.0/24", "10.2.0.0/16", "172.16.8.0/22")
+SUBNETS6 = ("fd00:1::/64", "fd00:2::/48")
+PREFIXES4 = ("0.0.0.0/0", "10.0.0.0/8", "10.1.0.0/16", "10.1.0.0/25", "10.1.0.128/25", "10.1.0.64/26", "10.1.0.96/27",
+             "10.1.1.128/26", "10.2.0.0/17", "10.2.3.0/24", "10.2.3.4/30", "10.2.3.6/31", "10.1.0.200/32",
+             "10.1.0.12/32", "10.3.0.0/16", "10.3.128.0/20", "10.3.129.1/32", "172.16.9.0/24", "172.16.0.0/12",
+             "198.18.0.0/15", "203.0.113.0/25", "128.0.0.0/1", "64.0.0.0/3")
+PREFIXES6 = ("::/0", "fd00::/8", "fd00:1::/32", "fd00:1::/80", "fd00:1::1:0/112", "fd00:1::200/128", "fd00:1::12/128",
+             "fd00:2:0:8000::/49", "fd00:2::/63", "fd00:2:0:1::/64", "fd00:2::fffe/127", "fd00:3::/47", "2000::/3",
+             "2001:db8:ffff::/48", "fd00:1::1:8000/113")
+TUNNEL_PORTS = (4789, 4789, 4789, 8472, 4790)
+RANGES = ("49152-65535", "49152-65535", "1-65535", "50000-50000", "60000-60003")
+MTUS = (1500, 1500, 1500, 1400, 1380)
+FAR4, FAR6 = ("203.0.113.0/24", "203.0.113.64/26"), ("2001:db8:f::/48", "2001:db8:f:8::/61")
+
+
+def _port(number, device, random):
+    net4, net6 = (("192.0.2", "2001:db8:0"), ("198.51.100", "2001:db8:1"))[number]
+    return {"name": f"fab{number}", "device": device, "mtu": random.choice(MTUS),
+            "addresses": [f"{net4}.1/24", f"{net6}::1/64"]}
+
+
+def _neighbours(ports, random):
+    made = []
+    for number, port in enumerate(ports):
+        net4, net6 = (a.split("/")[0][:-1] for a in port["addresses"])
+        for host in random.sample(range(2, 250), 3):
+            mac = f"02:00:00:0a:0{number}:{host:02x}"
+            made += [{"vrf": "underlay", "address": f"{net4}{host}", "mac": mac},
+                     {"vrf": "underlay", "address": f"{net6}{host:x}", "mac": mac}]
+    return made
+
+
+def _vrf(number, random):
+    subnets = random.sample(SUBNETS4, random.randint(0, 2)) + random.sample(SUBNETS6, random.randint(0, 2))
+    gateways = [(s, s.split("/")[0][:-1] + "1" if "." in s else s.split("/")[0] + "1") for s in subnets]
+    return {"name": f"vrf{number}", "id": number, "router_mac": random.choice(ROUTER_MACS),
+            "subnets": [{"prefix": s, "gateway": g} for s, g in gateways]}
+
+
+def _inside(net, random, low=2):
+    network, length, bits = wire.prefix(net)
+    room = min(1 << (bits - length), 60)
+    return spelled((network + random.randint(low, room - 2)).to_bytes(bits // 8, "big"))
+
+
+def _vif(number, vrf, taken, random):
+    nets = [s["prefix"] for s in vrf["subnets"]] or ["10.9.0.0/24", "fd00:9::/64"]
+    addresses = []
+    for net in random.sample(nets, random.randint(1, len(nets))):
+        for _ in range(random.randint(1, 2)):
+            address = _inside(net, random)
+            if (vrf["name"], address) not in taken:
+                taken.add((vrf["name"], address))
+                addresses.append(address)
+    if not addresses:
+        addresses = [f"10.250.0.{number + 1}"]
+    return {"name": f"vif{number}", "device": "tap", "vrf": vrf["name"], "mac": f"02:00:00:0b:00:{number:02x}",
+            "addresses": addresses, "anti_spoofing": random.random() < 0.75, "mtu": random.choice(MTUS)}
+
+
+def _remote(config, random):
+    """An address that the underlay leads to, or not quite."""
+    if random.random() < 0.6:
+        return random.choice(config["neighbours"])["address"]
+    return _inside(random.choice(FAR4 + FAR6), random, 0)
+
+
+def _tunnel(number, config, random):
+    remote = _remote(config, random)
+    tunnel = {"name": f"t{number}", "kind": "vxlan", "vni": random.choice((random.getrandbits(24), number, 0xFFFFFF)),
+              "remote": remote, "port": random.choice(TUNNEL_PORTS), "source_ports": random.choice(RANGES),
+              "inner_destination_mac": random.choice(ROUTER_MACS)}
+    if random.random() < 0.3:
+        tunnel["ttl"] = random.randint(1, 255)
+    if random.random() < 0.3:
+        tunnel["dscp"] = random.randint(0, 63)
+    if ":" in remote and random.random() < 0.3:
+        tunnel["zero_udp_checksum6"] = True
+    if len(config["ports"]) > 1 and random.random() < 0.3:
+        tunnel["local"] = config["ports"][1]["addresses"][":" in remote].split("/")[0]
+    return tunnel
+
+
+def _sources(config, six, random):
+    """One to three subnets, among them narrow ones that leave out some neighbours."""
+    mine = [n["address"] for n in config["neighbours"] if (":" in n["address"]) == six]
+    wide = ("2001:db8::/64", "2001:db8:1::/80", "2001:db8:f::/48") if six else (
+        "192.0.2.0/24", "192.0.2.128/25", "198.51.100.0/26", "203.0.113.0/24")
+    hosts = tuple(f"{a}/{128 if six else 32}" for a in mine)
+    return random.sample(wide + hosts, random.randint(1, 3))
+
+
+def _decap(number, config, used, random):
+    six = random.random() < 0.4
+    local = random.choice(config["ports"])["addresses"][six].split("/")[0]
+    port = random.choice(TUNNEL_PORTS)
+    vni = random.choice((random.getrandbits(24), number, 100, 101, 0xFFFFFF))
+    if (vni, port, local) in used:
+        return None
+    used.add((vni, port, local))
+    decap = {"name": f"d{number}", "kind": "vxlan", "vni": vni, "port": port, "local": local,
+             "sources": _sources(config, six, random)}
+    if config["vifs"] and random.random() < 0.15:
+        decap["vif"] = random.choice(config["vifs"])["name"]
+    else:
+        decap["vrf"] = random.choice(config["vrfs"])["name"]
+    if six and random.random() < 0.4:
+        decap["zero_udp_checksum6"] = True
+    return decap
+
+
+def _via(config, vrf, random):
+    ways = ["discard"] + ["vrf"] * 2
+    ways += ["tunnel"] * 6 if config["tunnels"] else []
+    ways += ["vif"] * 3 if config["vifs"] else []
+    way = random.choice(ways)
+    if way == "discard":
+        return {"discard": True}
+    if way == "vrf":
+        others = [v["name"] for v in config["vrfs"] if v["name"] != vrf]
+        return {"vrf": random.choice(others + ["underlay"]) if random.random() < 0.2 or not others
+                else random.choice(others)}
+    return {way: random.choice(config[f"{way}s"])["name"]}
+
+
+def _taken(config, vrf, net):
+    """Whether the VRF has that very prefix from elsewhere."""
+    own = [s["prefix"] for v in config["vrfs"] if v["name"] == vrf for s in v["subnets"]]
+    hosts = [s["gateway"] for v in config["vrfs"] if v["name"] == vrf for s in v["subnets"]]
+    hosts += [a for v in config["vifs"] if v["vrf"] == vrf for a in v["addresses"]]
+    own += [f"{h}/{128 if ':' in h else 32}" for h in hosts]
+    own += [r["prefix"] for r in config["routes"] if r["vrf"] == vrf]
+    return wire.prefix(net) in [wire.prefix(o) for o in own]
+
+
+def _route(config, random):
+    vrf = random.choice(config["vrfs"])["name"]
+    net = random.choice(PREFIXES4 + PREFIXES6[:random.choice((0, len(PREFIXES6)))])
+    if random.random() < 0.3:
+        net = _inside(random.choice(SUBNETS4), random) + "/32" if random.random() < 0.6 else _inside(
+            random.choice(SUBNETS6), random) + "/128"
+    if _taken(config, vrf, net):
+        return None
+    return {"vrf": vrf, "prefix": net, "via": _via(config, vrf, random)}
+
+
+def _underlay_routes(config, random):
+    """Remotes beyond neighbours; a part of them by another one, or nowhere."""
+    routes = []
+    for wide, narrow in (FAR4, FAR6):
+        near = [n["address"] for n in config["neighbours"] if (":" in n["address"]) == (":" in wide)]
+        routes.append({"vrf": "underlay", "prefix": wide, "via": {"gateway": random.choice(near)}})
+        via = {"discard": True} if random.random() < 0.3 else {"gateway": random.choice(near)}
+        routes.append({"vrf": "underlay", "prefix": narrow, "via": via})
+    return routes
+
+
+def topology(random):
+    """weft.yaml as a dict; devices are "af_packet" or "tap" alone, for the tester to complete."""
+    devices = random.sample(("af_packet", "tap"), random.randint(1, 2))
+    config = {"node": {"name": "oracle", "tunnel_address": ["192.0.2.1", "2001:db8::1"]},
+              "dpdk": {"hugepages": "auto", "memory_mb": 256},
+              "workers": {"lcores": [0, 1], "idle": "adaptive"},
+              "ports": [_port(n, device, random) for n, device in enumerate(devices)]}
+    config["neighbours"] = _neighbours(config["ports"], random)
+    if random.random() < 0.5:
+        mine = config["neighbours"][:2]
+        config["ports"][0]["gateway"] = [n["address"] for n in mine]
+    config["vrfs"] = [_vrf(n, random) for n in range(1, random.randint(1, 6) + 1)]
+    config["vifs"], taken = [], {(v["name"], s["gateway"]) for v in config["vrfs"] for s in v["subnets"]}
+    for vrf in config["vrfs"]:
+        for _ in range(random.choice((0, 1, 1, 2))):
+            if len(config["vifs"]) < 8:
+                config["vifs"].append(_vif(len(config["vifs"]), vrf, taken, random))
+    if not config["vifs"]:
+        config["vifs"].append(_vif(0, config["vrfs"][0], taken, random))
+    config["tunnels"], config["decaps"], config["routes"] = [], [], []
+    for number in range(random.randint(0, 20)):
+        config["tunnels"].append(_tunnel(number, config, random))
+    used = set()
+    decaps = [_decap(n, config, used, random) for n in range(random.randint(2, 10))]
+    config["decaps"] = [d for d in decaps if d]
+    config["routes"] += _underlay_routes(config, random)
+    if random.random() < 0.4:
+        config["routes"] += _chain(config, random)
+    for _ in range(random.randint(5, 40)):
+        route = _route(config, random)
+        if route:
+            config["routes"].append(route)
+    return config
+
+
+def _chain(config, random):
+    """A prefix that leads through several VRFs to some end, or round and round."""
+    vrfs = [v["name"] for v in random.sample(config["vrfs"], len(config["vrfs"]))]
+    net = random.choice(("10.66.0.0/16", "fd00:66::/32"))
+    last = [vrfs[0]] if random.random() < 0.2 and len(vrfs) > 1 else []
+    routes = [{"vrf": a, "prefix": net, "via": {"vrf": b}} for a, b in zip(vrfs, vrfs[1:] + last)]
+    if not last:
+        routes.append({"vrf": vrfs[-1], "prefix": net, "via": _via(config, vrfs[-1], random)})
+    return routes
+
+
+# --- changes ----------------------------------------------------------------------------------------
+
+OPTIONS = {"tunnel": "--tunnel", "vif": "--vif", "vrf": "--lookup", "gateway": "--gateway"}
+
+
+def _way_options(via):
+    (way, target), = via.items()
+    return ["--discard"] if way == "discard" else [OPTIONS[way], target]
+
+
+def _change_tunnel(random, config):
+    tunnel = random.choice(config["tunnels"])
+    key = random.choice(("remote", "remote", "vni", "port", "source_ports", "inner_destination_mac"))
+    six = ":" in tunnel["remote"]
+    value = {"vni": lambda: random.getrandbits(24), "port": lambda: random.choice(TUNNEL_PORTS),
+             "source_ports": lambda: random.choice(RANGES), "inner_destination_mac": lambda: random.choice(ROUTER_MACS),
+             "remote": lambda: next(r for r in iter(lambda: _remote(config, random), None) if (":" in r) == six)}[key]()
+    tunnel[key] = value
+    return ["tunnel", "set", tunnel["name"], f"--{key.replace('_', '-')}", value], tunnel["name"]
+
+
+def change(random, config):
+    """Changes the configuration and says how weftctl does the same: (arguments, changed tunnel or None, VRF and prefix
+    of the changed route or None); None where there is nothing to change."""
+    mine = [r for r in config["routes"] if r["vrf"] != "underlay"]
+    kind = random.choice(("tunnel", "tunnel", "add", "replace", "replace", "delete"))
+    if kind == "tunnel" and config["tunnels"]:
+        return *_change_tunnel(random, config), None
+    if kind == "add":
+        route = _route(config, random)
+        if route is None:
+            return None
+        config["routes"].append(route)
+        place = route["vrf"], route["prefix"]
+        return ["route", "set", "--vrf", route["vrf"], route["prefix"], *_way_options(route["via"])], None, place
+    if not mine:
+        return None
+    route = random.choice(mine)
+    place = route["vrf"], route["prefix"]
+    if kind == "delete":
+        config["routes"].remove(route)
+        return ["route", "del", "--vrf", route["vrf"], route["prefix"]], None, place
+    route["via"] = _via(config, route["vrf"], random)
+    return ["route", "set", "--vrf", route["vrf"], route["prefix"], *_way_options(route["via"])], None, place

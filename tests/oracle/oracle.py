@@ -1,0 +1,340 @@
+"""What a router must do with a frame: slow, obvious, and written from documents alone.
+
+README.md, drop_reason.hpp, RFC 791, 792, 1812, 4443, 7348, 8200. A packet that breaks several rules at once may be
+dropped for any of them; one that breaks a single rule has a single reason.
+"""
+
+from dataclasses import replace
+
+import answers
+from deviations import KNOWN, OPEN
+from tables import UNDERLAY, Tables, Unknown
+from tunnels import encapsulate
+from verdict import Verdict, Where
+from wire import (ARP, DONT_FRAGMENT, ETHERNET_BYTES, IPV4, IPV6, TCP, UDP, addresses, checksum, covers,
+                  ethernet, flow, has_fragment_header, ones_sum, pseudo, upper)
+
+# RFC 1812 §5.3.7, RFC 1122 §3.2.1.3; RFC 4291 §2.5, §2.7
+INVALID_SOURCES4 = [(n << 24, length, 32) for n, length in ((0, 8), (127, 8), (224, 4), (240, 4))]
+LINK_LOCAL4 = (0xA9FE << 16, 16, 32)
+LINK_LOCAL6 = (0xFE80 << 112, 10, 128)
+MULTICAST6 = (0xFF << 120, 8, 128)
+CONGESTED = 3  # ECN, RFC 3168
+
+
+def unforwardable(address):
+    """No router may pass on a packet from or to such an address."""
+    if len(address) == 4:
+        return any(covers(net, address) for net in INVALID_SOURCES4) or covers(LINK_LOCAL4, address)
+    return (address[:15] == bytes(15) and address[15] in (0, 1)) or covers(MULTICAST6, address) or covers(
+        LINK_LOCAL6, address)
+
+
+def multicast(address):
+    return address[0] >> 4 == 0xE if len(address) == 4 else address[0] == 0xFF
+
+
+def ip4_faults(data):
+    if len(data) < 20:
+        return {"frame_truncated"}
+    faults = set()
+    header, total = (data[0] & 15) * 4, int.from_bytes(data[2:4], "big")
+    if data[0] >> 4 != 4:
+        faults.add("ipv4_version")
+    if header < 20 or header > len(data):
+        faults.add("ipv4_header_length")
+    elif header > total:
+        faults.add("ipv4_total_length")
+        if header > 20:
+            faults.add("ipv4_header_length")
+    if total > len(data):
+        faults.add("ipv4_total_length")
+    if 20 <= header <= len(data) and ones_sum(data[:header]) != 0xFFFF:
+        faults.add("ipv4_checksum")
+    return faults
+
+
+def ip6_faults(data):
+    if len(data) < 40:
+        return {"frame_truncated"} | ({"ipv6_version"} if data[:1] and data[0] >> 4 != 6 else set())
+    faults = set()
+    if data[0] >> 4 != 6:
+        faults.add("ipv6_version")
+    if 40 + int.from_bytes(data[4:6], "big") > len(data):
+        faults.add("ipv6_payload_length")
+    return faults
+
+
+def trimmed(ethertype, data):
+    """The packet without what the link added behind it."""
+    size = int.from_bytes(data[2:4], "big") if ethertype == IPV4 else 40 + int.from_bytes(data[4:6], "big")
+    return data[:size]
+
+
+def is_fragment4(frame):
+    at = 12
+    while frame[at:at + 2] in (b"\x81\0", b"\x88\xa8"):
+        at += 4
+    return frame[at:at + 2] == b"\x08\0" and int.from_bytes(frame[at + 8:at + 10], "big") & 0x3FFF != 0
+
+
+def unfinished(packet):
+    """The checksum field holds the pseudo header's sum, as kernels leave it to hardware."""
+    protocol, at, _, fragment = upper(packet)
+    if protocol not in (TCP, UDP) or fragment or (packet[0] >> 4 == 6 and has_fragment_header(packet)):
+        return False
+    field = at + (16 if protocol == TCP else 6)
+    if field + 2 > len(packet) or len(packet) < at + (20 if protocol == TCP else 8):
+        return False
+    head = pseudo(*addresses(packet), protocol, len(packet) - at)
+    return int.from_bytes(packet[field:field + 2], "big") == ones_sum(head) and ones_sum(
+        head + packet[at:]) != 0xFFFF
+
+
+class Oracle:
+    """One router. `config` is weft.yaml as a dict; change it and call `changed`."""
+
+    def __init__(self, config, port_macs):
+        self.config = config
+        self.port_macs = port_macs
+        self.changed()
+
+    def changed(self):
+        self.tables = Tables(self.config, self.port_macs)
+        self.tunnel_ports = {d.port for d in self.tables.decaps}
+
+    def process(self, name, frame):
+        verdict = Verdict()
+        try:
+            if name in self.tables.ports:
+                port = self.tables.ports[name]
+                self._ethernet(verdict, Where("port", port, UNDERLAY, port.mac, port.mtu, port.device == "af_packet"),
+                               frame)
+            else:
+                vif = self.tables.vifs[name]
+                mac = self.tables.vrfs[vif.vrf].mac
+                self._ethernet(verdict, Where("vif", vif, vif.vrf, mac, vif.mtu), frame)
+        except Unknown as why:
+            verdict.unknown = str(why)
+        return verdict
+
+    def _ethernet(self, verdict, where, frame):
+        """A frame from a port, a VIF or a tunnel."""
+        if len(frame) < ETHERNET_BYTES:
+            return verdict.drop("frame_truncated")
+        if where.kind == "port" and where.kernel and is_fragment4(frame):
+            raise Unknown("the kernel joins IPv4 fragments before af_packet shows them")
+        destination, source = frame[:6], frame[6:12]
+        ethertype = int.from_bytes(frame[12:14], "big")
+        where = where.at(destination, source)
+        data = frame[ETHERNET_BYTES:]
+        group = bool(destination[0] & 1)
+        faults = set()
+        if destination != where.mac and not group:
+            faults.add("inner_mac_unknown" if where.kind == "tunnel" else "l2_destination_unknown")
+        if where.kind == "vif" and where.device.strict and source != where.device.mac:
+            faults.add("spoofed_mac")
+        if ethertype not in (IPV4, IPV6, ARP):
+            return verdict.drop("ethertype_unsupported", *faults)
+        if ethertype == ARP:
+            if faults:
+                return verdict.drop(*faults)
+            return answers.arp(self.tables, verdict, where, data)
+        return self._ip(verdict, where, ethertype, data, faults, group)
+
+    def _ip(self, verdict, where, ethertype, data, faults, group):
+        faults |= (ip4_faults if ethertype == IPV4 else ip6_faults)(data)
+        if group and faults:
+            faults.add("ip_destination_unsupported")
+        if "frame_truncated" in faults:
+            return verdict.drop(*faults)
+        packet = trimmed(ethertype, data) if not faults else data
+        source, destination = addresses(packet) if packet[0] >> 4 in (4, 6) and len(packet) >= 20 else (b"", b"")
+        if len(source) != len(destination) or len(source) != (4 if ethertype == IPV4 else 16):
+            return verdict.drop(*faults)
+        if ethertype == IPV6 and not faults and answers.is_neighbour_message(packet):
+            return answers.nd(self.tables, verdict, where, packet)
+        if where.kind == "vif" and where.device.strict and source not in where.device.addresses:
+            faults.add("spoofed_ip")
+        if unforwardable(source):
+            faults.add("ip_source_invalid")
+        if unforwardable(destination) or group:
+            faults.add("ip_destination_unsupported")
+        if where.kernel and not faults and unfinished(packet):
+            if where.kind != "port" or not self._is_tunnel(packet, where):
+                faults.add("checksum_unfinished")
+        if faults:
+            return verdict.drop(*faults)
+        if where.kind == "port" and self._is_tunnel(packet, where):
+            return self._decap(verdict, where, packet)
+        return self._forward(verdict, where, packet)
+
+    # --- tunnels --------------------------------------------------------------------------------
+
+    def _is_local(self, address):
+        entry, _ = self.tables.walk(UNDERLAY, address)
+        return entry not in (None, "loop") and entry.kind == "receive"
+
+    def _is_tunnel(self, packet, where):
+        protocol, at, later, fragment = upper(packet)
+        if protocol != UDP or not self._is_local(addresses(packet)[1]):
+            return False
+        if fragment or (packet[0] >> 4 == 6 and has_fragment_header(packet)):
+            return True
+        return len(packet) >= at + 8 and int.from_bytes(packet[at + 2:at + 4], "big") in self.tunnel_ports
+
+    def _decap(self, verdict, where, packet):
+        source, destination = addresses(packet)
+        _, at, _, fragment = upper(packet)
+        if fragment or ("atomic-fragment" in KNOWN and len(source) == 16 and has_fragment_header(packet)):
+            return verdict.drop("outer_fragment")
+        faults = set()
+        length = int.from_bytes(packet[at + 4:at + 6], "big")
+        check = int.from_bytes(packet[at + 6:at + 8], "big")
+        if length != len(packet) - at:
+            faults.add("outer_udp_length")
+        if check and ones_sum(pseudo(source, destination, UDP, len(packet) - at) + packet[at:]) != 0xFFFF:
+            faults.add("outer_udp_checksum")
+            if where.kernel and unfinished(packet):
+                faults.add("checksum_unfinished")
+        header = packet[at + 8:]
+        if len(header) < 8:
+            return verdict.drop("tunnel_header_truncated", *faults)
+        if not header[0] & 8:
+            faults.add("tunnel_header_invalid")
+        port, vni = int.from_bytes(packet[at + 2:at + 4], "big"), int.from_bytes(header[4:7], "big")
+        found = [d for d in self.tables.decaps if (d.port, d.vni, d.local) == (port, vni, destination)]
+        if not found:
+            faults.add("decap_unknown_vni")
+        elif not any(covers(net, source) for d in found for net in d.sources):
+            faults.add("decap_source_unlisted")
+        if not check and len(source) == 16 and not (found and all(d.zero_checksum6 for d in found)):
+            faults.add("outer_udp_checksum_missing")
+        if faults:
+            return verdict.drop(*faults)
+        if "ecn-at-decap" in OPEN and (packet[1] if len(source) == 4 else packet[1] >> 4) & 3 == CONGESTED:
+            raise Unknown("open: RFC 6040 at decapsulation")
+        decap = found[0]
+        verdict.decap = decap.name
+        vrf = self.tables.vrfs[decap.vrf]
+        return self._ethernet(verdict, Where("tunnel", decap, decap.vrf, vrf.mac, where.mtu, where.kernel,
+                                             outer=flow(packet)), header[8:])
+
+    # --- routing --------------------------------------------------------------------------------
+
+    def _forward(self, verdict, where, packet):
+        destination = addresses(packet)[1]
+        verdict.flow = flow(packet)
+        _, at, _, fragment = upper(packet)
+        has_ports = bool(verdict.flow[3])
+        verdict.path = where.outer, verdict.flow, b"" if has_ports else packet[at:at + 8]
+        if "pieces-apart" in OPEN and fragment and packet[0] >> 4 == 6:
+            verdict.flow = ()
+        if where.kind == "tunnel" and where.device.vif:
+            return self._to_vif(verdict, where, packet, self.tables.vifs[where.device.vif])
+        entry, vrf = self.tables.walk(where.vrf, destination)
+        if "answers-in-last-vrf" in OPEN:
+            where = replace(where, vrf=vrf)
+        if entry == "loop":
+            return verdict.drop("lookup_loop")
+        if entry is None or entry.kind == "discard":
+            reason = "discard_route" if entry else "no_route"
+            return self._error(verdict, where, packet, reason, "unreachable")
+        if entry.kind == "receive":
+            return answers.local(self, verdict, where, packet)
+        if entry.kind == "vif":
+            return self._to_vif(verdict, where, packet, self.tables.vifs[entry.target])
+        if entry.kind == "tunnel":
+            return self._to_tunnel(verdict, where, packet, self.tables.tunnels[entry.target], vrf)
+        port, mac = self.tables.next_hop(entry, destination)
+        if not self._fits(verdict, where, packet, port.mtu):
+            return None
+        return verdict.send(port.name, self._frame(mac, port.mac, self.aged(packet)))
+
+    def _to_vif(self, verdict, where, packet, vif):
+        if not self._fits(verdict, where, packet, vif.mtu):
+            return None
+        mac = self.tables.vrfs[vif.vrf].mac
+        return verdict.send(vif.name, self._frame(vif.mac, mac, self.aged(packet)))
+
+    def _to_tunnel(self, verdict, where, packet, tunnel, vrf):
+        way = self.tables.underlay_way(tunnel.remote)
+        if way is None:
+            return self._error(verdict, where, packet, "tunnel_unresolved", "host")
+        if not self._fits(verdict, where, packet, way[0].mtu - tunnel.overhead):
+            return None
+        inner = self._frame(tunnel.inner_mac, self.tables.vrfs[vrf].mac, self.aged(packet))
+        port, frame = encapsulate(self.tables, tunnel, inner)
+        return verdict.send(port.name, frame, tunnel=tunnel)
+
+    @staticmethod
+    def _frame(destination, source, packet):
+        return ethernet(destination, source, IPV4 if packet[0] >> 4 == 4 else IPV6, packet)
+
+    @staticmethod
+    def aged(packet):
+        """One less to live, with the header's checksum made anew."""
+        if packet[0] >> 4 == 6:
+            return packet[:7] + bytes([packet[7] - 1]) + packet[8:]
+        header = (packet[0] & 15) * 4
+        head = packet[:8] + bytes([packet[8] - 1, packet[9], 0, 0]) + packet[12:header]
+        return head[:10] + checksum(head).to_bytes(2, "big") + head[12:] + packet[header:]
+
+    def _fits(self, verdict, where, packet, mtu):
+        """Drops what has lived too long or is too large for the way out."""
+        reasons = set()
+        v6 = packet[0] >> 4 == 6
+        if packet[7 if v6 else 8] <= 1:
+            reasons.add("ttl_expired")
+        if len(packet) > mtu:
+            whole = v6 or int.from_bytes(packet[6:8], "big") & DONT_FRAGMENT
+            reasons.add("too_big" if whole else "too_big_fragmentable")
+        if not reasons:
+            return True
+        if "ttl_expired" in reasons:
+            self._error(verdict, where, packet, "ttl_expired", "expired")
+        if "too_big" in reasons:
+            self._error(verdict, where, packet, "too_big", "too_big", mtu)
+        verdict.drop(*reasons)
+        return False
+
+    def _error(self, verdict, where, packet, reason, kind, mtu=0):
+        verdict.drop(reason)
+        message = answers.error(self.tables, where, packet, kind, mtu)
+        if message is not None:
+            self.originate(verdict, where, message, kind)
+
+    def _way_mtu(self, entry, destination):
+        """The largest packet that the way takes; None where it leads nowhere."""
+        if entry.kind == "vif":
+            return self.tables.vifs[entry.target].mtu
+        if entry.kind == "tunnel":
+            tunnel = self.tables.tunnels[entry.target]
+            way = self.tables.underlay_way(tunnel.remote)
+            return way and way[0].mtu - tunnel.overhead
+        return self.tables.next_hop(entry, destination)[0].mtu
+
+    def originate(self, verdict, where, packet, what):
+        """A packet of the router's own goes back into the VRF from which came what it answers, as limits allow."""
+        entry, vrf = self.tables.walk(where.vrf, addresses(packet)[1])
+        if entry == "loop":
+            return verdict.may_drop("lookup_loop")
+        if entry is None or entry.kind == "discard":
+            return verdict.may_drop("discard_route" if entry else "no_route")
+        if entry.kind == "receive":
+            return verdict.may_drop("local_unsupported", "punt_local_limited")
+        mtu = self._way_mtu(entry, addresses(packet)[1])
+        if mtu and len(packet) > mtu:
+            return verdict.may_drop("too_big" if packet[0] >> 4 == 6 else "too_big_fragmentable")
+        if entry.kind == "vif":
+            vif = self.tables.vifs[entry.target]
+            frame = self._frame(vif.mac, self.tables.vrfs[vif.vrf].mac, packet)
+            return verdict.may_send(vif.name, frame, what)
+        if entry.kind == "tunnel":
+            tunnel = self.tables.tunnels[entry.target]
+            done = encapsulate(self.tables, tunnel, self._frame(tunnel.inner_mac, self.tables.vrfs[vrf].mac, packet))
+            if done is None:
+                return verdict.may_drop("tunnel_unresolved")
+            return verdict.may_send(done[0].name, done[1], what, tunnel)
+        port, mac = self.tables.next_hop(entry, addresses(packet)[1])
+        return verdict.may_send(port.name, self._frame(mac, port.mac, packet), what)

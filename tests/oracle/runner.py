@@ -1,0 +1,198 @@
+"""Sends rounds of frames through a real weftd and compares what comes out with the oracle."""
+
+import random
+import time
+from collections import Counter
+
+from compare import Flows, Round
+from generate import Packets, change, topology
+from net import Tester
+from oracle import Oracle
+from weft import Lab
+
+ROUND_SECONDS = 4.0     # in which what must come has to come
+QUIET_SECONDS = 0.03    # after it, for what may come
+CALM_SECONDS = 0.1      # before a change
+LATE_ROUNDS = 8         # after which nothing of a round may come any more
+FRAMES_A_ROUND = 120    # fewer than the shortest queue on the way holds
+
+
+class Disagreement(AssertionError):
+    """weftd and the oracle differ; the text is the smallest case that was found."""
+
+
+class Session:
+    """One topology, one router."""
+
+    def __init__(self, lab, seed, shrink=True):
+        self.seed = seed
+        self.shrink = shrink
+        self.random = random.Random(seed)
+        self.config = topology(self.random)
+        self.tester = Tester(lab, self.config)
+        self.oracle = Oracle(self.config, self.tester.port_macs)
+        self.packets = Packets(self.random, self.config, self.tester.port_macs)
+        self.flows = Flows()
+        self.before = self.tester.api.drops()
+        self.late = []
+        self.sent = 0
+        self.changes = []
+        self.unknown = Counter()
+        self.reasons = Counter()
+        self.heard = Counter()
+        self.through = Counter()   # tunnel → frames that left by it
+        self.opened = Counter()    # decap → frames that it let in
+        self.forwarded = 0
+
+    def tunnel_locals(self):
+        return {(t.local, t.port) for t in self.oracle.tables.tunnels.values()}
+
+    def judged(self, frames):
+        """[(interface, frame, verdict)] of those about which the oracle says something."""
+        known = []
+        for name, frame in frames:
+            verdict = self.oracle.process(name, frame)
+            if verdict.unknown:
+                self.unknown[verdict.unknown] += 1
+            else:
+                known.append((name, frame, verdict))
+        return known
+
+    def play(self, frames, strict=False, seconds=0.0):
+        """Sends them and returns what is wrong, as lines. Waits until nothing has come for that long."""
+        known = self.judged(frames)
+        late = [v for verdicts in self.late for v in verdicts]
+        this = Round(known, late, set(self.oracle.tables.ports), self.tunnel_locals(), self.flows, strict)
+        for name, frame, _ in known:
+            self.tester.send(name, frame)
+        self.sent += len(known)
+        deadline = time.monotonic() + ROUND_SECONDS
+        while this.missing > 0 and time.monotonic() < deadline and not this.unexpected:
+            for name, frame in self.tester.receive(0.05):
+                this.came(name, frame)
+        quiet = time.monotonic() + max(QUIET_SECONDS, seconds)
+        while (this.waiting > 0 or seconds > 0) and time.monotonic() < quiet:
+            for name, frame in self.tester.receive(0.005):
+                this.came(name, frame)
+                quiet = time.monotonic() + max(QUIET_SECONDS, seconds)
+        while True:
+            now = self.tester.api.drops()
+            wrong = this.judge(Counter(now) - Counter(self.before))
+            for name, frame in self.tester.receive(0.002):
+                this.came(name, frame)
+            if not wrong or time.monotonic() > deadline or this.unexpected:
+                break
+            time.sleep(0.005)
+        if not self.tester.alive():
+            wrong = ["weftd died:\n" + self.tester.router.log()[-3000:]]
+        self.reasons += Counter(now) - Counter(self.before)
+        self.heard += this.heard
+        self.through += this.through
+        self.opened += Counter(v.decap for _, _, v in known if v.decap)
+        self.forwarded += sum(len(v.out) for _, _, v in known)
+        self.before = now
+        self.late = [[v for _, _, v in known if v.maybe or v.extra or len(v.reasons) > 1], *self.late[:LATE_ROUNDS - 1]]
+        return wrong
+
+    def settle(self):
+        """Nothing of the frames before is on its way any more."""
+        quiet = time.monotonic() + 0.1
+        while time.monotonic() < quiet:
+            if self.tester.receive(0.02):
+                quiet = time.monotonic() + 0.1
+        self.before = self.tester.api.drops()
+        self.late = []
+
+    def smallest(self, frames, strict):
+        """The fewest frames that still go wrong, and what is wrong with them."""
+        best, why = frames, None
+        tries = 0
+        while len(best) > 1 and tries < 40:
+            half = len(best) // 2
+            for part in (best[:half], best[half:]):
+                tries += 1
+                self.settle()
+                wrong = self.play(part, strict)
+                if wrong:
+                    best, why = part, wrong
+                    break
+            else:
+                break
+        return best, why
+
+    def report(self, frames, strict, wrong):
+        text = [f"seed {self.seed}, after {self.sent} frames and {len(self.changes)} changes: {self.changes[-3:]}"]
+        if self.tester.alive() and self.shrink:
+            frames, why = self.smallest(frames, strict)
+            if why is None:
+                text.append("did not happen again; what was wrong with the whole round:")
+                frames = frames[:1]
+            wrong = why or wrong
+        for name, frame in frames[:4]:
+            text += [f"in at {name}: {frame.hex()}", "wanted: " + str(self.oracle.process(name, frame))]
+        text += ["found:", *wrong[:12]]
+        text.append(f"again: WEFT_SEED={self.seed} with as many frames; weft.yaml: tests/oracle/run --show {self.seed}")
+        return "\n".join(text)
+
+    def round(self, frames, strict=False):
+        wrong = self.play(frames, strict)
+        if wrong:
+            raise Disagreement(self.report(frames, strict, wrong))
+
+    def change(self):
+        """One change by weftctl, in the oracle's configuration too."""
+        done = change(self.random, self.config)
+        if done is None:
+            return
+        # What the router has still to say would go by the new way.
+        wrong = self.play([], seconds=CALM_SECONDS)
+        if wrong:
+            raise Disagreement(self.report([], False, wrong))
+        command, tunnel, place = done
+        self.tester.router.text(*command)
+        self.changes.append(" ".join(map(str, command)))
+        self.oracle.changed()
+        self.packets.changed(*(place or ()))
+        if tunnel:
+            self.flows.forget(tunnel)
+
+    def calm(self):
+        """Few questions, far below every limit: each has to be answered."""
+        self.round(self.packets.questions(), strict=True)
+
+    def run(self, count):
+        self.calm()
+        until = self.sent + count
+        while self.sent < until:
+            size = min(FRAMES_A_ROUND, until - self.sent)
+            self.round([self.packets.next() for _ in range(max(size, 8))])
+            if self.random.random() < 0.5:
+                self.change()
+        self.round([])
+        self.check_counters("tunnel", self.through)
+        self.check_counters("decap", self.opened)
+        narrow = self.flows.narrow(self.oracle.tables.tunnels)
+        if narrow:
+            raise Disagreement(f"seed {self.seed}: {narrow}")
+
+    def check_counters(self, table, wanted):
+        """What `weftctl show` counted is what came and went."""
+        counted = {row["name"]: row["packets"] for row in self.tester.api.get(f"/v1/{table}")["rows"]}
+        wrong = [f"{name}: {n} packets counted, {wanted[name]} were right" for name, n in counted.items()
+                 if n != wanted[name]]
+        if wrong:
+            raise Disagreement(f"seed {self.seed}, {table}: {', '.join(wrong)}")
+
+    def close(self):
+        self.tester.close()
+
+
+def run_topology(seed, count, shrink=True):
+    """One topology and `count` frames through it; returns the finished session's figures."""
+    with Lab() as lab:
+        session = Session(lab, seed, shrink)
+        try:
+            session.run(count)
+        finally:
+            session.close()
+        return session

@@ -1,0 +1,213 @@
+"""weft.yaml as the oracle sees it: lists that are searched from end to end, on purpose."""
+
+from dataclasses import dataclass
+
+from deviations import OPEN
+from wire import covers, mac_bytes, packed, prefix
+
+UNDERLAY = "underlay"
+# More than there are VRFs: who goes on after that goes round.
+MOST_LOOKUPS = 4 if "five-lookups" in OPEN else 64
+
+
+class Unknown(Exception):
+    """The documents do not say what happens to this packet; the reason is the text."""
+
+
+@dataclass
+class Entry:
+    net: tuple
+    kind: str     # vif, receive, tunnel, vrf, gateway, discard, connected
+    target: object = None
+
+
+class Vrf:
+    def __init__(self, name, mac=None):
+        self.name = name
+        self.mac = mac
+        self.gateways = []   # (prefix, address), in the order of the file
+        self.entries = []
+
+    def add(self, net, kind, target=None):
+        self.entries.append(Entry(prefix(net) if isinstance(net, str) else net, kind, target))
+
+    def add_host(self, address, kind, target=None):
+        bits = len(address) * 8
+        self.add((int.from_bytes(address, "big"), bits, bits), kind, target)
+
+    def longest(self, address):
+        best = None
+        for entry in self.entries:
+            if covers(entry.net, address) and (best is None or entry.net[1] > best.net[1]):
+                best = entry
+        return best
+
+
+@dataclass
+class Port:
+    name: str
+    device: str
+    mac: bytes
+    mtu: int
+    addresses: list   # (address, its subnet)
+
+
+@dataclass
+class Vif:
+    name: str
+    vrf: str
+    mac: bytes
+    mtu: int
+    addresses: list
+    strict: bool
+
+
+@dataclass
+class Tunnel:
+    name: str
+    vni: int
+    remote: bytes
+    local: bytes
+    port: int
+    ports: tuple
+    inner_mac: bytes
+    ttl: int
+    dscp: int
+    zero_checksum6: bool
+
+    @property
+    def overhead(self):
+        """What a tunnel adds to an IP packet: inner Ethernet, VXLAN, UDP, outer IP."""
+        return 14 + 8 + 8 + (40 if len(self.remote) == 16 else 20)
+
+
+@dataclass
+class Decap:
+    name: str
+    vni: int
+    port: int
+    local: bytes
+    sources: list
+    vrf: str
+    vif: str
+    zero_checksum6: bool
+
+
+def source_ports(text):
+    low, high = text.split("-")
+    return int(low), int(high)
+
+
+class Tables:
+    """`port_macs`: port → MAC, which the devices choose and not the file."""
+
+    def __init__(self, config, port_macs):
+        self.vrfs = {UNDERLAY: Vrf(UNDERLAY)}
+        local = config["node"].get("tunnel_address", [])
+        self.tunnel_addresses = [packed(a) for a in ([local] if isinstance(local, str) else local)]
+        self.neighbours = {packed(n["address"]): mac_bytes(n["mac"]) for n in config.get("neighbours", [])}
+        self.ports = {p["name"]: self._port(p, port_macs) for p in config["ports"]}
+        for v in config["vrfs"]:
+            vrf = self.vrfs[v["name"]] = Vrf(v["name"], mac_bytes(v.get("router_mac", "02:00:5e:00:01:01")))
+            for subnet in v.get("subnets", []):
+                gateway = packed(subnet["gateway"])
+                vrf.gateways.append((prefix(subnet["prefix"]), gateway))
+                vrf.add_host(gateway, "receive")
+        self.vifs = {v["name"]: self._vif(v) for v in config["vifs"]}
+        self.tunnels = {t["name"]: self._tunnel(t) for t in config["tunnels"]}
+        self.decaps = [self._decap(d) for d in config["decaps"]]
+        for route in config["routes"]:
+            (kind, target), = route["via"].items()
+            target = packed(target) if kind == "gateway" else target
+            self.vrfs[route["vrf"]].add(route["prefix"], kind, target)
+
+    def _port(self, p, macs):
+        underlay = self.vrfs[UNDERLAY]
+        addresses = []
+        for text in p["addresses"]:
+            address, net = packed(text.split("/")[0]), prefix(text)
+            addresses.append((address, net))
+            underlay.add_host(address, "receive")
+            if not any(e.kind == "connected" and e.net == net for e in underlay.entries):
+                underlay.add(net, "connected", p["name"])
+        gateways = p.get("gateway", [])
+        for gateway in [gateways] if isinstance(gateways, str) else gateways:
+            underlay.add("::/0" if ":" in gateway else "0.0.0.0/0", "gateway", packed(gateway))
+        return Port(p["name"], p["device"], mac_bytes(macs[p["name"]]), p.get("mtu", 1500), addresses)
+
+    def _vif(self, v):
+        addresses = [packed(a) for a in v["addresses"]]
+        for address in addresses:
+            self.vrfs[v["vrf"]].add_host(address, "vif", v["name"])
+        return Vif(v["name"], v["vrf"], mac_bytes(v["mac"]), v.get("mtu", 1500), addresses,
+                   v.get("anti_spoofing", True))
+
+    def _own(self, like):
+        return next(a for a in self.tunnel_addresses if len(a) == len(like))
+
+    def _tunnel(self, t):
+        remote = packed(t["remote"])
+        local = packed(t["local"]) if "local" in t else self._own(remote)
+        return Tunnel(t["name"], t["vni"], remote, local, t.get("port", 4789),
+                      source_ports(t.get("source_ports", "49152-65535")), mac_bytes(t["inner_destination_mac"]),
+                      t.get("ttl", 64), t.get("dscp", 0), t.get("zero_udp_checksum6", False))
+
+    def _decap(self, d):
+        sources = [prefix(s) for s in d["sources"]]
+        local = packed(d["local"]) if "local" in d else self._own(bytes(sources[0][2] // 8))
+        vrf = d.get("vrf") or self.vifs[d["vif"]].vrf
+        return Decap(d["name"], d["vni"], d.get("port", 4789), local, sources, vrf, d.get("vif"),
+                     d.get("zero_udp_checksum6", False))
+
+    def walk(self, vrf, address):
+        """(entry or None or "loop", VRF where it was found)"""
+        for _ in range(MOST_LOOKUPS + 1):
+            entry = self.vrfs[vrf].longest(address)
+            if entry is None or entry.kind != "vrf":
+                return entry, vrf
+            vrf = entry.target
+        return "loop", vrf
+
+    def lookups(self, vrf, address):
+        """How many `vrf` routes lead to where walk() ends."""
+        count = 0
+        while count < MOST_LOOKUPS:
+            entry = self.vrfs[vrf].longest(address)
+            if entry is None or entry.kind != "vrf":
+                return count
+            count, vrf = count + 1, entry.target
+        return count
+
+    def port_of(self, address):
+        for port in self.ports.values():
+            if any(covers(net, address) for _, net in port.addresses):
+                return port
+        return None
+
+    def next_hop(self, entry, address):
+        """(port, MAC) of an underlay entry that leads out."""
+        hop = entry.target if entry.kind == "gateway" else address
+        if hop not in self.neighbours:
+            raise Unknown("a neighbour that has to be asked for")
+        return self.port_of(hop), self.neighbours[hop]
+
+    def underlay_way(self, remote):
+        """(port, MAC) toward the remote of a tunnel; None where the underlay does not lead there."""
+        entry, _ = self.walk(UNDERLAY, remote)
+        if entry is None or entry == "loop" or entry.kind not in ("gateway", "connected"):
+            return None
+        return self.next_hop(entry, remote)
+
+    def router_address(self, vrf, peer):
+        """Whom an ICMP error comes from: our address nearest to who hears it (RFC 1812 §4.3.2.4)."""
+        if vrf == UNDERLAY:
+            own = [(net, a) for p in self.ports.values() for a, net in p.addresses]
+        else:
+            own = self.vrfs[vrf].gateways
+        for net, address in own:
+            if covers(net, peer):
+                return address
+        for _, address in own:
+            if len(address) == len(peer):
+                return address
+        return next((a for a in self.tunnel_addresses if len(a) == len(peer)), None)

@@ -1,0 +1,150 @@
+"""The forwarder against the oracle: random routers, random packets, good and bad, and changes in between.
+
+WEFT_SEED=N runs the topology N alone; WEFT_ORACLE_PACKETS=N says how many frames go through all of them.
+"""
+
+import os
+import random
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from scapy.layers.inet import IP, TCP, UDP
+from scapy.layers.inet6 import IPv6
+from scapy.layers.l2 import Ether
+from scapy.layers.vxlan import VXLAN
+from scapy.packet import Raw
+
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "golden")]
+
+import rows  # noqa: E402
+import wire  # noqa: E402
+from compare import Flows, Round  # noqa: E402
+from generate import Packets, topology  # noqa: E402
+from oracle import Oracle, unfinished  # noqa: E402
+from runner import run_topology  # noqa: E402
+from topology import base, tunnel  # noqa: E402
+
+FIXED_SEEDS = (1, 2, 3, 4, 5, 6)
+FRAMES = int(os.environ.get("WEFT_ORACLE_PACKETS", "20000"))
+MACS = {"fab0": "02:00:00:00:09:01", "fab1": "02:00:00:00:09:11"}
+
+
+def seeds():
+    if "WEFT_SEED" in os.environ:
+        return [int(os.environ["WEFT_SEED"])]
+    return [*FIXED_SEEDS, int(time.time() * 1000) % 1000000 + 1000]
+
+
+@pytest.mark.parametrize("seed", seeds())
+def test_forwarder_agrees(seed):
+    """A failure names the seed and shows the smallest case."""
+    session = run_topology(seed, FRAMES // len(seeds()))
+    print(f"seed {seed}: {session.sent} frames, {session.forwarded} forwarded, {len(session.changes)} changes, drops "
+          f"{dict(session.reasons)}, left out {dict(session.unknown)}")
+    assert sum(session.unknown.values()) < 0.05 * session.sent, session.unknown
+
+
+# --- the oracle itself ------------------------------------------------------------------------------
+
+def scapy_outer(tables, sent, inner):
+    """The frame that a tunnel packet has to be, by scapy."""
+    t = sent.tunnel
+    port, mac = tables.underlay_way(t.remote)
+    family = IPv6 if len(t.remote) == 16 else IP
+    fields = {"hlim": t.ttl, "tc": t.dscp << 2} if family is IPv6 else {"ttl": t.ttl, "tos": t.dscp << 2, "id": 0,
+                                                                       "flags": "DF"}
+    check = None if family is IPv6 and not t.zero_checksum6 else 0
+    return bytes(Ether(src=port.mac.hex(":"), dst=mac.hex(":")) /
+                 family(src=wire.spelled(t.local), dst=wire.spelled(t.remote), **fields) /
+                 UDP(sport=0, dport=t.port, chksum=check) / VXLAN(flags=8, vni=t.vni) / inner)
+
+
+def test_outer_headers_are_scapys():
+    compared = 0
+    for seed in range(20):
+        chance = random.Random(seed)
+        config = topology(chance)
+        oracle, packets = Oracle(config, MACS), Packets(chance, config, MACS)
+        for _ in range(200):
+            for sent in oracle.process(*packets.next()).out:
+                if sent.tunnel:
+                    inner = sent.frame[-(len(sent.frame) - 14 - sent.tunnel.overhead + 14):]
+                    assert sent.frame == scapy_outer(oracle.tables, sent, inner)
+                    compared += 1
+    assert compared > 200
+
+
+def test_good_packets_are_good_to_scapy():
+    """scapy computes the same checksums and lengths as our builders."""
+    chance = random.Random(1)
+    config = topology(chance)
+    packets = Packets(chance, config, MACS)
+    compared = 0
+    for _ in range(400):
+        name, frame = packets.from_vm()
+        packet = Ether(frame)
+        _, at, _, fragment = wire.upper(frame[14:])
+        upper = packet.getlayer(UDP) or packet.getlayer(TCP)
+        if upper is None or packet.getlayer(2) is not upper or fragment or unfinished(frame[14:]):
+            continue
+        start = 14 + at + (8 if upper.name == "UDP" else 20)
+        upper.remove_payload()
+        upper.add_payload(Raw(frame[start:]))
+        if upper.chksum:
+            del upper.chksum
+        for layer, fields in ((IP, ("len", "chksum", "ihl")), (IPv6, ("plen",)), (UDP, ("len",))):
+            for field in fields if packet.haslayer(layer) else ():
+                packet[layer].delfieldval(field)
+        assert bytes(packet) == frame, name
+        compared += 1
+    assert compared > 100
+
+
+def golden_config():
+    """What tests/golden/test_golden.py configures."""
+    config = base("golden", rows.HERE, device="af_packet")
+    config["ports"][0]["addresses"] = [f"{rows.HERE}/24", f"{rows.HERE6}/64"]
+    config["node"]["tunnel_address"] = [rows.HERE, rows.HERE6]
+    config["neighbours"] = [{"vrf": "underlay", "address": a, "mac": rows.PEER} for a in (rows.THERE, rows.THERE6)]
+    for name, vni, suffix in (("blue", 100, ""), ("red", 200, "-red")):
+        config["vifs"].append({"name": name, "device": "tap", "vrf": name, "mac": rows.VM,
+                               "addresses": ["10.1.0.11", "fd00:1::11"]})
+        config["tunnels"].append(tunnel(f"to-peer{suffix}", vni, rows.THERE, source_ports="50000-50000"))
+        config["decaps"].append({"name": f"from{suffix}", "vni": vni, "vrf": name, "sources": ["192.0.2.0/24"]})
+        config["routes"] += [{"vrf": name, "prefix": p, "via": {"tunnel": f"to-peer{suffix}"}}
+                             for p in ("10.1.0.12/32", "fd00:1::12/128")]
+    config["tunnels"].append(tunnel("to-peer6", 106, rows.THERE6, source_ports="50000-50000"))
+    config["decaps"].append({"name": "from-peer6", "vni": 106, "vrf": "blue", "sources": ["2001:db8::/64"]})
+    config["routes"] += [{"vrf": "blue", "prefix": "10.1.0.16/32", "via": {"tunnel": "to-peer6"}},
+                         {"vrf": "blue", "prefix": "10.66.0.0/16", "via": {"discard": True}}]
+    return config
+
+
+@pytest.mark.parametrize("row", rows.ROWS, ids=lambda row: row.name)
+def test_golden_rows_agree(row):
+    """Two people who wrote down what a router does, by hand there and as rules here."""
+    oracle = Oracle(golden_config(), {"fab0": rows.FABRIC})
+    verdict = oracle.process("fab0" if row.port == "fabric" else row.port, bytes(row.frame))
+    locals_ = {(t.local, t.port) for t in oracle.tables.tunnels.values()}
+    this = Round([(row.port, bytes(row.frame), verdict)], [], {"fab0"}, locals_, Flows(), strict=True)
+    for port, frame in row.out:
+        this.came("fab0" if port == "fabric" else port, bytes(frame))
+    assert this.judge(row.drops) == [], str(verdict)
+
+
+def test_the_comparison_sees_what_is_wrong():
+    """A frame too few, too many, changed by one bit, counted otherwise: each is told."""
+    oracle = Oracle(golden_config(), {"fab0": rows.FABRIC})
+    row = rows.ENCAP[0]
+    good = bytes(row.out[0][1])
+    changed = good[:-1] + bytes([good[-1] ^ 1])
+    for frames, drops, works in (([good], {}, True), ([], {}, False), ([good, good], {}, False), ([changed], {}, False),
+                                 ([good], {"no_route": 1}, False)):
+        verdict = oracle.process("blue", bytes(row.frame))
+        locals_ = {(t.local, t.port) for t in oracle.tables.tunnels.values()}
+        this = Round([("blue", bytes(row.frame), verdict)], [], {"fab0"}, locals_, Flows())
+        for frame in frames:
+            this.came("fab0", frame)
+        assert (this.judge(drops) == []) is works, (len(frames), drops)

@@ -1,0 +1,66 @@
+"""What may become of one frame."""
+
+from dataclasses import dataclass, field, replace
+
+
+@dataclass(frozen=True)
+class Where:
+    """Where a frame came from: a port, a VIF or a decap; the VRF it is in; the MAC and MTU of its router there."""
+    kind: str
+    device: object
+    vrf: str
+    mac: bytes
+    mtu: int
+    kernel: bool = False   # it came by af_packet from a kernel, which may leave checksums undone
+    l2_destination: bytes = b""
+    l2_source: bytes = b""
+    outer: tuple = ()      # the flow of the tunnel packet
+
+    def at(self, destination, source):
+        return replace(self, l2_destination=destination, l2_source=source)
+
+
+@dataclass(frozen=True)
+class Sent:
+    interface: str
+    frame: bytes
+    tunnel: object = None
+    what: str = ""
+
+
+@dataclass
+class Verdict:
+    """`reasons`: exactly one of these is counted, None standing for no drop. `out` must come, `maybe` may come (rate
+    limits), `extra` are reasons of which each may be counted once besides. `unknown`: no statement at all."""
+    reasons: frozenset = frozenset([None])
+    out: list = field(default_factory=list)
+    maybe: list = field(default_factory=list)
+    extra: list = field(default_factory=list)
+    unknown: str = ""
+    flow: tuple = ()
+    path: tuple = ()   # packets of one path keep their order
+    decap: str = ""    # the decap that let it in
+    answered: bool = False   # the router itself has something to say to it
+
+    def drop(self, *reasons):
+        self.reasons = frozenset(reasons)
+
+    def send(self, interface, frame, tunnel=None):
+        self.out.append(Sent(interface, frame, tunnel))
+
+    def may_send(self, interface, frame, what, tunnel=None):
+        self.answered = True
+        self.maybe.append(Sent(interface, frame, tunnel, what))
+
+    def may_drop(self, *reasons):
+        self.answered = True
+        self.extra.append(frozenset([None, *reasons]))
+
+    def __str__(self):
+        if self.unknown:
+            return f"unknown: {self.unknown}"
+        lines = [f"{word} {s.interface}: {s.frame.hex()}{f' ({s.what})' if s.what else ''}"
+                 for word, sent in (("out of", self.out), ("perhaps out of", self.maybe)) for s in sent]
+        if self.reasons != {None}:
+            lines.append("dropped for " + " or ".join(sorted(r or "nothing" for r in self.reasons)))
+        return "\n".join(lines) or "nothing comes out and nothing is counted"
