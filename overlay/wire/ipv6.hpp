@@ -31,7 +31,7 @@ static_assert(sizeof(Ipv6) == 40 && alignof(Ipv6) == 1);
 struct UpperLayer {
   std::uint16_t offset = sizeof(Ipv6);  ///< bytes from the IPv6 header
   std::uint8_t protocol = 0;            ///< the last next-header value that was read
-  bool fragment = false;                ///< a fragment header stands in the chain (RFC 8200 §4.5)
+  bool fragment = false;                ///< one piece of several (RFC 8200 §4.5)
   std::uint8_t fragmentable = 0;        ///< with it: what the pieces' common part begins with
   bool complete = false;                ///< `protocol` is an upper layer and lies inside the packet
 };
@@ -55,11 +55,14 @@ inline UpperLayer find_upper_layer(std::span<const std::uint8_t> packet) {
       case 44: {  // fragment
         if (packet.size() < upper.offset + 8U) return upper;
         bytes = 8;
-        upper.fragment = true;
-        upper.fragmentable = packet[upper.offset];
-        // Behind the header of a later piece stands the middle of something.
+        // Alone in its packet it cuts up nothing (RFC 6946).
         const unsigned place = packet[upper.offset + 2U] << 8 | packet[upper.offset + 3U];
-        if (place >> 3 != 0) return upper;
+        if ((place & 0xfff9) != 0) {
+          if (!upper.fragment) upper.fragmentable = packet[upper.offset];
+          upper.fragment = true;
+          // Behind the header of a later piece stands the middle of something.
+          if (place >> 3 != 0) return upper;
+        }
         break;
       }
       default:

@@ -4,15 +4,14 @@ README.md, drop_reason.hpp, RFC 791, 792, 1812, 4443, 7348, 8200. A packet that 
 dropped for any of them; one that breaks a single rule has a single reason.
 """
 
-from dataclasses import replace
 
 import answers
-from deviations import KNOWN, OPEN
+from deviations import OPEN
 from tables import UNDERLAY, Tables, Unknown
 from tunnels import encapsulate
 from verdict import Verdict, Where
 from wire import (ARP, DONT_FRAGMENT, ETHERNET_BYTES, IPV4, IPV6, TCP, UDP, addresses, checksum, covers,
-                  ethernet, flow, has_fragment_header, ones_sum, pseudo, upper)
+                  ethernet, flow, ones_sum, pseudo, upper)
 
 # RFC 1812 §5.3.7, RFC 1122 §3.2.1.3; RFC 4291 §2.5, §2.7
 INVALID_SOURCES4 = [(n << 24, length, 32) for n, length in ((0, 8), (127, 8), (224, 4), (240, 4))]
@@ -81,7 +80,7 @@ def is_fragment4(frame):
 def unfinished(packet):
     """The checksum field holds the pseudo header's sum, as kernels leave it to hardware."""
     protocol, at, _, fragment = upper(packet)
-    if protocol not in (TCP, UDP) or fragment or (packet[0] >> 4 == 6 and has_fragment_header(packet)):
+    if protocol not in (TCP, UDP) or fragment:
         return False
     field = at + (16 if protocol == TCP else 6)
     if field + 2 > len(packet) or len(packet) < at + (20 if protocol == TCP else 8):
@@ -179,14 +178,14 @@ class Oracle:
         protocol, at, later, fragment = upper(packet)
         if protocol != UDP or not self._is_local(addresses(packet)[1]):
             return False
-        if fragment or (packet[0] >> 4 == 6 and has_fragment_header(packet)):
+        if fragment:
             return True
         return len(packet) >= at + 8 and int.from_bytes(packet[at + 2:at + 4], "big") in self.tunnel_ports
 
     def _decap(self, verdict, where, packet):
         source, destination = addresses(packet)
         _, at, _, fragment = upper(packet)
-        if fragment or ("atomic-fragment" in KNOWN and len(source) == 16 and has_fragment_header(packet)):
+        if fragment:
             return verdict.drop("outer_fragment")
         faults = set()
         length = int.from_bytes(packet[at + 4:at + 6], "big")
@@ -228,13 +227,9 @@ class Oracle:
         _, at, _, fragment = upper(packet)
         has_ports = bool(verdict.flow[3])
         verdict.path = where.outer, verdict.flow, b"" if has_ports else packet[at:at + 8]
-        if "pieces-apart" in OPEN and fragment and packet[0] >> 4 == 6:
-            verdict.flow = ()
         if where.kind == "tunnel" and where.device.vif:
             return self._to_vif(verdict, where, packet, self.tables.vifs[where.device.vif])
         entry, vrf = self.tables.walk(where.vrf, destination)
-        if "answers-in-last-vrf" in OPEN:
-            where = replace(where, vrf=vrf)
         if entry == "loop":
             return verdict.drop("lookup_loop")
         if entry is None or entry.kind == "discard":

@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-from deviations import OPEN
+from deviations import KNOWN
 from wire import covers, mac_bytes, packed, prefix
 
 UNDERLAY = "underlay"
 # More than there are VRFs: who goes on after that goes round.
-MOST_LOOKUPS = 4 if "five-lookups" in OPEN else 64
+MOST_LOOKUPS = 4 if "five-lookups" in KNOWN else 64
 
 
 class Unknown(Exception):

@@ -164,10 +164,6 @@ def _first_fragment_header(packet):
     return at if protocol == FRAGMENT and at + 8 <= len(packet) else None
 
 
-def has_fragment_header(packet):
-    return _first_fragment_header(packet) is not None
-
-
 def fragment_protocol(packet):
     """What the first fragment header of an IPv6 packet says that it cuts up."""
     return packet[_first_fragment_header(packet)]

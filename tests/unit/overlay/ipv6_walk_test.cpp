@@ -35,6 +35,7 @@ std::vector<std::uint8_t> chain(const std::vector<Extension>& extensions, std::u
     const std::size_t bytes = type == fragment ? 8 : 8 * (length + std::size_t{1});
     packet.resize(packet.size() + bytes);
     packet[next_field + 1] = length;  // reserved in a fragment header, to be ignored
+    if (type == fragment) packet[next_field + 3] = 1;  // more pieces follow
   }
   packet[next_field] = upper;
   packet.insert(packet.end(), {1, 2, 3, 4});
@@ -58,12 +59,12 @@ TEST_CASE("the upper layer without extension headers", "[ipv6]") {
 
 TEST_CASE("the upper layer behind a chain that scapy made", "[ipv6]") {
   // raw(IPv6(src="2001:db8::1",dst="2001:db8::2")/IPv6ExtHdrHopByHop()/IPv6ExtHdrDestOpt()/
-  //     IPv6ExtHdrRouting(addresses=["2001:db8::9"])/IPv6ExtHdrFragment(id=5)/
+  //     IPv6ExtHdrRouting(addresses=["2001:db8::9"])/IPv6ExtHdrFragment(id=5,m=1)/
   //     UDP(sport=1,dport=2)/b"x")
   const auto packet =
       hex("6000000000390040 20010db8000000000000000000000001 20010db8000000000000000000000002"
           "3c00010400000000 2b00010400000000 2c02000100000000 20010db8000000000000000000000009"
-          "1100000000000005 0001000200092c5d 78");
+          "1100000100000005 0001000200092c5d 78");
   const UpperLayer upper = walk(packet);
   REQUIRE(upper.complete);
   REQUIRE(upper.offset == 88);
@@ -115,6 +116,16 @@ TEST_CASE("pieces of one packet are the same to the eye", "[ipv6]") {
   REQUIRE(walk(later).fragment);
   REQUIRE(walk(first).fragmentable == destination);
   REQUIRE(walk(later).fragmentable == destination);
+}
+
+TEST_CASE("a fragment header that cuts up nothing", "[ipv6]") {
+  // RFC 6946: offset 0 and no more pieces.
+  auto packet = chain({{fragment, 0}, {destination, 0}}, udp);
+  packet[43] = 0;
+  REQUIRE_FALSE(walk(packet).fragment);
+  REQUIRE(walk(packet).complete);
+  REQUIRE(walk(packet).protocol == udp);
+  REQUIRE(walk(packet).offset == 56);
 }
 
 TEST_CASE("the longest extension header", "[ipv6]") {
