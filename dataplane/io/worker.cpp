@@ -17,6 +17,9 @@ constexpr double local_rate = 2000;
 constexpr double icmp_error_rate = 1000;
 constexpr double bucket_burst = 256;
 
+/// One burst in so many is measured stage by stage.
+constexpr unsigned bursts_per_measurement = 64;
+
 }  // namespace
 
 Worker::Worker(const WorkerOptions& options, const Tables& tables, Rcu& rcu)
@@ -212,9 +215,22 @@ unsigned Worker::take_held() {
 }
 
 void Worker::run_burst(Entry entry) {
+  if (until_measured_-- == 0) [[unlikely]] {
+    until_measured_ = bursts_per_measurement - 1;
+    return run_measured(entry);
+  }
   StageContext<NullTracer> ctx{tables_, counters_, exits_, {}};
   run_pipeline(ctx, burst_, entry);
   empty_exits();
+}
+
+void Worker::run_measured(Entry entry) {
+  StageContext<ClockTracer> ctx{tables_, counters_, exits_, {&clocks_}};
+  const unsigned packets = burst_.count;
+  run_pipeline(ctx, burst_, entry);
+  ctx.tracer.enter(Stage::transmit, packets);
+  empty_exits();
+  ctx.tracer.finish();
 }
 
 void Worker::empty_exits() {
@@ -301,6 +317,9 @@ WorkerStatus Worker::status() const {
   status.total_cycles = started == 0 ? 0 : rte_rdtsc() - started;
   status.sleeps = sleeps_.get();
   status.held_packets = held_count_.load(std::memory_order_relaxed);
+  for (std::size_t i = 0; i < clocks_.size(); ++i) {
+    status.stages.push_back({stage_names[i], clocks_[i].packets.get(), clocks_[i].cycles.get()});
+  }
   return status;
 }
 

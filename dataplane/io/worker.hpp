@@ -64,6 +64,7 @@ class Worker {
   unsigned take_injected();
   unsigned take_held();
   void run_burst(Entry entry);
+  void run_measured(Entry entry);
   void empty_exits();
   void transmit(std::uint32_t port, Exits::List& list);
   void punt(Packet packet);
@@ -91,6 +92,8 @@ class Worker {
   InjectChannel injected_;
   std::array<TokenBucket, punt_class_count> buckets_;
 
+  unsigned until_measured_ = 0;  // bursts
+  StageClocks clocks_;
   Counter loops_;
   Counter busy_loops_;
   Counter packets_;

@@ -1,9 +1,18 @@
 #pragma once
 /// The way through the stages, and where bursts may enter it.
 
+#include <rte_cycles.h>
+
+#include <array>
+
 #include "stages/stage.hpp"
 
 namespace weft {
+
+/// The stages in their order, and the worker's part after them.
+enum class Stage : std::uint8_t { parse, decap, flow, resolve, rewrite, encap, output, transmit };
+inline constexpr std::array<std::string_view, 8> stage_names{
+    "parse", "decap", "flow", "resolve", "rewrite", "encap", "output", "transmit"};
 
 /// Where a burst enters: a source names the first stage that it needs.
 enum class Entry : std::uint8_t {
@@ -42,7 +51,37 @@ struct RecordTracer {
   }
 };
 
+/// What one stage has cost a worker, in the bursts that it measured.
+struct StageClock {
+  Counter packets;
+  Counter cycles;
+};
+using StageClocks = std::array<StageClock, stage_names.size()>;
+
+/// Measures the stages: reads the TSC where one ends and the next begins.
+struct ClockTracer {
+  static constexpr bool enabled = false;
+  StageClocks* clocks = nullptr;
+  StageClock* running = nullptr;
+  std::uint64_t since_tsc = 0;
+
+  template <class Text>
+  void note(std::string_view, const PacketContext&, Text&&) {}
+  void enter(Stage stage, unsigned packets) {
+    finish();
+    running = &(*clocks)[static_cast<std::size_t>(stage)];
+    running->packets.add(packets);
+  }
+  void finish() {
+    const std::uint64_t now = rte_rdtsc();
+    if (running != nullptr) running->cycles.add(now - since_tsc);
+    running = nullptr;
+    since_tsc = now;
+  }
+};
+
 extern template void run_pipeline(StageContext<NullTracer>&, Burst&, Entry);
+extern template void run_pipeline(StageContext<ClockTracer>&, Burst&, Entry);
 extern template void run_pipeline(StageContext<RecordTracer>&, Burst&, Entry);
 
 }  // namespace weft

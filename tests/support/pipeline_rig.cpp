@@ -167,6 +167,7 @@ std::vector<Outcome> Rig::run_once(const std::vector<Bytes>& frames, const Layou
     dropped += left;
     if (left != 0 && frames.size() == 1) outcomes[0].reason = static_cast<DropReason>(r);
   }
+  if constexpr (requires { ctx.tracer.finish(); }) ctx.tracer.finish();
   if (dropped != exits->dropped.count || counters_->drops[0].get() != 0) {
     broken("drops are not counted once each");
   }
@@ -179,10 +180,15 @@ std::vector<Outcome> Rig::run(const std::vector<Bytes>& frames, const Layout& la
                               const Source& source) {
   std::vector<ExplainStep> steps;
   const auto explained = run_once(frames, layout, source, RecordTracer{&steps});
+  clocks_ = std::make_unique<StageClocks>();
+  const auto measured = run_once(frames, layout, source, ClockTracer{clocks_.get()});
   auto outcomes = run_once(frames, layout, source, NullTracer{});
   for (std::size_t i = 0; i < outcomes.size(); ++i) {
     if (whole(explained[i]) != whole(outcomes[i])) {
       broken("explained as " + whole(explained[i]) + ", fared as " + whole(outcomes[i]));
+    }
+    if (whole(measured[i]) != whole(outcomes[i])) {
+      broken("measured as " + whole(measured[i]) + ", fared as " + whole(outcomes[i]));
     }
   }
   if (outcomes.size() == 1) outcomes[0].steps = std::move(steps);
