@@ -73,15 +73,16 @@ Result<PortStatus> Router::open_port(const PortRequest& request) {
   if ((*port)->index() >= max_ports) {
     return Error{fmt::format("{}: more than {} ports", request.name, max_ports)};
   }
+  (*port)->set_generation(generations_[(*port)->index()]++);
+  counters_before_[(*port)->index()] = port_totals((*port)->index());
   ports_.push_back(std::move(*port));
   publish_ports();
   return ports_.back()->status();
 }
 
 Status Router::close_port(PortId id) {
-  const auto found = std::find_if(ports_.begin(), ports_.end(), [id](const auto& port) {
-    return port->index() == id.index();
-  });
+  const auto found = std::find_if(ports_.begin(), ports_.end(),
+                                  [id](const auto& port) { return port->id() == id; });
   if (found == ports_.end()) return Error{fmt::format("no port has the id {}", id.index())};
   const AttachedPort* port = found->release();
   ports_.erase(found);
@@ -188,10 +189,9 @@ ExplainReport Router::explain(const ExplainRequest& request) {
     if (counters->drops[i].get() != 0) report.reason = static_cast<DropReason>(i);
   }
   if (exits->tx_ports != 0) {
-    const auto port = static_cast<std::uint32_t>(__builtin_ctz(exits->tx_ports));
     const auto bytes = left.contiguous();
     report.verdict = "transmit";
-    report.port = PortId(port);
+    report.port = burst->packets[0].adjacency->port;
     report.frame.assign(bytes.begin(), bytes.end());
   } else if (exits->held.count != 0) {
     report.verdict = "hold";
@@ -202,6 +202,18 @@ ExplainReport Router::explain(const ExplainRequest& request) {
   }
   rte_pktmbuf_free(left.mbuf());
   return report;
+}
+
+/// Since the start, of all ports that ever had the index.
+PortCounters Router::port_totals(std::uint16_t index) const {
+  PortCounters totals;
+  for (const auto& worker : workers_) {
+    const WorkerCounters& c = worker->counters();
+    totals.rx += c.rx[index].get();
+    totals.tx += c.tx[index].get();
+    totals.unfinished_checksums += c.unfinished_checksums[index].get();
+  }
+  return totals;
 }
 
 CountersSnapshot Router::counters() const {
@@ -220,13 +232,12 @@ CountersSnapshot Router::counters() const {
   }
   std::size_t next = 0;
   for (const auto& port : ports_) {
-    PortCounters counters;
-    counters.port = PortId(port->index());
-    for (const auto& worker : workers_) {
-      counters.rx += worker->counters().rx[port->index()].get();
-      counters.tx += worker->counters().tx[port->index()].get();
-      counters.unfinished_checksums += worker->counters().unfinished_checksums[port->index()].get();
-    }
+    PortCounters counters = port_totals(port->index());
+    counters.port = port->id();
+    const PortCounters& before = counters_before_[port->index()];
+    counters.rx -= before.rx;
+    counters.tx -= before.tx;
+    counters.unfinished_checksums -= before.unfinished_checksums;
     all.ports.push_back(counters);
     for (unsigned queue = 0; queue < port->queues(); ++queue) {
       const std::size_t owner =

@@ -2,6 +2,7 @@
 /// The data plane as a whole: owns the environment, the tables, the ports and the workers, and is
 /// what control sees of it.
 
+#include <array>
 #include <memory>
 #include <vector>
 
@@ -45,6 +46,7 @@ class Router final : public ForwardingPlane {
  private:
   Router(std::unique_ptr<Eal> eal, const RouterOptions& options);
   void publish_ports();
+  [[nodiscard]] PortCounters port_totals(std::uint16_t index) const;
   [[nodiscard]] Packet make_packet(std::span<const std::uint8_t> bytes) const;
 
   RouterOptions options_;
@@ -53,6 +55,9 @@ class Router final : public ForwardingPlane {
   ForwardingState state_;
   int event_fd_;
   std::vector<std::unique_ptr<AttachedPort>> ports_;
+  /// By index: how many ports had it, and what its counters stood at when the last was opened.
+  std::array<std::uint8_t, max_ports> generations_{};
+  std::array<PortCounters, max_ports> counters_before_{};
   std::uint64_t view_number_ = 0;
   std::vector<std::unique_ptr<Worker>> workers_;
   WorkerCounters control_counters_;

@@ -127,6 +127,11 @@ unsigned Worker::take_injected() {
     const Packet packet(injected.packet);
     const PacketMetadata& m = packet.metadata();
     if (injected.target == InjectTarget::port) {
+      if (!attached(m.out_port)) {
+        counters_.drop(DropReason::port_missing);
+        rte_pktmbuf_free(packet.mbuf());
+        continue;
+      }
       exits_.tx[m.out_port.index()].add(packet);
       exits_.tx_ports |= 1U << m.out_port.index();
       empty_exits();
@@ -197,11 +202,12 @@ unsigned Worker::take_held() {
         [[fallthrough]];
       default: {
         // The sender hears of it where the packet is still its own, not yet in a tunnel.
-        const bool gone = fate == HoldQueue::Fate::nexthop_gone;
-        m.reason = gone ? DropReason::nexthop_missing : DropReason::neighbour_unresolved;
+        m.reason = fate == HoldQueue::Fate::port_gone      ? DropReason::port_missing
+                   : fate == HoldQueue::Fate::nexthop_gone ? DropReason::nexthop_missing
+                                                           : DropReason::neighbour_unresolved;
         counters_.drop(m.reason);
         burst_.count = 0;
-        if (!gone && !m.adjacency.valid()) {
+        if (m.reason == DropReason::neighbour_unresolved && !m.adjacency.valid()) {
           m.kind = PuntClass::icmp_error;
           punt(packet);
         } else {
@@ -231,6 +237,14 @@ void Worker::run_measured(Entry entry) {
   ctx.tracer.enter(Stage::transmit, packets);
   empty_exits();
   ctx.tracer.finish();
+}
+
+/// Whether it is still the port that control meant, not another one under its index.
+bool Worker::attached(PortId port) const {
+  const PortView* view = ports_.load(std::memory_order_acquire);
+  const AttachedPort* device =
+      view != nullptr && port.index() < max_ports ? view->ports[port.index()] : nullptr;
+  return device != nullptr && device->id() == port;
 }
 
 void Worker::empty_exits() {

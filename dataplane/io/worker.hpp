@@ -67,6 +67,7 @@ class Worker {
   void run_measured(Entry entry);
   void empty_exits();
   void transmit(std::uint32_t port, Exits::List& list);
+  [[nodiscard]] bool attached(PortId port) const;
   void punt(Packet packet);
   void hold(Packet packet);
   void signal_control();

@@ -21,6 +21,11 @@ struct PacketCount {
     bytes += other.bytes;
     return *this;
   }
+  PacketCount& operator-=(const PacketCount& other) {
+    packets -= other.packets;
+    bytes -= other.bytes;
+    return *this;
+  }
 };
 
 struct PortCounters {
