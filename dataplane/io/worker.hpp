@@ -5,12 +5,14 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "io/channel.hpp"
 #include "io/hold_queue.hpp"
 #include "io/idle.hpp"
+#include "io/observer.hpp"
 #include "io/port.hpp"
 #include "stages/pipeline.hpp"
 #include "tables/rcu.hpp"
@@ -54,9 +56,13 @@ class Worker {
   /// Publishes what to poll; the old view is retired by RCU.
   void set_ports(const PortView* view);
   bool inject(const Injected& injected);
+  /// Publishes what to trace and capture, nullptr: nothing. The caller retires the old set.
+  void set_observers(const ObserverSet* set) { observers_.store(set, std::memory_order_release); }
   PuntChannel& punts() { return punts_; }
+  SpscQueue<TraceRecord*, 256>& traced() { return traced_; }
   [[nodiscard]] const WorkerCounters& counters() const { return counters_; }
   [[nodiscard]] WorkerStatus status() const;
+  [[nodiscard]] unsigned cpu() const { return options_.cpu; }
 
  private:
   void turn();
@@ -68,9 +74,29 @@ class Worker {
   void empty_exits();
   void transmit(std::uint32_t port, Exits::List& list);
   [[nodiscard]] bool attached(PortId port) const;
+  unsigned send(AttachedPort& device, std::span<rte_mbuf*> mbufs);
+  /// Counts and frees a packet that dies outside of the stages. `port`: where it arrived, else
+  /// where it leaves; `l3`: its IP header where no Ethernet header stands in front of it.
+  void lose(Packet packet, DropReason reason, PortId port, const std::uint8_t* l3 = nullptr);
+  [[nodiscard]] bool captures_drops() const { return observed_ != nullptr && observed_->drops; }
   void punt(Packet packet);
   void hold(Packet packet);
   void signal_control();
+
+  // worker_observe.cpp; only while observed_ is set.
+  void receive_observed(const Ingress& ingress, std::span<rte_mbuf* const> mbufs);
+  bool may_trace(Observer& trace);
+  void follow(std::vector<ObserverId> traces, std::uint64_t time_ns);
+  void run_observed();
+  void keep_arrival(unsigned place, const FrameView& frame);
+  [[nodiscard]] std::uint8_t* arrival(unsigned place) const;
+  void capture_dropped(unsigned packets);
+  void record(Observer& capture, std::uint64_t tsc, CapturePoint point, PortId port,
+              DropReason reason, const FrameView& frame);
+  void capture_drop(DropReason reason, PortId port, const FrameView& frame);
+  void capture_lost(Packet packet, DropReason reason, PortId port, const std::uint8_t* l3);
+  void capture_others_dropped(unsigned packets);
+  void capture_sent(PortId port, std::span<rte_mbuf* const> mbufs);
 
   WorkerOptions options_;
   const Tables& tables_;
@@ -81,6 +107,17 @@ class Worker {
   std::atomic<const PortView*> ports_{nullptr};
   std::uint64_t watched_ = 0;  // number of the view that idle_ watches
   std::atomic<bool> stopping_{false};
+
+  std::atomic<const ObserverSet*> observers_{nullptr};
+  const ObserverSet* observed_ = nullptr;  // in this turn
+  bool recorded_ = false;                  // control has something to read
+  struct Arrival {
+    std::uint32_t frame_bytes;
+    std::uint32_t kept_bytes;
+  };
+  std::array<Arrival, max_burst> arrivals_{};
+  SpscQueue<TraceRecord*, 256> traced_;
+  TokenBucket trace_bucket_;
 
   WorkerCounters counters_;
   Exits exits_;
