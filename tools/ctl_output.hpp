@@ -12,6 +12,8 @@ using Json = nlohmann::ordered_json;  // keeps the order in which weftd tells th
 
 /// `answer` in the shape that the command expects; what has another shape is shown as JSON.
 std::string render(Command::Answer shape, const Json& answer);
+/// A line of a trace.
+std::string render_trace(const Json& line);
 std::string render_json(const Json& answer);
 
 /// The reason in a response that says no.

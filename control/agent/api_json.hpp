@@ -30,6 +30,8 @@ Reply put_route(Agent& agent, const Json& body);
 Reply delete_route(Agent& agent, const Json& body);
 Reply put_tunnel(Agent& agent, const Json& body);
 Reply explain(Agent& agent, const Json& body);
+/// What the stages decided, with the names of what they used.
+Json explanation(Agent& agent, const ExplainReport& report);
 
 /// Beyond this many rows a table is cut off, and names are not searched for a likely one.
 inline constexpr std::size_t rows_max = 10000;
