@@ -84,7 +84,7 @@ class Bursts {
 
   Bursts(const Plane& plane, Work work)
       : ingress_(
-            Ingress::of(plane.tables(), work == Work::encap ? vm_port.index() : fabric.index())) {
+            ingress_of(plane.tables(), work == Work::encap ? vm_port.index() : fabric.index())) {
     for (unsigned i = 0; i < size; ++i) {
       rte_mbuf* mbuf = rte_pktmbuf_alloc(pool());
       const std::vector<std::uint8_t> bytes = frame(work, i, plane.tunnels());
@@ -101,15 +101,16 @@ class Bursts {
   Bursts(const Bursts&) = delete;
   Bursts& operator=(const Bursts&) = delete;
 
-  void restore(Burst& burst) {
-    burst.count = 0;
+  [[nodiscard]] const Ingress& ingress() const { return ingress_; }
+  [[nodiscard]] std::span<rte_mbuf* const> packets() const { return packets_; }
+
+  void restore() {
     for (unsigned i = 0; i < size; ++i) {
       rte_mbuf* m = packets_[i];
       m->data_off = offsets_[i];
       m->data_len = static_cast<std::uint16_t>(originals_[i].size());
       m->pkt_len = m->data_len;
       std::memcpy(rte_pktmbuf_mtod(m, void*), originals_[i].data(), originals_[i].size());
-      ingress_.fill(burst.add(Packet(m)));
     }
   }
 

@@ -103,13 +103,19 @@ void lookup_burst(benchmark::State& state, const Fib& fib, const std::vector<Key
   std::uint64_t sum = 0;
   Cycles cycles(state);
   for (auto _ : state) {
-    std::array<weft::fib::Search<Key>, burst> searches;
+    std::array<weft::fib::Cursor, burst> cursors;
     for (std::size_t i = 0; i < burst; ++i) {
-      searches[i].fib = &fib;
-      searches[i].key = keys[next + i];
+      cursors[i] = fib.start();
+      fib.prefetch(keys[next + i], cursors[i]);
     }
-    weft::fib::lookup_burst<Key>(searches);
-    for (const auto& s : searches) sum += s.result;
+    constexpr unsigned levels =
+        Key::width == 32 ? weft::fib::upper_levels4 : weft::fib::upper_levels6;
+    for (unsigned level = 0; level < levels; ++level) {
+      for (std::size_t i = 0; i < burst; ++i) {
+        if (fib.step(keys[next + i], cursors[i])) fib.prefetch(keys[next + i], cursors[i]);
+      }
+    }
+    for (std::size_t i = 0; i < burst; ++i) sum += fib.descend(keys[next + i], cursors[i]);
     next = (next + burst) % keys.size();
   }
   cycles.done(burst);

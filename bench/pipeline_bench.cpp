@@ -4,23 +4,15 @@
 #include <benchmark/benchmark.h>
 
 #include "bench_plane.hpp"
-#include "stages/decap.hpp"
-#include "stages/encap.hpp"
-#include "stages/flow.hpp"
-#include "stages/output.hpp"
-#include "stages/parse.hpp"
-#include "stages/resolve.hpp"
-#include "stages/rewrite.hpp"
+#include "stages_up_to.hpp"
 
 namespace {
 
 using weft::bench::Bursts;
+using weft::bench::Context;
 using weft::bench::Cycles;
 using weft::bench::Plane;
 using weft::bench::Work;
-using Context = weft::StageContext<weft::NullTracer>;
-
-constexpr const char* work_names[] = {"vxlan encap", "vxlan decap", "route"};
 
 /// Runs `stages(ctx, burst)` on restored bursts.
 template <class Stages>
@@ -34,8 +26,8 @@ void run(benchmark::State& state, Work work, unsigned tunnels, Stages&& stages) 
   Context ctx{plane.tables(), *counters, *exits, {}};
   Cycles cycles(state);
   for (auto _ : state) {
-    bursts.restore(*burst);
-    stages(ctx, *burst);
+    bursts.restore();
+    stages(ctx, *burst, bursts);
     exits->tx[0].count = exits->tx[1].count = 0;
     exits->tx_ports = 0;
     benchmark::DoNotOptimize(exits->tx);
@@ -46,37 +38,24 @@ void run(benchmark::State& state, Work work, unsigned tunnels, Stages&& stages) 
   }
 }
 
+/// The way through the pipeline as far as stage number `last`.
 void up_to(benchmark::State& state) {
   const auto work = static_cast<Work>(state.range(0));
   const auto last = state.range(1);
-  run(state, work, 1, [last](Context& ctx, weft::Burst& burst) {
-    if (last < 1) return;
-    weft::stage::parse(ctx, burst, 0);
-    if (last < 2) return;
-    if (const unsigned opened = weft::stage::decap(ctx, burst, 0); opened != 0) {
-      weft::stage::parse(ctx, burst, burst.count - opened);
-    }
-    if (last < 3) return;
-    weft::stage::flow(ctx, burst);
-    if (last < 4) return;
-    weft::stage::resolve(ctx, burst);
-    if (last < 5) return;
-    weft::stage::rewrite(ctx, burst);
-    if (last < 6) return;
-    weft::stage::encap(ctx, burst);
-    if (last < 7) return;
-    weft::stage::output(ctx, burst);
+  run(state, work, 1, [last](Context& ctx, weft::Burst&, const Bursts& bursts) {
+    weft::bench::run_up_to(ctx, bursts.ingress(), bursts.packets(), static_cast<int>(last));
   });
-  constexpr const char* stage_names[] = {"restore", "parse",   "decap and parse", "flow",
-                                         "resolve", "rewrite", "encap",           "output"};
-  state.SetLabel(std::string(work_names[state.range(0)]) + ": to " + stage_names[last]);
+  state.SetLabel(std::string(weft::bench::work_names[state.range(0)]) + ": to " +
+                 weft::bench::stage_names[last]);
 }
-BENCHMARK(up_to)->ArgNames({"work", "stage"})->ArgsProduct({{0, 1, 2}, {0, 1, 2, 3, 4, 5, 6, 7}});
+BENCHMARK(up_to)->ArgNames({"work", "stage"})->ArgsProduct({{0, 1, 2}, {0, 1, 2, 3, 4, 5, 6}});
 
 void pipeline(benchmark::State& state) {
   run(state, static_cast<Work>(state.range(0)), static_cast<unsigned>(state.range(1)),
-      [](Context& ctx, weft::Burst& burst) { weft::run_pipeline(ctx, burst, weft::Entry::parse); });
-  state.SetLabel(work_names[state.range(0)]);
+      [](Context& ctx, weft::Burst& burst, const Bursts& bursts) {
+        weft::run_received(ctx, burst, bursts.ingress(), bursts.packets());
+      });
+  state.SetLabel(weft::bench::work_names[state.range(0)]);
 }
 BENCHMARK(pipeline)->ArgNames({"work", "tunnels"})->ArgsProduct({{0, 1, 2}, {1}})->Args({1, 32});
 

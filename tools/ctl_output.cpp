@@ -9,10 +9,14 @@ namespace {
 
 constexpr auto replace_bad_utf8 = Json::error_handler_t::replace;
 
-/// Without control characters, which a terminal would obey.
+/// Without control characters, which a terminal would obey: those of ASCII, and U+0080 to U+009F.
 std::string printable(std::string text) {
+  const auto byte = [](char c) { return static_cast<unsigned char>(c); };
   std::ranges::replace_if(
-      text, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; }, '?');
+      text, [&](char c) { return byte(c) < 0x20 || c == 0x7f; }, '?');
+  for (std::size_t i = 0; i + 1 < text.size(); ++i) {
+    if (byte(text[i]) == 0xc2 && byte(text[i + 1]) < 0xa0) text.replace(i, 2, "?");
+  }
   return text;
 }
 
@@ -114,6 +118,19 @@ bool is_list(const Json& answer, const char* key) {
 
 }  // namespace
 
+Json parse_answer(const std::string& body) {
+  constexpr int max_depth = 64;
+  bool too_deep = false;
+  auto answer = Json::parse(
+      body,
+      [&](int depth, Json::parse_event_t, Json&) {
+        too_deep = too_deep || depth > max_depth;
+        return !too_deep;
+      },
+      false);
+  return too_deep ? Json(Json::value_t::discarded) : answer;
+}
+
 std::string render(Command::Answer shape, const Json& answer) {
   using Answer = Command::Answer;
   if (answer.is_object()) {
@@ -148,7 +165,7 @@ std::string render_json(const Json& answer) {
 }
 
 std::string error_text(const http::Response& response) {
-  const Json body = Json::parse(response.body, nullptr, false);
+  const Json body = parse_answer(response.body);
   std::string text = body.is_object() ? text_of(body, "error") : "";
   return text.empty() ? "weftd answered with status " + std::to_string(response.status) : text;
 }

@@ -10,6 +10,10 @@ namespace weft::ctl {
 
 using Json = nlohmann::ordered_json;  // keeps the order in which weftd tells things
 
+/// What weftd answered; discarded (is_discarded()) where it is no JSON, or so deeply nested that no
+/// weftd wrote it and the recursion of whoever prints it would break the stack.
+Json parse_answer(const std::string& body);
+
 /// `answer` in the shape that the command expects; what has another shape is shown as JSON.
 std::string render(Command::Answer shape, const Json& answer);
 /// A line of a trace.

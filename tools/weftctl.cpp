@@ -24,7 +24,7 @@ int main(int argc, char** argv) {
     std::cerr << "weftctl: " << ctl::error_text(response.value()) << '\n';
     return 1;
   }
-  const auto answer = ctl::Json::parse(response->body, nullptr, false);
+  const auto answer = ctl::parse_answer(response->body);
   if (answer.is_discarded()) {
     std::cerr << "weftctl: what answers at " << command.socket << " does not speak JSON\n";
     return 1;

@@ -1,6 +1,7 @@
 """The systems under test. Each forwards what net_pcap (infinite_rx) offers to net_null on CPU 1.
 
-A run answers cycles a packet: TSC rate over packets a second that left.
+A run answers cycles a packet: TSC ticks for which the polling thread had its CPU, over packets that
+left meanwhile. Other processes on that CPU so count for little.
 """
 import json
 import os
@@ -48,26 +49,35 @@ def testpmd(pcap, flows, mode):
         for line in process.stdout:
             found = re.search(r"TX-packets:\s*(\d+)", line)
             if found:
-                return int(found.group(1)), time.monotonic()
+                return int(found.group(1))
         raise SystemExit("testpmd ended early; try it by hand:\n  " + " ".join(command))
 
     try:
         say("start")
-        time.sleep(SETTLE_S)
-        first = received()
-        time.sleep(MEASURE_S)
-        last = received()
+        measured = cycles(process, received)
         say("stop")
         say("quit")
         process.wait(20)
     finally:
         end(process)
-    return cycles(first, last)
+    return measured
 
 
-def cycles(first, last):
-    rate = (last[0] - first[0]) / (last[1] - first[1])
-    return tsc_hz() / rate if rate else float("inf")
+def cycles(process, packets):
+    """Over MEASURE_S, after SETTLE_S. packets(): how many have left."""
+    def now():
+        ran = {}
+        for task in os.listdir("/proc/%d/task" % process.pid):
+            with open("/proc/%d/task/%s/schedstat" % (process.pid, task)) as f:
+                ran[task] = int(f.read().split()[0])
+        return packets(), ran
+
+    time.sleep(SETTLE_S)
+    first = now()
+    time.sleep(MEASURE_S)
+    last = now()
+    ran_s = max(ns - first[1].get(task, 0) for task, ns in last[1].items()) / 1e9
+    return ran_s * tsc_hz() / max(last[0] - first[0], 1)
 
 
 BASE = """
@@ -135,7 +145,7 @@ def weftd(work, pcap, flows, build, memory):
             process = subprocess.Popen([os.path.join(build, "tools/weftd"), "--config", config],
                                        stderr=log, stdout=log)
             try:
-                return cycles(*measure(process, build, socket, log))
+                return measure(process, build, socket, log)
             finally:
                 end(process)
 
@@ -144,19 +154,15 @@ def measure(process, build, socket, log):
     def sent():
         made = subprocess.run([os.path.join(build, "tools/weftctl"), "--socket", socket, "--json", "show", "stats"],
                               capture_output=True, text=True)
-        now = time.monotonic()
         if made.returncode != 0:
-            return None
+            return 0
         rows = json.loads(made.stdout)["rows"]
-        return sum(r["value"] for r in rows if r["counter"] == "tx_packets"), now
+        return sum(r["value"] for r in rows if r["counter"] == "tx_packets")
 
     deadline = time.monotonic() + 60
-    while not (sent() or (0, 0))[0]:
+    while not sent():
         if process.poll() is not None or time.monotonic() > deadline:
             log.seek(0)
             raise SystemExit("weftd forwards nothing:\n" + log.read())
         time.sleep(0.1)
-    time.sleep(SETTLE_S)
-    first = sent()
-    time.sleep(MEASURE_S)
-    return first, sent()
+    return cycles(process, sent)

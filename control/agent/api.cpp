@@ -4,9 +4,36 @@
 #include "agent/api_stream.hpp"
 #include "http/percent.hpp"
 
+#include <fmt/format.h>
+
 namespace weft::agent {
 
 namespace api {
+
+Result<Json> parse_body(const std::string& text) {
+  constexpr int max_depth = 16;
+  constexpr unsigned max_members = 64;
+  bool too_large = false;
+  std::vector<unsigned> members;  // of the objects that are open
+  const auto body = Json::parse(
+      text,
+      [&](int depth, Json::parse_event_t event, Json&) {
+        using Event = Json::parse_event_t;
+        if (event == Event::object_start) members.push_back(0);
+        if (event == Event::key && ++members.back() > max_members) too_large = true;
+        if (event == Event::object_end) members.pop_back();
+        too_large = too_large || depth > max_depth;
+        return !too_large;
+      },
+      false);
+  if (too_large) {
+    return Error{
+        fmt::format("the body is nested deeper than {} or has an object of more than {} members",
+                    max_depth, max_members)};
+  }
+  if (body.is_discarded()) return Error{"the body is not JSON"};
+  return body;
+}
 
 Members::Members(const Json& object, std::string path, std::vector<std::string_view> known)
     : object_(object), path_(std::move(path)) {
@@ -132,9 +159,9 @@ Reply dispatch(Agent& agent, const http::Request& request) {
     if (route.path != what) continue;
     path_known = true;
     if (route.method != request.method) continue;
-    const auto body = Json::parse(request.body, nullptr, false);
-    if (body.is_discarded()) return Failure{400, "the body is not JSON"};
-    return route.change(agent, body);
+    const auto body = api::parse_body(request.body);
+    if (!body) return Failure{400, body.error().message};
+    return route.change(agent, *body);
   }
   if (path_known) return Failure{405, request.method + " is not for /v1/" + what};
   return Failure{404, "nothing at /v1/" + what + " to " + request.method};

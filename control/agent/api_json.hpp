@@ -13,6 +13,7 @@
 #include "agent/agent.hpp"
 #include "agent/yaml_reader.hpp"
 #include "weft/address.hpp"
+#include "weft/result.hpp"
 
 namespace weft::agent::api {
 
@@ -32,6 +33,10 @@ Reply put_tunnel(Agent& agent, const Json& body);
 Reply explain(Agent& agent, const Json& body);
 /// What the stages decided, with the names of what they used.
 Json explanation(Agent& agent, const ExplainReport& report);
+
+/// An untrusted body. Objects keep the order of their members in a list, where each new one is
+/// looked for, so they may not have any number of them.
+Result<Json> parse_body(const std::string& text);
 
 /// Beyond this many rows a table is cut off, and names are not searched for a likely one.
 inline constexpr std::size_t rows_max = 10000;

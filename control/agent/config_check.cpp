@@ -191,7 +191,8 @@ class Checker {
         claims_.claim(underlay_name, default_route(gateway), where,
                       "the gateway of " + port.place());
         const auto around = std::ranges::find_if(
-            port.addresses, [&](const auto& own) { return own.value.contains(gateway); });
+            port.addresses,
+            [&wanted = gateway](const auto& own) { return own.value.contains(wanted); });
         if (around != port.addresses.end()) {
           check_neighbour_address(gateway, where);
         } else if (complete(port.map, "addresses", port.addresses)) {

@@ -57,7 +57,7 @@ class Transaction {
     if (set.insert(key).second) undo_.push_back([&set, key] { set.erase(key); });
   }
   void replace(Rib& rib, const IpPrefix& prefix, Rib::Slot slot) {
-    undo_.push_back([&rib, prefix, old = rib.at(prefix)] { rib.replace(prefix, old); });
+    undo_.emplace_back([&rib, prefix, old = rib.at(prefix)] { rib.replace(prefix, old); });
     rib.replace(prefix, std::move(slot));
   }
 

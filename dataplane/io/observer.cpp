@@ -166,13 +166,13 @@ std::unique_ptr<ObserverSet> Observers::make_set() const {
   return set;
 }
 
-void conclude(const Exits& exits, const PacketContext& p, DropReason reason,
+void conclude(const Exits& exits, Packet packet, DropReason reason, PortId way_out,
               ExplainReport& report) {
   report.reason = reason;
   if (exits.tx_ports != 0) {
-    const auto bytes = p.packet.contiguous();
+    const auto bytes = packet.contiguous();
     report.verdict = "transmit";
-    report.port = p.adjacency->port;
+    report.port = way_out;
     report.frame.assign(bytes.begin(), bytes.end());
   } else if (exits.held.count != 0) {
     report.verdict = "hold";

@@ -140,7 +140,9 @@ class Observers {
   std::vector<std::unique_ptr<Observer>> observers_;
 };
 
-/// What became of `p`, which went through the stages alone, for `reason` where it was dropped.
-void conclude(const Exits& exits, const PacketContext& p, DropReason reason, ExplainReport& report);
+/// What became of a packet that went through the stages alone: `reason` where it was dropped,
+/// `way_out` where it was sent.
+void conclude(const Exits& exits, Packet packet, DropReason reason, PortId way_out,
+              ExplainReport& report);
 
 }  // namespace weft::io

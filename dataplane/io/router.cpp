@@ -181,20 +181,20 @@ ExplainReport Router::explain(const ExplainRequest& request) {
   auto counters = std::make_unique<WorkerCounters>();
   auto exits = std::make_unique<Exits>();
   auto burst = std::make_unique<Burst>();
-  StageContext<RecordTracer> ctx{state_.tables(), *counters, *exits, {&report.steps}};
-  const Ingress ingress = Ingress::of(state_.tables(), request.port.index());
+  StageContext<RecordTracer> ctx{state_.tables(), *counters, *exits, {.steps = &report.steps}};
+  const Ingress ingress = ingress_of(state_.tables(), request.port.index());
   Packet left = packet;
   if (ingress.vrf == nullptr) {
     report.verdict = "drop";
     report.reason = DropReason::port_missing;
   } else {
-    ingress.fill(burst->add(packet));
-    run_pipeline(ctx, *burst, Entry::parse);
+    rte_mbuf* const received[] = {packet.mbuf()};
+    run_received(ctx, *burst, ingress, received);
   }
   for (std::size_t i = 1; i < drop_reason_count; ++i) {
     if (counters->drops[i].get() != 0) report.reason = static_cast<DropReason>(i);
   }
-  conclude(*exits, burst->packets[0], report.reason, report);
+  conclude(*exits, left, report.reason, ctx.tracer.way_out, report);
   rte_pktmbuf_free(left.mbuf());
   return report;
 }

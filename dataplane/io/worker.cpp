@@ -19,9 +19,6 @@ constexpr double icmp_error_rate = 1000;
 constexpr double bucket_burst = 256;
 constexpr double trace_rate = 5000;
 
-/// One burst in so many is measured stage by stage.
-constexpr unsigned bursts_per_measurement = 64;
-
 }  // namespace
 
 Worker::Worker(const WorkerOptions& options, const Tables& tables, Rcu& rcu)
@@ -105,15 +102,17 @@ unsigned Worker::receive(const PortView& view) {
   unsigned total = 0;
   std::array<rte_mbuf*, max_burst> packets;
   for (const auto [port, queue] : view.receive) {
-    const Ingress ingress = Ingress::of(tables_, port);
+    const Ingress ingress = ingress_of(tables_, port);
     if (ingress.vrf == nullptr) continue;  // the port is being set up or taken away
     const std::uint16_t count =
         rte_eth_rx_burst(port, queue, packets.data(), static_cast<std::uint16_t>(options_.burst));
     if (count == 0) continue;
     total += count;
     std::uint64_t bytes = 0;
-    for (unsigned i = 0; i < count; ++i) rte_prefetch0(rte_pktmbuf_mtod(packets[i], void*));
-    for (unsigned i = 0; i < count; ++i) bytes += packets[i]->pkt_len;
+    for (unsigned i = 0; i < count; ++i) {
+      rte_prefetch0(rte_pktmbuf_mtod(packets[i], void*));
+      bytes += packets[i]->pkt_len;
+    }
     PacketCounter& rx = counters_.rx[port];
     rx.packets.add(count);
     rx.bytes.add(bytes);
@@ -121,8 +120,9 @@ unsigned Worker::receive(const PortView& view) {
       receive_observed(ingress, {packets.data(), count});
       continue;
     }
-    for (unsigned i = 0; i < count; ++i) ingress.fill(burst_.add(Packet(packets[i])));
-    run_burst(Entry::parse);
+    run_burst(count, [&](auto& ctx) {
+      run_received(ctx, burst_, ingress, {packets.data(), count});
+    });
   }
   packets_.add(total);
   return total;
@@ -189,8 +189,10 @@ unsigned Worker::take_held() {
     p.end = packet.data() + packet.contiguous_bytes();
     p.bytes = packet.total_bytes();
     p.vrf = tables_.vrfs.get(m.vrf);
-    p.port = m.port;
-    p.vif = m.vif;
+    Ingress from;
+    from.port = m.port;
+    from.vif = m.vif;
+    p.in = &from;
     p.decap = m.decap;
     p.originated = !m.port.valid();
     p.l3 = packet.data() + m.l3_offset;
@@ -231,29 +233,7 @@ unsigned Worker::take_held() {
 }
 
 void Worker::run_burst(Entry entry) {
-  if (until_measured_-- == 0) [[unlikely]] {
-    until_measured_ = bursts_per_measurement - 1;
-    return run_measured(entry);
-  }
-  StageContext<NullTracer> ctx{tables_, counters_, exits_, {}};
-  const unsigned packets = burst_.count;
-  run_pipeline(ctx, burst_, entry);
-  if (captures_drops()) [[unlikely]]
-    capture_others_dropped(packets);
-  empty_exits();
-}
-
-void Worker::run_measured(Entry entry) {
-  StageContext<ClockTracer> ctx{tables_, counters_, exits_, {&clocks_}};
-  const unsigned packets = burst_.count;
-  run_pipeline(ctx, burst_, entry);
-  ctx.tracer.finish();
-  if (captures_drops()) [[unlikely]]
-    capture_others_dropped(packets);
-  ctx.tracer.finish();
-  ctx.tracer.enter(Stage::transmit, packets);
-  empty_exits();
-  ctx.tracer.finish();
+  run_burst(burst_.count, [&](auto& ctx) { run_pipeline(ctx, burst_, entry); });
 }
 
 /// Whether it is still the port that control meant, not another one under its index.
@@ -271,34 +251,31 @@ void Worker::empty_exits() {
   }
   exits_.tx_ports = 0;
   for (unsigned i = 0; i < exits_.dropped.count; ++i) {
-    rte_pktmbuf_free(exits_.dropped.packets[i].mbuf());
+    rte_pktmbuf_free(exits_.dropped.packets[i]);
   }
   exits_.dropped.count = 0;
-  for (unsigned i = 0; i < exits_.punted.count; ++i) punt(exits_.punted.packets[i]);
+  for (unsigned i = 0; i < exits_.punted.count; ++i) punt(Packet(exits_.punted.packets[i]));
   exits_.punted.count = 0;
-  for (unsigned i = 0; i < exits_.held.count; ++i) hold(exits_.held.packets[i]);
+  for (unsigned i = 0; i < exits_.held.count; ++i) hold(Packet(exits_.held.packets[i]));
   exits_.held.count = 0;
 }
 
 void Worker::transmit(std::uint32_t port, Exits::List& list) {
-  std::array<rte_mbuf*, max_burst> packets;
-  std::uint64_t bytes = 0;
+  rte_mbuf** const packets = list.packets.data();
   const unsigned count = list.count;
   list.count = 0;
-  for (unsigned i = 0; i < count; ++i) {
-    packets[i] = list.packets[i].mbuf();
-    bytes += packets[i]->pkt_len;
-  }
+  std::uint64_t bytes = 0;
+  for (unsigned i = 0; i < count; ++i) bytes += packets[i]->pkt_len;
   const PortView* view = ports_.load(std::memory_order_acquire);
   AttachedPort* device = view != nullptr ? view->ports[port] : nullptr;
   const bool observed = observed_ != nullptr && (observed_->departures >> port & 1) != 0;
   if (observed) [[unlikely]] {  // they live on to be copied once they are sent
     for (unsigned i = 0; i < count; ++i) rte_mbuf_refcnt_update(packets[i], 1);
   }
-  const unsigned sent = device != nullptr ? send(*device, {packets.data(), count}) : 0;
+  const unsigned sent = device != nullptr ? send(*device, {packets, count}) : 0;
   if (observed) [[unlikely]] {
-    capture_sent(device != nullptr ? device->id() : PortId(port), {packets.data(), sent});
-    rte_pktmbuf_free_bulk(packets.data(), count);
+    capture_sent(device != nullptr ? device->id() : PortId(port), {packets, sent});
+    rte_pktmbuf_free_bulk(packets, count);
   }
   for (unsigned i = sent; i < count; ++i) {
     bytes -= packets[i]->pkt_len;

@@ -70,7 +70,31 @@ class Worker {
   unsigned take_injected();
   unsigned take_held();
   void run_burst(Entry entry);
-  void run_measured(Entry entry);
+  /// `run(ctx)` sends `packets` packets through the stages; then the exits are emptied. One burst
+  /// in so many is measured stage by stage.
+  template <class Run>
+  void run_burst(unsigned packets, Run&& run) {
+    if (captures_drops()) [[unlikely]] {
+      StageContext<DropTracer> ctx{
+          tables_, counters_, exits_, {this, [](void* worker, const PacketContext& p) {
+                                         static_cast<Worker*>(worker)->capture_dropped(p);
+                                       }}};
+      run(ctx);
+    } else if (until_measured_-- == 0) [[unlikely]] {
+      until_measured_ = bursts_per_measurement - 1;
+      StageContext<ClockTracer> ctx{tables_, counters_, exits_, {&clocks_}};
+      ctx.tracer.start();
+      run(ctx);
+      ctx.tracer.start();
+      empty_exits();
+      ctx.tracer.lap(stage_names.back(), packets);
+      return;
+    } else {
+      StageContext<NullTracer> ctx{tables_, counters_, exits_, {}};
+      run(ctx);
+    }
+    empty_exits();
+  }
   void empty_exits();
   void transmit(std::uint32_t port, Exits::List& list);
   [[nodiscard]] bool attached(PortId port) const;
@@ -86,16 +110,15 @@ class Worker {
   // worker_observe.cpp; only while observed_ is set.
   void receive_observed(const Ingress& ingress, std::span<rte_mbuf* const> mbufs);
   bool may_trace(Observer& trace);
-  void follow(std::vector<ObserverId> traces, std::uint64_t time_ns);
-  void run_observed();
-  void keep_arrival(unsigned place, const FrameView& frame);
+  void follow(const Ingress& ingress, rte_mbuf* mbuf, std::vector<ObserverId> traces,
+              std::uint64_t time_ns);
+  void keep_arrival(const FrameView& frame);
   [[nodiscard]] std::uint8_t* arrival(unsigned place) const;
-  void capture_dropped(unsigned packets);
+  void capture_dropped(const PacketContext& p);
   void record(Observer& capture, std::uint64_t tsc, CapturePoint point, PortId port,
               DropReason reason, const FrameView& frame);
   void capture_drop(DropReason reason, PortId port, const FrameView& frame);
   void capture_lost(Packet packet, DropReason reason, PortId port, const std::uint8_t* l3);
-  void capture_others_dropped(unsigned packets);
   void capture_sent(PortId port, std::span<rte_mbuf* const> mbufs);
 
   WorkerOptions options_;
@@ -112,10 +135,12 @@ class Worker {
   const ObserverSet* observed_ = nullptr;  // in this turn
   bool recorded_ = false;                  // control has something to read
   struct Arrival {
+    const rte_mbuf* mbuf;
     std::uint32_t frame_bytes;
     std::uint32_t kept_bytes;
   };
   std::array<Arrival, max_burst> arrivals_{};
+  unsigned arrivals_kept_ = 0;
   SpscQueue<TraceRecord*, 256> traced_;
   TokenBucket trace_bucket_;
 
@@ -130,6 +155,7 @@ class Worker {
   InjectChannel injected_;
   std::array<TokenBucket, punt_class_count> buckets_;
 
+  static constexpr unsigned bursts_per_measurement = 64;
   unsigned until_measured_ = 0;  // bursts
   StageClocks clocks_;
   Counter loops_;

@@ -13,8 +13,16 @@ namespace weft::io {
 /// are recorded. Packets keep their order.
 void Worker::receive_observed(const Ingress& ingress, std::span<rte_mbuf* const> mbufs) {
   const std::uint64_t tsc = rte_rdtsc();
+  std::array<rte_mbuf*, max_burst> waiting;
+  unsigned count = 0;
+  const auto run_waiting = [&] {
+    if (count == 0) return;
+    run_burst(count, [&](auto& ctx) {
+      run_received(ctx, burst_, ingress, {waiting.data(), count});
+    });
+    count = arrivals_kept_ = 0;
+  };
   for (rte_mbuf* mbuf : mbufs) {
-    const Packet packet(mbuf);
     const FrameView frame = FrameView::of(mbuf);
     for (Observer* capture : observed_->captures) {
       if (capture->in && capture->at_port(ingress.port) && capture->matches(frame)) {
@@ -30,12 +38,16 @@ void Worker::receive_observed(const Ingress& ingress, std::span<rte_mbuf* const>
         time_ns = trace->clock.ns(tsc);
       }
     }
-    if (!traces.empty() && burst_.count != 0) run_observed();
-    if (observed_->drops) keep_arrival(burst_.count, frame);
-    ingress.fill(burst_.add(packet));
-    if (!traces.empty()) follow(std::move(traces), time_ns);
+    if (!traces.empty()) run_waiting();
+    if (observed_->drops) keep_arrival(frame);
+    if (traces.empty()) {
+      waiting[count++] = mbuf;
+    } else {
+      follow(ingress, mbuf, std::move(traces), time_ns);
+      arrivals_kept_ = 0;
+    }
   }
-  if (burst_.count != 0) run_observed();
+  run_waiting();
 }
 
 /// Bounded in rate and by the queue, so that what is traced does not slow the rest.
@@ -50,17 +62,21 @@ bool Worker::may_trace(Observer& trace) {
   return true;
 }
 
-/// The only packet of the burst, with the tracer that records.
-void Worker::follow(std::vector<ObserverId> traces, std::uint64_t time_ns) {
+/// One packet, with the tracer that records.
+void Worker::follow(const Ingress& ingress, rte_mbuf* mbuf, std::vector<ObserverId> traces,
+                    std::uint64_t time_ns) {
   auto trace = std::make_unique<TraceRecord>();
   trace->traces = std::move(traces);
   trace->time_ns = time_ns;
-  trace->port = burst_.packets[0].port;
-  StageContext<RecordTracer> ctx{tables_, counters_, exits_, {&trace->report.steps}};
-  run_pipeline(ctx, burst_, Entry::parse);
-  const PacketContext& p = burst_.packets[0];
-  conclude(exits_, p, p.reason, trace->report);
-  if (observed_->drops) capture_dropped(1);
+  trace->port = ingress.port;
+  StageContext<RecordTracer> ctx{tables_, counters_, exits_, {.steps = &trace->report.steps}};
+  run_received(ctx, burst_, ingress, {&mbuf, 1});
+  const DropReason reason = ctx.tracer.reason;
+  conclude(exits_, Packet(mbuf), reason, ctx.tracer.way_out, trace->report);
+  if (observed_->drops && reason != DropReason::none) {
+    capture_drop(reason, ingress.port,
+                 {nullptr, arrival(0), arrivals_[0].kept_bytes, arrivals_[0].frame_bytes});
+  }
   if (traced_.push(trace.get())) {
     trace.release();  // it is the queue's now
     recorded_ = true;
@@ -74,19 +90,11 @@ void Worker::record(Observer& capture, std::uint64_t tsc, CapturePoint point, Po
   recorded_ = true;
 }
 
-void Worker::run_observed() {
-  const unsigned packets = burst_.count;
-  StageContext<NullTracer> ctx{tables_, counters_, exits_, {}};
-  run_pipeline(ctx, burst_, Entry::parse);
-  if (observed_->drops) capture_dropped(packets);
-  empty_exits();
-}
-
 /// The frame as it arrived; the stages change it on its way.
-void Worker::keep_arrival(unsigned place, const FrameView& frame) {
-  const std::uint32_t snap = observed_->drop_snap_bytes;
-  arrivals_[place] = {frame.total_bytes, std::min(frame.total_bytes, snap)};
-  frame.copy(arrival(place), arrivals_[place].kept_bytes);
+void Worker::keep_arrival(const FrameView& frame) {
+  const std::uint32_t kept = std::min(frame.total_bytes, observed_->drop_snap_bytes);
+  frame.copy(arrival(arrivals_kept_), kept);
+  arrivals_[arrivals_kept_++] = {frame.mbuf, frame.total_bytes, kept};
 }
 
 std::uint8_t* Worker::arrival(unsigned place) const {
@@ -94,14 +102,15 @@ std::uint8_t* Worker::arrival(unsigned place) const {
   return &bytes[std::size_t{place} * observed_->drop_snap_bytes];
 }
 
-/// Of the first `packets` of the burst that the stages have just had, those that they dropped.
-void Worker::capture_dropped(unsigned packets) {
-  for (unsigned i = 0; i < packets; ++i) {
-    const PacketContext& p = burst_.packets[i];
-    if (p.reason == DropReason::none) continue;
-    capture_drop(p.reason, p.port,
-                 {nullptr, arrival(i), arrivals_[i].kept_bytes, arrivals_[i].frame_bytes});
+/// What a stage has just dropped: as it arrived, else (a packet of the router's own, or from a port
+/// that nobody looks at) as it is.
+void Worker::capture_dropped(const PacketContext& p) {
+  for (unsigned i = 0; i < arrivals_kept_; ++i) {
+    const Arrival& a = arrivals_[i];
+    if (a.mbuf != p.packet.mbuf()) continue;
+    return capture_drop(p.reason, p.in->port, {nullptr, arrival(i), a.kept_bytes, a.frame_bytes});
   }
+  capture_lost(p.packet, p.reason, p.in->port, p.l2 == nullptr ? p.l3 : nullptr);
 }
 
 void Worker::capture_drop(DropReason reason, PortId port, const FrameView& frame) {
@@ -131,14 +140,6 @@ void Worker::capture_lost(Packet packet, DropReason reason, PortId port, const s
 }
 
 /// Drops of bursts whose arrival nobody kept.
-void Worker::capture_others_dropped(unsigned packets) {
-  for (unsigned i = 0; i < packets; ++i) {
-    const PacketContext& p = burst_.packets[i];
-    if (p.reason == DropReason::none) continue;
-    capture_lost(p.packet, p.reason, p.port, p.l2 == nullptr ? p.l3 : nullptr);
-  }
-}
-
 void Worker::capture_sent(PortId port, std::span<rte_mbuf* const> mbufs) {
   const std::uint64_t tsc = rte_rdtsc();
   for (const rte_mbuf* mbuf : mbufs) {

@@ -1,6 +1,6 @@
 #pragma once
-/// A burst on its way through the stages: what the stages know of each packet, and which packets
-/// are still on their way.
+/// A burst on its way through the stages: what the stages know of each packet, and where packets
+/// leave.
 
 #include <array>
 #include <cstdint>
@@ -14,46 +14,56 @@ namespace weft {
 
 inline constexpr unsigned max_burst = 64;
 
-/// What the stages know of one packet; it lives as long as the burst.
-///
-///    field               written by          read by
-///    packet, l2, length  source, decap       all
-///    vrf, mac, vif_entry source, decap       parse, decap, resolve, encap
-///    l3, l3_bytes, …     parse, encap        decap and later
-///    flow_hash           flow                encap
-///    nexthop, adjacency  decap, resolve      rewrite, encap, output
-///    reason, punt, mtu   whoever ends it     exits
-struct PacketContext {
-  Packet packet;
-  std::uint8_t* l2 =
-      nullptr;  ///< Ethernet header; nullptr where there is none (injected, IP payload)
-  std::uint8_t* l3 = nullptr;   ///< IP header
-  std::uint8_t* end = nullptr;  ///< end of the contiguous bytes
-  const VrfEntry* vrf = nullptr;
-  const MacAddress* mac = nullptr;      ///< the destination that frames must have
-  const VifEntry* vif_entry = nullptr;  ///< set when it came straight from a VIF
-  const NexthopEntry* nexthop = nullptr;
-  const AdjacencyEntry* adjacency = nullptr;
-  std::uint32_t bytes = 0;  ///< from l2 (or l3 where there is no l2) to the end of the packet
-  std::uint32_t flow_hash = 0;
-  std::uint32_t l4_ports = 0;  ///< both ports as they lie in the packet; 0: fragment or none
-  std::uint32_t fib_result = 0;
-  std::uint16_t l3_bytes = 0;   ///< the IP packet, header included
-  std::uint16_t l4_offset = 0;  ///< from l3
-  std::uint16_t mtu_bytes = 0;
+/// What all packets of one port share.
+struct Ingress {
+  const VrfEntry* vrf = nullptr;    ///< nullptr: the port or its VRF is being deleted
+  const MacAddress* mac = nullptr;  ///< the destination that frames must have
+  const VifEntry* guard = nullptr;  ///< the VIF from whose own addresses alone they may come
   PortId port;
   VifId vif;
-  DecapId decap;
+  bool check_finished = false;  ///< the port may hand over unfinished checksums
+};
+inline constexpr Ingress nowhere;  ///< of packets of the router's own
+
+/// What the stages know of one packet; it lives as long as the burst. What all of them read stands
+/// in the first cache line.
+///
+///    field               written by          read by
+///    packet, l2, bytes   source, decap       all
+///    in                  source              parse, exits
+///    vrf                 source, decap       parse, decap, resolve, encap
+///    l3, l3_bytes, …     parse, encap        decap and later
+///    route               resolve             resolve
+///    nexthop, adjacency  decap, resolve      rewrite, encap, output
+///    reason, punt, mtu   whoever ends it     exits
+struct alignas(64) PacketContext {
+  Packet packet;
+  /// Ethernet header; nullptr where there is none (injected, IP payload)
+  std::uint8_t* l2 = nullptr;
+  std::uint8_t* l3 = nullptr;  ///< IP header
+  const VrfEntry* vrf = nullptr;
+  const NexthopEntry* nexthop = nullptr;
+  const AdjacencyEntry* adjacency = nullptr;
+  std::uint32_t bytes = 0;     ///< from l2 (or l3 where there is no l2) to the end of the packet
+  std::uint32_t l4_ports = 0;  ///< both ports as they lie in the packet; 0: fragment or none
+  std::uint16_t l3_bytes = 0;  ///< the IP packet, header included
   std::uint8_t protocol = 0;
   bool v4 = true;
+  bool originated = false;   ///< by this router: TTL stays, no ICMP error about it
+  bool whole_frame = false;  ///< encapsulate the Ethernet frame as it is
   bool fragment = false;
-  bool originated = false;      ///< by this router: TTL stays, no ICMP error about it
-  bool whole_frame = false;     ///< encapsulate the Ethernet frame as it is
-  bool check_finished = false;  ///< the port may hand over unfinished checksums
-  std::uint8_t tunnels = 0;     ///< tunnels that were taken off
+  std::uint8_t tunnels = 0;  ///< tunnels that were taken off
+
+  std::uint8_t* end = nullptr;   ///< end of the contiguous bytes
+  const Ingress* in = &nowhere;  ///< of the outer packet, where tunnels were taken off
+  fib::Cursor route;             ///< the search for it
+  std::uint16_t l4_offset = 0;   ///< from l3
+  std::uint16_t mtu_bytes = 0;
+  DecapId decap;
   DropReason reason = DropReason::none;
   PuntClass punt = PuntClass::local;
 };
+static_assert(sizeof(PacketContext) == 128);
 
 /// Where a stage sends a packet.
 enum class Next : std::uint8_t {
@@ -67,16 +77,13 @@ enum class Next : std::uint8_t {
 
 struct Burst {
   std::array<PacketContext, max_burst> packets;
-  std::array<std::uint8_t, max_burst> live;  ///< indices of packets on their way
-  unsigned count = 0;                        ///< how many of them
+  unsigned count = 0;
 
-  /// Appends a packet; the caller fills its context in.
+  /// Appends a packet; the caller fills in what is known of it.
   PacketContext& add(Packet packet) {
-    PacketContext& p = packets[count];
+    PacketContext& p = packets[count++];
     p = PacketContext{};
     p.packet = packet;
-    live[count] = static_cast<std::uint8_t>(count);
-    ++count;
     return p;
   }
 };
@@ -85,9 +92,9 @@ struct Burst {
 /// it.
 struct Exits {
   struct List {
-    std::array<Packet, max_burst> packets;
+    std::array<rte_mbuf*, max_burst> packets;
     unsigned count = 0;
-    void add(Packet p) { packets[count++] = p; }
+    void add(Packet p) { packets[count++] = p.mbuf(); }
   };
   std::array<List, max_ports> tx;
   std::uint32_t tx_ports = 0;  ///< bit set: tx[i] is not empty

@@ -57,29 +57,29 @@ class Packet {
   [[nodiscard]] std::uint32_t total_bytes() const { return mbuf_->pkt_len; }
   [[nodiscard]] std::span<std::uint8_t> contiguous() const { return {data(), mbuf_->data_len}; }
   /// Bytes that may be written in front of `at`, which points into the first piece.
-  [[nodiscard]] std::size_t room_before(const std::uint8_t* at) const {
+  [[nodiscard, gnu::always_inline]] std::size_t room_before(const std::uint8_t* at) const {
     return static_cast<std::size_t>(at - static_cast<const std::uint8_t*>(mbuf_->buf_addr));
   }
-  [[nodiscard]] PacketMetadata& metadata() const {
+  [[nodiscard, gnu::always_inline]] PacketMetadata& metadata() const {
     return *static_cast<PacketMetadata*>(rte_mbuf_to_priv(mbuf_));
   }
   /// Makes the packet begin at `start`, within the first piece or its headroom, and be
   /// `bytes` long; bytes behind that are cut off.
-  void reshape(std::uint8_t* start, std::uint32_t bytes) const {
-    const auto offset = static_cast<std::uint16_t>(room_before(start));
-    const int moved = static_cast<int>(mbuf_->data_off) - static_cast<int>(offset);
-    mbuf_->data_off = offset;
-    mbuf_->data_len = static_cast<std::uint16_t>(mbuf_->data_len + moved);
-    mbuf_->pkt_len = static_cast<std::uint32_t>(static_cast<int>(mbuf_->pkt_len) + moved);
-    if (mbuf_->pkt_len > bytes) [[unlikely]] {
-      cut_tail(mbuf_->pkt_len - bytes);
-    }
+  [[gnu::always_inline]] void reshape(std::uint8_t* start, std::uint32_t bytes) const {
+    if (mbuf_->nb_segs != 1) return reshape_pieces(mbuf_, start, bytes);
+    mbuf_->data_off = static_cast<std::uint16_t>(room_before(start));
+    mbuf_->data_len = static_cast<std::uint16_t>(bytes);
+    mbuf_->pkt_len = bytes;
   }
   /// One's complement sum of `bytes` bytes from `at` on, over all pieces; not folded.
-  [[nodiscard]] std::uint64_t sum(const std::uint8_t* at, std::uint32_t bytes) const;
+  [[nodiscard]] std::uint64_t sum(const std::uint8_t* at, std::uint32_t bytes) const {
+    return sum(mbuf_, at, bytes);
+  }
 
  private:
-  void cut_tail(std::uint32_t bytes) const;
+  // Static, so that a Packet in a register stays there.
+  static std::uint64_t sum(const rte_mbuf* mbuf, const std::uint8_t* at, std::uint32_t bytes);
+  static void reshape_pieces(rte_mbuf* mbuf, std::uint8_t* start, std::uint32_t bytes);
   rte_mbuf* mbuf_ = nullptr;
 };
 

@@ -12,33 +12,38 @@ inline constexpr std::string_view decap_name = "decap";
 inline constexpr unsigned max_tunnels = 4;
 
 /// The kind of tunnel that the packet's outer headers announce, or none.
-inline TunnelKind tunnel_kind(const Tables& tables, const PacketContext& p) {
-  if (p.vrf->id != underlay_vrf || p.protocol != static_cast<std::uint8_t>(wire::IpProtocol::udp) ||
-      p.l4_ports == 0) {
+[[gnu::always_inline]] inline TunnelKind tunnel_kind(const Tables& tables, const PacketContext& p) {
+  if (p.protocol != static_cast<std::uint8_t>(wire::IpProtocol::udp) || p.l4_ports == 0 ||
+      p.vrf->id != underlay_vrf) {
     return TunnelKind::none;
   }
   const auto port = __builtin_bswap16(static_cast<std::uint16_t>(p.l4_ports >> 16));
   return tables.udp_kinds[port].load(std::memory_order_relaxed);
 }
 
-inline bool to_local_address(const Tables& tables, const PacketContext& p) {
+[[gnu::always_inline]] inline std::uint32_t raw_destination4(const PacketContext& p) {
+  std::uint32_t raw;
+  std::memcpy(&raw, &header_at<wire::Ipv4>(p.l3).destination, sizeof raw);
+  return raw;
+}
+
+[[gnu::always_inline]] inline bool to_local_address(const Tables& tables, const PacketContext& p) {
   const LocalAddressSet& local = *tables.local_addresses.load(std::memory_order_acquire);
-  if (p.v4) {
-    std::uint32_t raw;
-    std::memcpy(&raw, &header_at<wire::Ipv4>(p.l3).destination, sizeof raw);
-    return local.contains(raw);
-  }
+  if (p.v4) return local.contains(raw_destination4(p));
   return local.contains(header_at<wire::Ipv6>(p.l3).destination);
 }
 
-inline bool source_accepted(const DecapEntry& entry, const PacketContext& p) {
+[[gnu::always_inline]] inline bool source_accepted(const DecapEntry& entry,
+                                                   const PacketContext& p) {
   return p.v4 ? entry.accepts(header_at<wire::Ipv4>(p.l3).source.get())
               : entry.accepts(header_at<wire::Ipv6>(p.l3).source);
 }
 
 /// The outer UDP checksum, where there is one (RFC 768, RFC 6936 §5).
-inline DropReason check_outer_udp(const DecapEntry& entry, const PacketContext& p,
-                                  const wire::Udp& udp, std::uint32_t l4_bytes) {
+[[gnu::always_inline]] inline DropReason check_outer_udp(const DecapEntry& entry,
+                                                         const PacketContext& p,
+                                                         const wire::Udp& udp,
+                                                         std::uint32_t l4_bytes) {
   if (udp.checksum.get() == 0) {
     return p.v4 || entry.decap.zero_udp_checksum6 ? DropReason::none
                                                   : DropReason::outer_udp_checksum_missing;
@@ -54,7 +59,8 @@ inline DropReason check_outer_udp(const DecapEntry& entry, const PacketContext& 
 
 /// Where the inside goes: into a VRF, or straight to a VIF.
 template <class Tracer>
-Next enter(StageContext<Tracer>& ctx, PacketContext& p, const DecapEntry& entry) {
+[[gnu::always_inline]] inline Next enter(StageContext<Tracer>& ctx, PacketContext& p,
+                                         const DecapEntry& entry) {
   const Tables& tables = ctx.tables;
   const NexthopEntry* nexthop = tables.nexthops.get(entry.decap.nexthop);
   if (nexthop == nullptr) return drop(p, DropReason::nexthop_missing);
@@ -70,12 +76,11 @@ Next enter(StageContext<Tracer>& ctx, PacketContext& p, const DecapEntry& entry)
   }
   p.vrf = tables.vrfs.get(vrf);
   if (p.vrf == nullptr) return drop(p, DropReason::vrf_missing);
-  p.mac = &p.vrf->router_mac;
   return Next::again;
 }
 
 template <class Tracer>
-Next decap_one(StageContext<Tracer>& ctx, PacketContext& p) {
+[[gnu::always_inline]] inline Next decap_one(StageContext<Tracer>& ctx, PacketContext& p) {
   const TunnelKind kind = tunnel_kind(ctx.tables, p);
   if (kind == TunnelKind::none) {
     if (p.fragment && p.vrf->id == underlay_vrf &&
@@ -102,25 +107,23 @@ Next decap_one(StageContext<Tracer>& ctx, PacketContext& p) {
   const tunnel::ParsedHeader header = tunnel::parse_header(kind, {tunnel_header, readable});
   if (header.reason != DropReason::none) return drop(p, header.reason);
 
-  const IpAddress local =
-      p.v4 ? IpAddress(Ipv4Address{header_at<wire::Ipv4>(p.l3).destination.get()})
-           : IpAddress(header_at<wire::Ipv6>(p.l3).destination);
+  const std::uint64_t key = decap_key(kind, udp.destination_port.get(), header.vni);
   const DecapEntry* entry =
-      ctx.tables.decaps.find(kind, udp.destination_port.get(), header.vni, local);
+      p.v4 ? ctx.tables.decaps.find(key, raw_destination4(p))
+           : ctx.tables.decaps.find(key, header_at<wire::Ipv6>(p.l3).destination);
   if (entry == nullptr) return drop(p, DropReason::decap_unknown_vni);
   if (!source_accepted(*entry, p)) return drop(p, DropReason::decap_source_unlisted);
   if (const DropReason r = check_outer_udp(*entry, p, udp, l4_bytes); r != DropReason::none) {
     return drop(p, r);
   }
   ctx.counters.decaps[entry->id.index()].add(p.l3_bytes);
-  ctx.tracer.note(decap_name, p, [&] {
-    return std::string(describe(kind).name) + " VNI " + std::to_string(header.vni) + " to " +
-           to_string(local) + ": decap " + std::to_string(entry->id.index());
-  });
+  if constexpr (Tracer::enabled)
+    ctx.tracer.note(decap_name, p, [&] {
+      return std::string(describe(kind).name) + " VNI " + std::to_string(header.vni) + " to " +
+             to_string(entry->decap.local) + ": decap " + std::to_string(entry->id.index());
+    });
 
   p.decap = entry->id;
-  p.vif = VifId{};
-  p.vif_entry = nullptr;
   ++p.tunnels;
   std::uint8_t* inner = tunnel_header + header.bytes;
   p.bytes = static_cast<std::uint32_t>(packet_end - inner);
@@ -128,30 +131,6 @@ Next decap_one(StageContext<Tracer>& ctx, PacketContext& p) {
   p.l2 = header.payload == tunnel::Payload::ethernet ? inner : nullptr;
   p.l3 = header.payload == tunnel::Payload::ethernet ? nullptr : inner;
   return enter(ctx, p, *entry);
-}
-
-/// From the `first` packet on. Answers how many packets were opened and must be parsed again: they
-/// stand behind the others in burst.live.
-template <class Tracer>
-unsigned decap(StageContext<Tracer>& ctx, Burst& burst, unsigned first) {
-  std::array<std::uint8_t, max_burst> again;
-  unsigned kept = first;
-  unsigned opened = 0;
-  for (unsigned i = first; i < burst.count; ++i) {
-    const std::uint8_t at = burst.live[i];
-    PacketContext& p = burst.packets[at];
-    const Next next = decap_one(ctx, p);
-    if (next == Next::again) {
-      again[opened++] = at;
-    } else if (next == Next::forward) {
-      burst.live[kept++] = at;
-    } else {
-      leave(ctx, decap_name, p, next);
-    }
-  }
-  std::copy_n(again.begin(), opened, burst.live.begin() + kept);
-  burst.count = kept + opened;
-  return opened;
 }
 
 }  // namespace weft::stage

@@ -2,6 +2,7 @@
 /// encap: copy the tunnel's header template in front of the packet and patch lengths, checksum,
 /// source port and the inner Ethernet header. All tunnel kinds share this path.
 
+#include "stages/flow.hpp"
 #include "stages/parse.hpp"
 #include "stages/stage.hpp"
 #include "tunnel/entropy.hpp"
@@ -12,8 +13,8 @@ inline constexpr std::string_view encap_name = "encap";
 
 /// Copies the template so that its last byte stands before `payload`: in whole lines where the
 /// buffer has room (what stands before the header is rubbish then), else exactly. False: no room.
-inline bool copy_header(const NexthopEntry& tunnel, const PacketContext& p, std::uint8_t* payload,
-                        std::size_t bytes) {
+[[gnu::always_inline]] inline bool copy_header(const NexthopEntry& tunnel, const PacketContext& p,
+                                               std::uint8_t* payload, std::size_t bytes) {
   const std::size_t room = p.packet.room_before(payload);
   const std::uint8_t* source = tunnel.header();
   if (tunnel.copy_bytes == 64 && bytes == tunnel.header_bytes && room >= 64 + 14) [[likely]] {
@@ -26,7 +27,7 @@ inline bool copy_header(const NexthopEntry& tunnel, const PacketContext& p, std:
 }
 
 /// A right checksum over the outer UDP datagram (RFC 8200 §8.1: zero is sent as all ones).
-[[gnu::noinline]] inline void complete_udp_checksum(const PacketContext& p, std::uint8_t* outer,
+[[gnu::noinline]] inline void complete_udp_checksum(Packet packet, std::uint8_t* outer,
                                                     wire::Udp& udp, std::uint16_t udp_bytes,
                                                     const std::uint8_t* payload) {
   const auto& ip = header_at<wire::Ipv6>(outer);
@@ -35,62 +36,61 @@ inline bool copy_header(const NexthopEntry& tunnel, const PacketContext& p, std:
   std::uint64_t sum = wire::pseudo_header_sum(
       &ip.source, &ip.destination, 16, static_cast<std::uint8_t>(wire::IpProtocol::udp), udp_bytes);
   sum += wire::checksum_fold(wire::checksum_add(start, header_bytes));
-  std::uint64_t rest = wire::checksum_fold(p.packet.sum(payload, udp_bytes - header_bytes));
+  std::uint64_t rest = wire::checksum_fold(packet.sum(payload, udp_bytes - header_bytes));
   if (header_bytes % 2 != 0) rest = __builtin_bswap16(static_cast<std::uint16_t>(rest));
   udp.checksum = wire::checksum_finish(sum + rest);
   if (udp.checksum.get() == 0) udp.checksum = 0xffff;
 }
 
+/// A frame that already has its inner Ethernet header gets only what stands before that.
 template <class Tracer>
-Next encap_one(StageContext<Tracer>& ctx, PacketContext& p) {
-  if (p.nexthop->kind != NexthopKind::tunnel) return Next::forward;
+[[gnu::always_inline]] inline Next encap_one(StageContext<Tracer>& ctx, PacketContext& p) {
   const NexthopEntry& tunnel = *p.nexthop;
-  // A whole frame brings its own inner Ethernet header; an IP packet gets the template's.
-  std::uint8_t* payload = p.whole_frame ? p.l2 : p.l3;
-  const std::uint32_t payload_bytes = p.whole_frame ? p.bytes : p.l3_bytes;
-  const std::size_t header_bytes =
-      p.whole_frame ? tunnel.inner_ethernet_offset : tunnel.header_bytes;
-  if (header_bytes == 0 || !copy_header(tunnel, p, payload, header_bytes)) {
+  const bool whole_frame = p.whole_frame;
+  const unsigned inner_offset = tunnel.inner_ethernet_offset;
+  const unsigned udp_offset = tunnel.udp_offset;
+  const bool outer_v4 = tunnel.outer_v4;
+  std::uint8_t* const payload = whole_frame ? p.l2 : p.l3;
+  const std::size_t header_bytes = whole_frame ? inner_offset : tunnel.header_bytes;
+  const auto total =
+      static_cast<std::uint16_t>(header_bytes + (whole_frame ? p.bytes : p.l3_bytes));
+  const std::uint32_t hash = whole_frame ? 0 : flow_hash(ctx.tables, p);
+  if (header_bytes == 0 || !copy_header(tunnel, p, payload, header_bytes)) [[unlikely]] {
     return drop(p, DropReason::headroom_short);
   }
-  std::uint8_t* outer = payload - header_bytes;
-  if (tunnel.inner_ethernet_offset != 0 && !p.whole_frame) {
-    auto& inner = header_at<wire::Ethernet>(outer + tunnel.inner_ethernet_offset);
+  std::uint8_t* const outer = payload - header_bytes;
+  if (inner_offset != 0 && !whole_frame) {
+    auto& inner = header_at<wire::Ethernet>(outer + inner_offset);
+    const auto type = p.v4 ? wire::EtherType::ipv4 : wire::EtherType::ipv6;
     inner.source = p.vrf->router_mac;
-    inner.ether_type =
-        static_cast<std::uint16_t>(p.v4 ? wire::EtherType::ipv4 : wire::EtherType::ipv6);
+    inner.ether_type = static_cast<std::uint16_t>(type);
   }
-  const auto total = static_cast<std::uint16_t>(header_bytes + payload_bytes);
-  if (tunnel.outer_v4) {
+  if (outer_v4) {
     auto& ip = header_at<wire::Ipv4>(outer);
     ip.total_length = total;
-    ip.checksum = wire::checksum_finish(tunnel.ip_checksum_sum + __builtin_bswap16(total));
+    ip.checksum = wire::checksum_finish16(tunnel.ip_checksum_sum + __builtin_bswap16(total));
   } else {
     header_at<wire::Ipv6>(outer).payload_length =
         static_cast<std::uint16_t>(total - sizeof(wire::Ipv6));
   }
-  if (tunnel.udp_offset != 0) {
-    auto& udp = header_at<wire::Udp>(outer + tunnel.udp_offset);
-    const auto udp_bytes = static_cast<std::uint16_t>(total - tunnel.udp_offset);
-    udp.source_port = tunnel::source_port(tunnel.source_ports, p.flow_hash);
+  if (udp_offset != 0) {
+    auto& udp = header_at<wire::Udp>(outer + udp_offset);
+    const auto udp_bytes = static_cast<std::uint16_t>(total - udp_offset);
+    udp.source_port = tunnel::source_port(tunnel.source_ports, hash);
     udp.length = udp_bytes;
-    if (tunnel.udp_checksum) complete_udp_checksum(p, outer, udp, udp_bytes, payload);
+    if (tunnel.udp_checksum) complete_udp_checksum(p.packet, outer, udp, udp_bytes, payload);
   }
   ctx.counters.nexthops[tunnel.id.index()].add(total);
   p.l2 = nullptr;
   p.l3 = outer;
   p.l3_bytes = total;
-  p.v4 = tunnel.outer_v4;
-  ctx.tracer.note(encap_name, p, [&] {
-    return std::to_string(header_bytes) + " bytes of outer header, " + std::to_string(total) +
-           " bytes in all";
-  });
+  p.v4 = outer_v4;
+  if constexpr (Tracer::enabled)
+    ctx.tracer.note(encap_name, p, [&] {
+      return std::to_string(header_bytes) + " bytes of outer header, " + std::to_string(total) +
+             " bytes in all";
+    });
   return Next::forward;
-}
-
-template <class Tracer>
-void encap(StageContext<Tracer>& ctx, Burst& burst) {
-  for_each_live(ctx, encap_name, burst, 0, [&](PacketContext& p) { return encap_one(ctx, p); });
 }
 
 }  // namespace weft::stage

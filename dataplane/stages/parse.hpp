@@ -20,6 +20,11 @@ Header& header_at(std::uint8_t* at) {
   return *reinterpret_cast<Header*>(at);
 }
 
+constexpr bool has_ports(std::uint8_t protocol) {
+  return protocol == static_cast<std::uint8_t>(wire::IpProtocol::udp) ||
+         protocol == static_cast<std::uint8_t>(wire::IpProtocol::tcp);
+}
+
 /// Whether a TCP or UDP checksum is the bare pseudo-header sum that a kernel leaves to hardware
 /// (Linux CHECKSUM_PARTIAL). A right checksum may look so by chance; then the whole sum decides.
 [[gnu::noinline]] inline bool checksum_unfinished(const PacketContext& p, const void* source,
@@ -45,65 +50,99 @@ Header& header_at(std::uint8_t* at) {
   return wire::checksum_fold(pseudo + p.packet.sum(l4, l4_bytes)) != 0xffff;
 }
 
-template <class Tracer>
-Next parse_ipv4(StageContext<Tracer>& ctx, PacketContext& p) {
-  const auto contiguous = static_cast<std::size_t>(p.end - p.l3);
-  const auto available = p.bytes - (p.l2 != nullptr ? p.l3 - p.l2 : 0);
-  if (contiguous < sizeof(wire::Ipv4)) return drop(p, DropReason::frame_truncated);
-  const auto& ip = header_at<wire::Ipv4>(p.l3);
-  if (ip.version() != 4) return drop(p, DropReason::ipv4_version);
-  const unsigned header = ip.header_bytes();
-  if (header < sizeof(wire::Ipv4) || header > contiguous) {
-    return drop(p, DropReason::ipv4_header_length);
+/// What the first bytes of a frame look like: the stages are compiled for each shape, with what
+/// follows from it known.
+enum class Shape : std::uint8_t { ipv4, ipv6, other };
+
+/// ipv4: without options; ipv4, ipv6: the fixed header lies in one piece.
+[[gnu::always_inline]] inline Shape shape_of(const PacketContext& p) {
+  constexpr auto ethernet = static_cast<std::ptrdiff_t>(sizeof(wire::Ethernet));
+  constexpr auto v4_bytes = ethernet + static_cast<std::ptrdiff_t>(sizeof(wire::Ipv4));
+  constexpr auto v6_bytes = ethernet + static_cast<std::ptrdiff_t>(sizeof(wire::Ipv6));
+  if (p.l2 == nullptr || p.end - p.l2 < v4_bytes) return Shape::other;
+  be32 type_version;
+  std::memcpy(&type_version, p.l2 + 2 * sizeof(MacAddress), sizeof type_version);
+  const std::uint32_t bits = type_version.get();
+  if (bits >> 8 == 0x080045) return Shape::ipv4;
+  if (bits >> 12 == 0x86dd6 && p.end - p.l2 >= v6_bytes) return Shape::ipv6;
+  return Shape::other;
+}
+
+/// The VIF from whose own addresses alone the packet may come; nullptr: any source is good.
+[[gnu::always_inline]] inline const VifEntry* guard_of(const PacketContext& p) {
+  return p.tunnels == 0 ? p.in->guard : nullptr;
+}
+
+/// `available`: bytes from p.l3 to the end of the frame.
+template <Shape shape, class Tracer>
+[[gnu::always_inline]] inline Next parse_ipv4(StageContext<Tracer>& ctx, PacketContext& p,
+                                              std::size_t available) {
+  std::uint8_t* const l3 = p.l3;
+  const auto contiguous = static_cast<std::size_t>(p.end - l3);
+  const auto& ip = header_at<wire::Ipv4>(l3);
+  unsigned header = sizeof(wire::Ipv4);
+  if constexpr (shape != Shape::ipv4) {
+    if (contiguous < sizeof(wire::Ipv4)) return drop(p, DropReason::frame_truncated);
+    if (ip.version() != 4) return drop(p, DropReason::ipv4_version);
+    header = ip.header_bytes();
+    if (header < sizeof(wire::Ipv4) || header > contiguous) {
+      return drop(p, DropReason::ipv4_header_length);
+    }
   }
   const std::uint16_t total = ip.total_length.get();
   if (total < header || total > available) return drop(p, DropReason::ipv4_total_length);
-  if (!ip.checksum_valid()) return drop(p, DropReason::ipv4_checksum);
+  const bool sound = shape == Shape::ipv4 ? wire::checksum20_valid(&ip) : ip.checksum_valid();
+  if (!sound) return drop(p, DropReason::ipv4_checksum);
   p.v4 = true;
   p.l3_bytes = total;
   p.l4_offset = static_cast<std::uint16_t>(header);
   p.protocol = ip.protocol;
   p.fragment = ip.fragment();
 
-  const std::uint32_t source = ip.source.get();
-  const std::uint32_t destination = ip.destination.get();
-  if (p.vif_entry != nullptr && p.vif_entry->anti_spoofing) {
+  if (const VifEntry* guard = guard_of(p); guard != nullptr) {
     std::uint32_t raw;
     std::memcpy(&raw, &ip.source, sizeof raw);
-    if (!p.vif_entry->owns(raw)) return drop(p, DropReason::spoofed_ip);
+    if (!guard->owns(raw)) return drop(p, DropReason::spoofed_ip);
   }
-  if (!Ipv4Address{source}.forwardable()) return drop(p, DropReason::ip_source_invalid);
-  if (!Ipv4Address{destination}.forwardable()) {
-    return drop(p, DropReason::ip_destination_unsupported);
+  // The first octets in memory; most addresses start with one that is never special.
+  if (wire::special_octets[l3[12]] || wire::special_octets[l3[16]]) [[unlikely]] {
+    if (!Ipv4Address{ip.source.get()}.forwardable()) return drop(p, DropReason::ip_source_invalid);
+    if (!Ipv4Address{ip.destination.get()}.forwardable()) {
+      return drop(p, DropReason::ip_destination_unsupported);
+    }
   }
   p.l4_ports = 0;
-  if (!p.fragment && total >= header + 4U && contiguous >= header + 4U &&
-      (p.protocol == static_cast<std::uint8_t>(wire::IpProtocol::udp) ||
-       p.protocol == static_cast<std::uint8_t>(wire::IpProtocol::tcp))) {
-    std::memcpy(&p.l4_ports, p.l3 + header, sizeof p.l4_ports);
+  if (has_ports(p.protocol) && !p.fragment &&
+      std::min<std::size_t>(total, contiguous) >= header + 4U) {
+    std::memcpy(&p.l4_ports, l3 + header, sizeof p.l4_ports);
   }
-  if (p.check_finished && checksum_unfinished(p, &ip.source, &ip.destination, 4)) [[unlikely]] {
-    ctx.counters.unfinished_checksums[p.port.index()].add(1);
+  if (p.in->check_finished && checksum_unfinished(PacketContext(p), &ip.source, &ip.destination, 4))
+      [[unlikely]] {
+    ctx.counters.unfinished_checksums[p.in->port.index()].add(1);
     return drop(p, DropReason::checksum_unfinished);
   }
-  ctx.tracer.note(parse_name, p, [&] {
-    return "IPv4 " + to_string(IpAddress(Ipv4Address{source})) + " → " +
-           to_string(IpAddress(Ipv4Address{destination})) + ", protocol " +
-           std::to_string(p.protocol) + ", TTL " + std::to_string(ip.ttl) + ", " +
-           std::to_string(total) + " bytes";
-  });
+  if constexpr (Tracer::enabled)
+    ctx.tracer.note(parse_name, p, [&] {
+      return "IPv4 " + to_string(IpAddress(Ipv4Address{ip.source.get()})) + " → " +
+             to_string(IpAddress(Ipv4Address{ip.destination.get()})) + ", protocol " +
+             std::to_string(p.protocol) + ", TTL " + std::to_string(ip.ttl) + ", " +
+             std::to_string(total) + " bytes";
+    });
   return Next::forward;
 }
 
-template <class Tracer>
-Next parse_ipv6(StageContext<Tracer>& ctx, PacketContext& p) {
+/// `available`: bytes from p.l3 to the end of the frame.
+template <Shape shape, class Tracer>
+[[gnu::always_inline]] inline Next parse_ipv6(StageContext<Tracer>& ctx, PacketContext& p,
+                                              std::size_t available) {
   const auto contiguous = static_cast<std::size_t>(p.end - p.l3);
-  const auto available = p.bytes - (p.l2 != nullptr ? p.l3 - p.l2 : 0);
-  if (contiguous < sizeof(wire::Ipv6)) return drop(p, DropReason::frame_truncated);
   const auto& ip = header_at<wire::Ipv6>(p.l3);
-  if (ip.version() != 6) return drop(p, DropReason::ipv6_version);
+  if constexpr (shape != Shape::ipv6) {
+    if (contiguous < sizeof(wire::Ipv6)) return drop(p, DropReason::frame_truncated);
+    if (ip.version() != 6) return drop(p, DropReason::ipv6_version);
+  }
   const std::size_t total = sizeof(wire::Ipv6) + ip.payload_length.get();
-  if (total > static_cast<std::size_t>(available) || total > 0xffff) {
+  if (total > available || total > 0xffff) {
     return drop(p, DropReason::ipv6_payload_length);
   }
   p.v4 = false;
@@ -124,14 +163,15 @@ Next parse_ipv6(StageContext<Tracer>& ctx, PacketContext& p) {
       !p.fragment && l4_end > p.l4_offset) {
     const std::uint8_t type = p.l3[p.l4_offset];
     if (type >= 133 && type <= 137) {  // neighbour discovery: control checks it (RFC 4861 §7.1)
-      ctx.tracer.note(parse_name, p, [&] { return "ND message type " + std::to_string(type); });
+      if constexpr (Tracer::enabled)
+        ctx.tracer.note(parse_name, p, [&] { return "ND message type " + std::to_string(type); });
       return punt(p, PuntClass::neighbour);
     }
   }
   // A host's own link-local chatter (MLD, DHCPv6) goes no further than this link.
   const bool link_chatter = ip.source.link_local() || ip.source.unspecified();
-  if (p.vif_entry != nullptr && p.vif_entry->anti_spoofing && !link_chatter &&
-      !p.vif_entry->owns(ip.source)) {
+  const VifEntry* guard = guard_of(p);
+  if (guard != nullptr && !link_chatter && !guard->owns(ip.source)) {
     return drop(p, DropReason::spoofed_ip);
   }
   if (ip.destination.multicast() || ip.destination.link_local() || ip.destination.unspecified() ||
@@ -141,66 +181,70 @@ Next parse_ipv6(StageContext<Tracer>& ctx, PacketContext& p) {
   if (ip.source.multicast() || ip.source.loopback() || link_chatter)
     return drop(p, DropReason::ip_source_invalid);
   p.l4_ports = 0;
-  if (!p.fragment && complete && l4_end >= p.l4_offset + 4U &&
-      (p.protocol == static_cast<std::uint8_t>(wire::IpProtocol::udp) ||
-       p.protocol == static_cast<std::uint8_t>(wire::IpProtocol::tcp))) {
+  if (has_ports(p.protocol) && !p.fragment && complete && l4_end >= p.l4_offset + 4U) {
     std::memcpy(&p.l4_ports, p.l3 + p.l4_offset, sizeof p.l4_ports);
   }
-  if (p.check_finished && checksum_unfinished(p, &ip.source, &ip.destination, 16)) [[unlikely]] {
-    ctx.counters.unfinished_checksums[p.port.index()].add(1);
+  if (p.in->check_finished &&
+      checksum_unfinished(PacketContext(p), &ip.source, &ip.destination, 16)) [[unlikely]] {
+    ctx.counters.unfinished_checksums[p.in->port.index()].add(1);
     return drop(p, DropReason::checksum_unfinished);
   }
-  ctx.tracer.note(parse_name, p, [&] {
-    return "IPv6 " + to_string(IpAddress(ip.source)) + " → " +
-           to_string(IpAddress(ip.destination)) + ", next header " + std::to_string(p.protocol) +
-           ", hop limit " + std::to_string(ip.hop_limit) + ", " + std::to_string(total) + " bytes";
-  });
+  if constexpr (Tracer::enabled)
+    ctx.tracer.note(parse_name, p, [&] {
+      return "IPv6 " + to_string(IpAddress(ip.source)) + " → " +
+             to_string(IpAddress(ip.destination)) + ", next header " + std::to_string(p.protocol) +
+             ", hop limit " + std::to_string(ip.hop_limit) + ", " + std::to_string(total) +
+             " bytes";
+    });
   return Next::forward;
 }
 
 /// A frame from p.l2 on, of p.bytes bytes.
-template <class Tracer>
-Next parse_frame(StageContext<Tracer>& ctx, PacketContext& p) {
-  if (p.end - p.l2 < static_cast<std::ptrdiff_t>(sizeof(wire::Ethernet))) {
+template <Shape shape, class Tracer>
+[[gnu::always_inline]] inline Next parse_frame(StageContext<Tracer>& ctx, PacketContext& p) {
+  if (shape == Shape::other && p.end - p.l2 < static_cast<std::ptrdiff_t>(sizeof(wire::Ethernet))) {
     return drop(p, DropReason::frame_truncated);
   }
   const auto& ethernet = header_at<wire::Ethernet>(p.l2);
-  const bool ours = ethernet.destination == *p.mac;
-  if (!ours && !ethernet.destination.multicast()) {
+  const MacAddress& mac = p.tunnels == 0 ? *p.in->mac : p.vrf->router_mac;
+  const bool ours = wire::same(ethernet.destination, mac);
+  if (!ours && !ethernet.destination.multicast()) [[unlikely]] {
     return drop(
         p, p.tunnels != 0 ? DropReason::inner_mac_unknown : DropReason::l2_destination_unknown);
   }
-  if (p.vif_entry != nullptr && p.vif_entry->anti_spoofing && ethernet.source != p.vif_entry->mac) {
+  const VifEntry* guard = guard_of(p);
+  if (guard != nullptr && !wire::same(ethernet.source, guard->mac)) {
     return drop(p, DropReason::spoofed_mac);
   }
   p.l3 = p.l2 + sizeof(wire::Ethernet);
-  switch (static_cast<wire::EtherType>(ethernet.ether_type.get())) {
+  const std::size_t available = p.bytes - sizeof(wire::Ethernet);
+  const auto type = shape == Shape::ipv4   ? wire::EtherType::ipv4
+                    : shape == Shape::ipv6 ? wire::EtherType::ipv6
+                                           : wire::EtherType{ethernet.ether_type.get()};
+  switch (type) {
     case wire::EtherType::ipv4:
       if (!ours) return drop(p, DropReason::ip_destination_unsupported);
-      return parse_ipv4(ctx, p);
+      return parse_ipv4<shape>(ctx, p, available);
     case wire::EtherType::ipv6: {
-      const Next next = parse_ipv6(ctx, p);
+      const Next next = parse_ipv6<shape>(ctx, p, available);
       return !ours && next == Next::forward ? drop(p, DropReason::ip_destination_unsupported)
                                             : next;
     }
     case wire::EtherType::arp:
-      ctx.tracer.note(parse_name, p, [&] { return std::string("ARP"); });
+      if constexpr (Tracer::enabled)
+        ctx.tracer.note(parse_name, p, [&] { return std::string("ARP"); });
       return punt(p, PuntClass::neighbour);
     default:
       return drop(p, DropReason::ethertype_unsupported);
   }
 }
 
-template <class Tracer>
-Next parse_one(StageContext<Tracer>& ctx, PacketContext& p) {
-  if (p.l2 != nullptr) return parse_frame(ctx, p);
+/// A frame, or a bare IP packet at p.l3.
+template <Shape shape, class Tracer>
+[[gnu::always_inline]] inline Next parse_one(StageContext<Tracer>& ctx, PacketContext& p) {
+  if (shape != Shape::other || p.l2 != nullptr) return parse_frame<shape>(ctx, p);
   if (p.end == p.l3) return drop(p, DropReason::frame_truncated);
-  return *p.l3 >> 4 == 6 ? parse_ipv6(ctx, p) : parse_ipv4(ctx, p);
-}
-
-template <class Tracer>
-void parse(StageContext<Tracer>& ctx, Burst& burst, unsigned first) {
-  for_each_live(ctx, parse_name, burst, first, [&](PacketContext& p) { return parse_one(ctx, p); });
+  return *p.l3 >> 4 == 6 ? parse_ipv6<shape>(ctx, p, p.bytes) : parse_ipv4<shape>(ctx, p, p.bytes);
 }
 
 }  // namespace weft::stage

@@ -1,8 +1,9 @@
 #include "stages/pipeline.hpp"
 
+#include <utility>
+
 #include "stages/decap.hpp"
 #include "stages/encap.hpp"
-#include "stages/flow.hpp"
 #include "stages/output.hpp"
 #include "stages/parse.hpp"
 #include "stages/resolve.hpp"
@@ -10,76 +11,168 @@
 
 namespace weft {
 
-Ingress Ingress::of(const Tables& tables, std::uint32_t port_index) {
+Ingress ingress_of(const Tables& tables, std::uint32_t port_index) {
   Ingress in;
   const PortEntry* port = tables.ports.get(port_index);
   if (port == nullptr) return in;
   in.port = port->id;
   in.mac = &port->port.mac;
   in.check_finished = port->port.may_leave_checksums;
-  if (port->port.vif.valid()) {
-    in.vif = tables.vifs.get(port->port.vif);
-    if (in.vif == nullptr) return in;
-    in.vrf = tables.vrfs.get(in.vif->vrf);
-    if (in.vrf != nullptr) in.mac = &in.vrf->router_mac;
-  } else {
+  if (!port->port.vif.valid()) {
     in.vrf = tables.vrfs.get(underlay_vrf);
+    return in;
   }
+  const VifEntry* vif = tables.vifs.get(port->port.vif);
+  if (vif == nullptr) return in;
+  in.vif = vif->id;
+  in.guard = vif->anti_spoofing ? vif : nullptr;
+  in.vrf = tables.vrfs.get(vif->vrf);
+  if (in.vrf != nullptr) in.mac = &in.vrf->router_mac;
   return in;
 }
 
-void Ingress::fill(PacketContext& p) const {
-  p.l2 = p.packet.data();
-  p.end = p.l2 + p.packet.contiguous_bytes();
-  p.bytes = p.packet.total_bytes();
-  p.vrf = vrf;
-  p.mac = mac;
-  p.vif_entry = vif;
-  p.port = port;
-  p.vif = vif != nullptr ? vif->id : VifId{};
-  p.check_finished = check_finished;
+namespace {
+
+/// parse → decap, and again for what is inside a tunnel; then `then(p)`. Compiled for each shape of
+/// an outer and an inner packet; whatever is deeper takes the general way.
+template <unsigned depth = 0, class Tracer, class Then>
+[[gnu::always_inline]] inline void arrive(StageContext<Tracer>& ctx, PacketContext& p, Then&& then);
+
+template <stage::Shape shape, unsigned depth, class Tracer, class Then>
+[[gnu::always_inline]] inline void arrive_as(StageContext<Tracer>& ctx, PacketContext& p,
+                                             Then&& then) {
+  const Next parsed = stage::parse_one<shape>(ctx, p);
+  if (!goes_on(ctx, stage::parse_name, p, parsed)) return;
+  const Next next = stage::decap_one(ctx, p);
+  if (next == Next::again) {
+    lap(ctx, stage::decap_name);
+    return arrive<depth + 1>(ctx, p, then);
+  }
+  if (goes_on(ctx, stage::decap_name, p, next)) then(p);
 }
 
-/// For a tracer that measures: here the next stage begins. Nothing is left of it for the others.
+/// As arrive() for any packet; decap bounds how often it goes round.
 template <class Tracer>
-inline void enter(StageContext<Tracer>& ctx, Stage stage, unsigned packets) {
-  if constexpr (requires { ctx.tracer.enter(stage, packets); }) ctx.tracer.enter(stage, packets);
+[[gnu::noinline]] bool arrive_somehow(StageContext<Tracer>& ctx, PacketContext& p) {
+  for (;;) {
+    const Next parsed = stage::parse_one<stage::Shape::other>(ctx, p);
+    if (!goes_on(ctx, stage::parse_name, p, parsed)) return false;
+    const Next next = stage::decap_one(ctx, p);
+    if (next != Next::again) return goes_on(ctx, stage::decap_name, p, next);
+    lap(ctx, stage::decap_name);
+  }
+}
+
+template <unsigned depth, class Tracer, class Then>
+[[gnu::always_inline]] inline void arrive(StageContext<Tracer>& ctx, PacketContext& p,
+                                          Then&& then) {
+  if constexpr (depth < 2) {
+    switch (stage::shape_of(p)) {
+      case stage::Shape::ipv4:
+        return arrive_as<stage::Shape::ipv4, depth>(ctx, p, then);
+      case stage::Shape::ipv6:
+        return arrive_as<stage::Shape::ipv6, depth>(ctx, p, then);
+      case stage::Shape::other:
+        break;
+    }
+  }
+  PacketContext any = p;
+  if (arrive_somehow(ctx, any)) then(any);
+}
+
+/// encap → output.
+template <class Tracer>
+[[gnu::always_inline]] inline void depart(StageContext<Tracer>& ctx, PacketContext& p) {
+  if (p.nexthop != nullptr && p.nexthop->kind == NexthopKind::tunnel &&
+      !goes_on(ctx, stage::encap_name, p, stage::encap_one(ctx, p))) {
+    return;
+  }
+  goes_on(ctx, stage::output_name, p, stage::output_one(ctx, p));
+}
+
+/// resolve → rewrite → encap → output, when the search for the route is over.
+template <class Tracer>
+[[gnu::always_inline]] inline void route(StageContext<Tracer>& ctx, PacketContext& p) {
+  if (goes_on(ctx, stage::resolve_name, p, stage::resolve_one(ctx, p)) &&
+      goes_on(ctx, stage::rewrite_name, p, stage::rewrite_one(ctx, p))) {
+    depart(ctx, p);
+  }
+}
+
+/// Tables are near: each packet passes all stages before the next one begins. `packet(i)` answers
+/// what is known of packet i; it stays in registers.
+template <class Tracer, class Source>
+void one_by_one(StageContext<Tracer>& ctx, unsigned count, Source&& packet) {
+  for (unsigned i = 0; i < count; ++i) {
+    PacketContext p = packet(i);
+    arrive(
+        ctx, p, [&](PacketContext & arrived) __attribute__((always_inline)) {
+          stage::search(ctx.tables, arrived);
+          route(ctx, arrived);
+        });
+  }
+}
+
+/// Tables are far: the packets of a burst wait together for memory.
+template <class Tracer, class Source>
+void together(StageContext<Tracer>& ctx, Burst& burst, unsigned count, Source&& packet) {
+  unsigned arrived = 0;
+  for (unsigned i = 0; i < count; ++i) {
+    PacketContext p = packet(i);
+    arrive(
+        ctx, p, [&](PacketContext & one) __attribute__((always_inline)) {
+          stage::begin_search(one);
+          burst.packets[arrived++] = one;
+        });
+  }
+  stage::search(ctx.tables, {burst.packets.data(), arrived});
+  for (unsigned i = 0; i < arrived; ++i) route(ctx, burst.packets[i]);
+}
+
+template <class Tracer, class Source>
+void run(StageContext<Tracer>& ctx, Burst& burst, unsigned count, Source&& packet) {
+  if (ctx.tables.far.load(std::memory_order_relaxed)) {
+    together(ctx, burst, count, packet);
+  } else {
+    one_by_one(ctx, count, packet);
+  }
+}
+
+}  // namespace
+
+template <class Tracer>
+void run_received(StageContext<Tracer>& ctx, Burst& burst, const Ingress& ingress,
+                  std::span<rte_mbuf* const> packets) {
+  run(
+      ctx, burst,
+      static_cast<unsigned>(packets.size()), [&](unsigned i) __attribute__((always_inline)) {
+        return received(ingress, Packet(packets[i]));
+      });
 }
 
 template <class Tracer>
 void run_pipeline(StageContext<Tracer>& ctx, Burst& burst, Entry entry) {
-  switch (entry) {
-    case Entry::parse: {
-      // A decapsulated packet goes round again; decap bounds how often.
-      unsigned first = 0;
-      unsigned opened = 0;
-      do {
-        enter(ctx, Stage::parse, burst.count - first);
-        stage::parse(ctx, burst, first);
-        enter(ctx, Stage::decap, burst.count - first);
-        opened = stage::decap(ctx, burst, first);
-        first = burst.count - opened;
-      } while (opened != 0);
-      enter(ctx, Stage::flow, burst.count);
-      stage::flow(ctx, burst);
-      enter(ctx, Stage::resolve, burst.count);
-      stage::resolve(ctx, burst);
-      enter(ctx, Stage::rewrite, burst.count);
-      stage::rewrite(ctx, burst);
-      [[fallthrough]];
-    }
-    case Entry::encap:
-      enter(ctx, Stage::encap, burst.count);
-      stage::encap(ctx, burst);
-      [[fallthrough]];
-    case Entry::output:
-      enter(ctx, Stage::output, burst.count);
-      stage::output(ctx, burst);
+  const unsigned count = std::exchange(burst.count, 0);
+  if (entry == Entry::parse) {
+    run(
+        ctx, burst,
+        count, [&](unsigned i) __attribute__((always_inline)) { return burst.packets[i]; });
+  } else {
+    for (unsigned i = 0; i < count; ++i) depart(ctx, burst.packets[i]);
   }
 }
 
+template void run_received(StageContext<NullTracer>&, Burst&, const Ingress&,
+                           std::span<rte_mbuf* const>);
+template void run_received(StageContext<RecordTracer>&, Burst&, const Ingress&,
+                           std::span<rte_mbuf* const>);
+template void run_received(StageContext<ClockTracer>&, Burst&, const Ingress&,
+                           std::span<rte_mbuf* const>);
+template void run_received(StageContext<DropTracer>&, Burst&, const Ingress&,
+                           std::span<rte_mbuf* const>);
 template void run_pipeline(StageContext<NullTracer>&, Burst&, Entry);
-template void run_pipeline(StageContext<ClockTracer>&, Burst&, Entry);
 template void run_pipeline(StageContext<RecordTracer>&, Burst&, Entry);
+template void run_pipeline(StageContext<ClockTracer>&, Burst&, Entry);
+template void run_pipeline(StageContext<DropTracer>&, Burst&, Entry);
 
 }  // namespace weft

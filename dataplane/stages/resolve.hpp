@@ -1,6 +1,7 @@
 #pragma once
-/// resolve: longest match in the packet's VRF, then the next hop and its adjacency. The burst
-/// descends the tries level by level, so that its memory reads overlap.
+/// resolve: longest match in the packet's VRF, then the next hop and its adjacency.
+
+#include <span>
 
 #include "stages/parse.hpp"
 #include "stages/stage.hpp"
@@ -16,40 +17,70 @@ inline fib::Key4 destination4(const PacketContext& p) {
 inline fib::Key6 destination6(const PacketContext& p) {
   return fib::key_of(header_at<wire::Ipv6>(p.l3).destination);
 }
-inline std::uint32_t fib_lookup(const PacketContext& p) {
+[[gnu::always_inline]] inline std::uint32_t fib_lookup(const PacketContext& p) {
   return p.v4 ? p.vrf->fib4->lookup(destination4(p)) : p.vrf->fib6->lookup(destination6(p));
 }
 
-/// The destination's result for every packet that has no next hop yet, in p.fib_result.
-inline void fib_lookup(Burst& burst) {
-  std::array<fib::Search<fib::Key4>, max_burst> searches4;
-  std::array<fib::Search<fib::Key6>, max_burst> searches6;
-  std::array<PacketContext*, max_burst> packets4;
-  std::array<PacketContext*, max_burst> packets6;
-  unsigned count4 = 0;
-  unsigned count6 = 0;
-  for (unsigned i = 0; i < burst.count; ++i) {
-    PacketContext& p = burst.packets[burst.live[i]];
-    if (p.nexthop != nullptr) continue;
-    if (p.v4) {
-      packets4[count4] = &p;
-      searches4[count4].fib = p.vrf->fib4;
-      searches4[count4++].key = destination4(p);
-    } else {
-      packets6[count6] = &p;
-      searches6[count6].fib = p.vrf->fib6;
-      searches6[count6++].key = destination6(p);
+/// Longest match: p.nexthop, which stays nullptr where there is none. Not for packets that
+/// decapsulation gave a next hop.
+[[gnu::always_inline]] inline void search(const Tables& tables, PacketContext& p) {
+  if (p.nexthop != nullptr) return;
+  const std::uint32_t found = fib_lookup(p);
+  p.route.best = found;
+  p.nexthop = tables.nexthops.get(found);
+}
+
+/// Begins the search, and asks for the memory that it needs next.
+[[gnu::always_inline]] inline void begin_search(PacketContext& p) {
+  if (p.nexthop != nullptr) return;
+  if (p.v4) {
+    p.route = p.vrf->fib4->start();
+    p.vrf->fib4->prefetch(destination4(p), p.route);
+  } else {
+    p.route = p.vrf->fib6->start();
+    p.vrf->fib6->prefetch(destination6(p), p.route);
+  }
+}
+
+/// One level down, where there is one.
+[[gnu::always_inline]] inline void search_on(PacketContext& p) {
+  if (p.v4) {
+    const fib::Key4 key = destination4(p);
+    if (p.vrf->fib4->step(key, p.route)) p.vrf->fib4->prefetch(key, p.route);
+  } else {
+    const fib::Key6 key = destination6(p);
+    if (p.vrf->fib6->step(key, p.route)) p.vrf->fib6->prefetch(key, p.route);
+  }
+}
+
+[[gnu::always_inline]] inline void end_search(const Tables& tables, PacketContext& p) {
+  if (p.nexthop != nullptr) return;
+  const std::uint32_t found = p.v4 ? p.vrf->fib4->descend(destination4(p), p.route)
+                                   : p.vrf->fib6->descend(destination6(p), p.route);
+  p.route.best = found;
+  p.nexthop = tables.nexthops.get(found);
+  __builtin_prefetch(p.nexthop);
+  __builtin_prefetch(p.nexthop + 1);  // a tunnel's header
+}
+
+/// search() for a burst, level by level, so that reads of memory that is far away overlap.
+/// begin_search() must have been called for each.
+inline void search(const Tables& tables, std::span<PacketContext> packets) {
+  bool v6 = false;
+  for (PacketContext& p : packets) {
+    search_on(p);
+    v6 |= !p.v4;
+  }
+  for (unsigned level = 1; v6 && level < fib::upper_levels6; ++level) {
+    for (PacketContext& p : packets) {
+      if (!p.v4) search_on(p);
     }
   }
-  fib::lookup_burst<fib::Key4>({searches4.data(), count4});
-  fib::lookup_burst<fib::Key6>({searches6.data(), count6});
-  for (unsigned i = 0; i < count4; ++i) packets4[i]->fib_result = searches4[i].result;
-  for (unsigned i = 0; i < count6; ++i) packets6[i]->fib_result = searches6[i].result;
+  for (PacketContext& p : packets) end_search(tables, p);
 }
 
 /// The neighbour that a glean next hop must find: the packet's own destination.
-template <class Tracer>
-Next glean(StageContext<Tracer>&, PacketContext& p) {
+[[gnu::always_inline]] inline Next glean(PacketContext& p) {
   PacketMetadata& m = p.packet.metadata();
   m.neighbour = p.v4 ? IpAddress(Ipv4Address{header_at<wire::Ipv4>(p.l3).destination.get()})
                      : IpAddress(header_at<wire::Ipv6>(p.l3).destination);
@@ -58,34 +89,50 @@ Next glean(StageContext<Tracer>&, PacketContext& p) {
   return Next::hold;
 }
 
+/// Follows next hops that say: look up in another VRF.
 template <class Tracer>
-Next resolve_one(StageContext<Tracer>& ctx, PacketContext& p) {
+[[gnu::noinline]] Next look_up_again(StageContext<Tracer>& ctx, PacketContext& p) {
   const Tables& tables = ctx.tables;
-  for (unsigned lookups = 0; p.nexthop == nullptr; ++lookups) {
-    if (p.fib_result == fib::no_route) return drop_notify(p, DropReason::no_route);
-    const NexthopEntry* found = tables.nexthops.get(p.fib_result);
-    if (found == nullptr) return drop(p, DropReason::nexthop_missing);
-    if (found->kind != NexthopKind::lookup) {
-      p.nexthop = found;
-      break;
-    }
+  for (unsigned lookups = 0; p.nexthop->kind == NexthopKind::lookup; ++lookups) {
     if (lookups == max_lookups) return drop(p, DropReason::lookup_loop);
-    ctx.tracer.note(resolve_name, p, [&] {
-      return "VRF " + std::to_string(p.vrf->id.index()) + ": look up in VRF " +
-             std::to_string(found->vrf.index());
-    });
-    p.vrf = tables.vrfs.get(found->vrf);
+    if constexpr (Tracer::enabled)
+      ctx.tracer.note(resolve_name, p, [&] {
+        return "VRF " + std::to_string(p.vrf->id.index()) + ": look up in VRF " +
+               std::to_string(p.nexthop->vrf.index());
+      });
+    p.vrf = tables.vrfs.get(p.nexthop->vrf);
+    p.nexthop = nullptr;
     if (p.vrf == nullptr) return drop(p, DropReason::vrf_missing);
-    p.fib_result = fib_lookup(p);
+    const std::uint32_t found = fib_lookup(p);
+    if (found == fib::no_route) return drop_notify(p, DropReason::no_route);
+    p.nexthop = tables.nexthops.get(found);
+    if (p.nexthop == nullptr) return drop(p, DropReason::nexthop_missing);
+  }
+  return Next::forward;
+}
+
+template <class Tracer>
+[[gnu::always_inline]] inline Next resolve_one(StageContext<Tracer>& ctx, PacketContext& p) {
+  const Tables& tables = ctx.tables;
+  if (p.nexthop == nullptr) [[unlikely]] {
+    return p.route.best == fib::no_route ? drop_notify(p, DropReason::no_route)
+                                         : drop(p, DropReason::nexthop_missing);
+  }
+  if (p.nexthop->kind == NexthopKind::lookup) [[unlikely]] {
+    PacketContext again = p;
+    const Next next = look_up_again(ctx, again);
+    p = again;
+    if (next != Next::forward) return next;
   }
   const NexthopEntry& nexthop = *p.nexthop;
-  ctx.tracer.note(resolve_name, p, [&] {
-    constexpr std::string_view kinds[] = {"discard", "receive", "interface",
-                                          "tunnel",  "glean",   "lookup"};
-    return "VRF " + std::to_string(p.vrf->id.index()) + ": next hop " +
-           std::to_string(nexthop.id.index()) + ", " +
-           std::string(kinds[static_cast<std::size_t>(nexthop.kind)]);
-  });
+  if constexpr (Tracer::enabled)
+    ctx.tracer.note(resolve_name, p, [&] {
+      constexpr std::string_view kinds[] = {"discard", "receive", "interface",
+                                            "tunnel",  "glean",   "lookup"};
+      return "VRF " + std::to_string(p.vrf->id.index()) + ": next hop " +
+             std::to_string(nexthop.id.index()) + ", " +
+             std::string(kinds[static_cast<std::size_t>(nexthop.kind)]);
+    });
   switch (nexthop.kind) {
     case NexthopKind::interface:
     case NexthopKind::tunnel:
@@ -93,7 +140,7 @@ Next resolve_one(StageContext<Tracer>& ctx, PacketContext& p) {
     case NexthopKind::receive:
       return punt(p, PuntClass::local);
     case NexthopKind::glean:
-      return glean(ctx, p);
+      return glean(p);
     case NexthopKind::discard:
     case NexthopKind::lookup:
       return drop_notify(p, DropReason::discard_route);
@@ -104,16 +151,6 @@ Next resolve_one(StageContext<Tracer>& ctx, PacketContext& p) {
                                                : drop(p, DropReason::nexthop_missing);
   }
   return Next::forward;
-}
-
-template <class Tracer>
-void resolve(StageContext<Tracer>& ctx, Burst& burst) {
-  fib_lookup(burst);
-  for (unsigned i = 0; i < burst.count; ++i) {
-    const PacketContext& p = burst.packets[burst.live[i]];
-    if (p.nexthop == nullptr) ctx.tables.nexthops.prefetch(p.fib_result);
-  }
-  for_each_live(ctx, resolve_name, burst, 0, [&](PacketContext& p) { return resolve_one(ctx, p); });
 }
 
 }  // namespace weft::stage

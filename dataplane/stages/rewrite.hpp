@@ -10,18 +10,19 @@ namespace weft::stage {
 inline constexpr std::string_view rewrite_name = "rewrite";
 
 template <class Tracer>
-Next rewrite_one(StageContext<Tracer>& ctx, PacketContext& p) {
+[[gnu::always_inline]] inline Next rewrite_one(StageContext<Tracer>& ctx, PacketContext& p) {
   if (p.whole_frame) return Next::forward;
   const unsigned limit = p.adjacency->mtu_bytes;
   const unsigned overhead =
       p.nexthop->kind == NexthopKind::tunnel ? p.nexthop->overhead_bytes() : 0;
   if (p.l3_bytes + overhead > limit) [[unlikely]] {
     p.mtu_bytes = static_cast<std::uint16_t>(limit > overhead ? limit - overhead : 0);
-    ctx.tracer.note(rewrite_name, p, [&] {
-      return std::to_string(p.l3_bytes) + " bytes and " + std::to_string(overhead) +
-             " of outer header do not fit " + std::to_string(limit) + ": MTU " +
-             std::to_string(p.mtu_bytes);
-    });
+    if constexpr (Tracer::enabled)
+      ctx.tracer.note(rewrite_name, p, [&] {
+        return std::to_string(p.l3_bytes) + " bytes and " + std::to_string(overhead) +
+               " of outer header do not fit " + std::to_string(limit) + ": MTU " +
+               std::to_string(p.mtu_bytes);
+      });
     return p.v4 && header_at<wire::Ipv4>(p.l3).may_fragment()
                ? drop(p, DropReason::too_big_fragmentable)
                : drop_notify(p, DropReason::too_big);
@@ -36,13 +37,9 @@ Next rewrite_one(StageContext<Tracer>& ctx, PacketContext& p) {
     if (ip.hop_limit <= 1) return drop_notify(p, DropReason::ttl_expired);
     --ip.hop_limit;
   }
-  ctx.tracer.note(rewrite_name, p, [&] { return std::string("TTL down by one"); });
+  if constexpr (Tracer::enabled)
+    ctx.tracer.note(rewrite_name, p, [&] { return std::string("TTL down by one"); });
   return Next::forward;
-}
-
-template <class Tracer>
-void rewrite(StageContext<Tracer>& ctx, Burst& burst) {
-  for_each_live(ctx, rewrite_name, burst, 0, [&](PacketContext& p) { return rewrite_one(ctx, p); });
 }
 
 }  // namespace weft::stage

@@ -13,7 +13,7 @@ namespace weft {
 struct NullTracer {
   static constexpr bool enabled = false;
   template <class Text>
-  void note(std::string_view, const PacketContext&, Text&&) {}
+  [[gnu::always_inline]] void note(std::string_view, const PacketContext&, Text&&) {}
 };
 
 /// What the stages of one worker work with.
@@ -26,15 +26,15 @@ struct StageContext {
 };
 
 /// Ends a packet's way for a reason; for use as `return drop(p, …)`.
-inline Next drop(PacketContext& p, DropReason reason) {
+[[gnu::always_inline]] inline Next drop(PacketContext& p, DropReason reason) {
   p.reason = reason;
   return Next::drop;
 }
-inline Next drop_notify(PacketContext& p, DropReason reason) {
+[[gnu::always_inline]] inline Next drop_notify(PacketContext& p, DropReason reason) {
   p.reason = reason;
   return p.originated ? Next::drop : Next::drop_notify;
 }
-inline Next punt(PacketContext& p, PuntClass kind) {
+[[gnu::always_inline]] inline Next punt(PacketContext& p, PuntClass kind) {
   p.punt = kind;
   return Next::punt;
 }
@@ -45,8 +45,8 @@ inline void settle(const PacketContext& p) {
   p.packet.reshape(p.l2 != nullptr ? p.l2 : p.l3, p.bytes);
   PacketMetadata& m = p.packet.metadata();
   m.vrf = p.vrf != nullptr ? p.vrf->id : VrfId{};
-  m.vif = p.vif;
-  m.port = p.port;
+  m.vif = p.tunnels == 0 ? p.in->vif : VifId{};
+  m.port = p.in->port;
   m.decap = p.decap;
   m.mtu_bytes = p.mtu_bytes;
   m.l3_offset = static_cast<std::uint16_t>(p.l2 != nullptr && p.l3 != nullptr ? p.l3 - p.l2 : 0);
@@ -56,7 +56,7 @@ inline void settle(const PacketContext& p) {
 
 /// The ways out other than forward: one place, so that every drop is counted once and traced.
 template <class Tracer>
-[[gnu::noinline]] void leave(StageContext<Tracer>& ctx, std::string_view stage, PacketContext& p,
+[[gnu::noinline]] void leave(StageContext<Tracer>& ctx, std::string_view stage, PacketContext&& p,
                              Next next) {
   switch (next) {
     case Next::forward:
@@ -99,23 +99,22 @@ template <class Tracer>
   }
 }
 
-/// Runs `step(p)` on each packet that is still on its way, from the `first` one on, and keeps those
-/// that it forwards.
-template <class Tracer, class Step>
-inline void for_each_live(StageContext<Tracer>& ctx, std::string_view stage, Burst& burst,
-                          unsigned first, Step&& step) {
-  unsigned kept = first;
-  for (unsigned i = first; i < burst.count; ++i) {
-    const std::uint8_t at = burst.live[i];
-    PacketContext& p = burst.packets[at];
-    const Next next = step(p);
-    if (next == Next::forward) [[likely]] {
-      burst.live[kept++] = at;
-    } else {
-      leave(ctx, stage, p, next);
-    }
-  }
-  burst.count = kept;
+/// For a tracer that measures: `stage` is done with a packet. Nothing is left of it for the others.
+template <class Tracer>
+[[gnu::always_inline]] inline void lap(StageContext<Tracer>& ctx, std::string_view stage) {
+  if constexpr (requires { ctx.tracer.lap(stage); }) ctx.tracer.lap(stage);
+}
+
+/// Whether the packet goes on after `stage` answered `next`; else it has left. Where this is
+/// inlined no reference to `p` gets out, so that its fields can stay in registers.
+template <class Tracer>
+[[gnu::always_inline]] inline bool goes_on(StageContext<Tracer>& ctx, std::string_view stage,
+                                           const PacketContext& p, Next next) {
+  lap(ctx, stage);
+  if (next == Next::forward) [[likely]]
+    return true;
+  leave(ctx, stage, PacketContext(p), next);
+  return false;
 }
 
 }  // namespace weft

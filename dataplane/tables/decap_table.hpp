@@ -18,7 +18,10 @@ class DecapTable {
   DecapTable(const DecapTable&) = delete;
   DecapTable& operator=(const DecapTable&) = delete;
 
-  /// nullptr when nobody asked for such packets. `local`: as DecapEntry::decap.local.
+  /// nullptr when nobody asked for such packets. `key`: see decap_key(); `local`: the outer
+  /// destination, IPv4 as it lies in the packet, or Ipv6Address.
+  template <class Address>
+  [[nodiscard]] const DecapEntry* find(std::uint64_t key, const Address& local) const;
   [[nodiscard]] const DecapEntry* find(TunnelKind kind, std::uint16_t destination_port,
                                        std::uint32_t vni, const IpAddress& local) const;
 
@@ -37,15 +40,12 @@ class DecapTable {
   };
   static constexpr std::uint64_t erased = 1;
 
-  static std::uint64_t hash(TunnelKind kind, std::uint16_t port, std::uint32_t vni);
-  static std::uint64_t hash(const DecapEntry& entry) {
-    return hash(entry.decap.kind, entry.decap.destination_port, entry.decap.vni);
-  }
+  static std::uint64_t hash(std::uint64_t key);
   static const DecapEntry* entry_of(std::uint64_t slot) {
     return reinterpret_cast<const DecapEntry*>(slot & 0xffffffffffff);
   }
   static std::uint64_t make_slot(const DecapEntry* entry) {
-    return reinterpret_cast<std::uintptr_t>(entry) | hash(*entry) >> 48 << 48;
+    return reinterpret_cast<std::uintptr_t>(entry) | hash(entry->key) >> 48 << 48;
   }
   static void put(Slots& slots, const DecapEntry* entry);
   std::atomic<std::uint64_t>* slot_of(const DecapEntry* entry);
@@ -57,28 +57,22 @@ class DecapTable {
   std::size_t taken_ = 0;  // live and erased
 };
 
-inline std::uint64_t DecapTable::hash(TunnelKind kind, std::uint16_t port, std::uint32_t vni) {
-  const std::uint64_t key =
-      static_cast<std::uint64_t>(kind) << 56 | static_cast<std::uint64_t>(port) << 32 | vni;
+inline std::uint64_t DecapTable::hash(std::uint64_t key) {
   const auto product =
       static_cast<unsigned __int128>(key ^ 0x9e3779b97f4a7c15) * 0xd1b54a32d192ed03;
   return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
 }
 
-inline const DecapEntry* DecapTable::find(TunnelKind kind, std::uint16_t destination_port,
-                                          std::uint32_t vni, const IpAddress& local) const {
+template <class Address>
+inline const DecapEntry* DecapTable::find(std::uint64_t key, const Address& local) const {
   const Slots& slots = *slots_.load(std::memory_order_acquire);
-  const std::uint64_t h = hash(kind, destination_port, vni);
+  const std::uint64_t h = hash(key);
   for (std::size_t i = h & slots.mask;; i = (i + 1) & slots.mask) {
     const std::uint64_t slot = slots.at[i].load(std::memory_order_acquire);
     if (slot == 0) return nullptr;
     if (slot >> 48 != h >> 48 || slot == erased) continue;
     const DecapEntry* entry = entry_of(slot);
-    const Decap& d = entry->decap;
-    if (d.vni == vni && d.destination_port == destination_port && d.kind == kind &&
-        d.local == local) {
-      return entry;
-    }
+    if (entry->key == key && entry->has_local(local)) return entry;
   }
 }
 

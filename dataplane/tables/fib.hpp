@@ -61,31 +61,40 @@ inline Key6 key_of(const Ipv6Address& a) {
   return {__builtin_bswap64(words[0]), __builtin_bswap64(words[1])};
 }
 
+/// A lookup under way, so that a burst can wait for memory together.
+struct Cursor {
+  std::uint64_t slot = 0;
+  std::uint32_t best = 0;  ///< of the routes passed: depth and next hop as in a slot; 0: none
+  std::uint32_t position : 8 = 0;
+  std::uint32_t erasures : 24 = 0;  ///< of the table when the search began
+
+  /// Next hop index of the longest prefix so far, or no_route.
+  [[nodiscard]] std::uint32_t nexthop() const { return best == 0 ? no_route : best & 0xffffff; }
+};
+static_assert(sizeof(Cursor) == 16);
+
 /// One VRF's table of one family. insert() and erase() by one writer, lookup() by any thread that
 /// is an online reader of the arena's Rcu.
 template <class Key>
 class Fib {
  public:
-  explicit Fib(Arena& arena) : arena_(arena) {}
+  explicit Fib(Arena& arena) : arena_(arena), memory_(arena.memory()) {}
   /// The readers must have let go of the table.
   ~Fib();
   Fib(const Fib&) = delete;
   Fib& operator=(const Fib&) = delete;
 
   /// Next hop index of the longest prefix that holds `key`, or no_route.
-  [[nodiscard]] std::uint32_t lookup(Key key) const { return descend(key, start()); }
+  [[nodiscard, gnu::always_inline]] std::uint32_t lookup(Key key) const {
+    return descend(key, start());
+  }
 
-  /// A lookup under way, so that a burst can wait for memory together.
-  struct Cursor {
-    std::uint64_t slot = 0;
-    std::uint32_t best = 0;
-    std::uint32_t position = 0;
-    std::uint32_t erasures = 0;
-  };
   [[nodiscard]] Cursor start() const {
-    const std::uint32_t erasures = erasures_.load(std::memory_order_acquire);
-    const std::uint64_t slot = root_.load(std::memory_order_acquire);
-    return {slot, route_of(slot), 0, erasures};
+    Cursor at;
+    at.erasures = erasures();
+    at.slot = root_.load(std::memory_order_acquire);
+    at.best = route_of(at.slot);
+    return at;
   }
   /// Asks for the memory that the cursor reads next.
   void prefetch(Key key, const Cursor& at) const;
@@ -93,17 +102,14 @@ class Fib {
   bool step(Key key, Cursor& at) const;
   /// Down to the end. A route that went meanwhile makes it start again: the covering route may have
   /// come after the cursor had passed its place.
-  [[nodiscard]] std::uint32_t descend(Key key, Cursor at) const {
+  [[nodiscard, gnu::always_inline]] std::uint32_t descend(Key key, Cursor at) const {
     for (;;) {
       while (step(key, at)) {
       }
-      if (erasures_.load(std::memory_order_acquire) == at.erasures) [[likely]]
-        return finish(at);
+      if (erasures() == at.erasures) [[likely]]
+        return at.nexthop();
       at = start();
     }
-  }
-  static std::uint32_t finish(const Cursor& at) {
-    return at.best == 0 ? no_route : at.best & 0xffffff;
   }
 
   /// Adds or replaces. `length` ≤ Key::width, `key` has no bits beyond it. False: out of memory,
@@ -141,6 +147,10 @@ class Fib {
     unsigned node_position = 0;
   };
 
+  /// Wraps: a search that sleeps through exactly 2^24 withdrawals does not notice them.
+  [[nodiscard]] std::uint32_t erasures() const {
+    return erasures_.load(std::memory_order_acquire) & 0xffffff;
+  }
   static Prefix prefix(Key key, unsigned length);
   static Key key_of_path(const Path& path);
   static unsigned common_bits(Key a, Key b);
@@ -166,6 +176,7 @@ class Fib {
   void release_below(Ref ref);
 
   Arena& arena_;
+  const Memory memory_;  // of the arena, without a detour
   Slot root_{0};
   std::atomic<std::uint32_t> erasures_{0};  ///< routes erased; grows before a route goes
   std::unordered_map<Prefix, std::uint32_t, PrefixHash> routes_;
@@ -173,58 +184,37 @@ class Fib {
 };
 
 template <class Key>
-inline void Fib<Key>::prefetch(Key key, const Cursor& at) const {
+[[gnu::always_inline]] inline void Fib<Key>::prefetch(Key key, const Cursor& at) const {
   const Ref child = child_of(at.slot);
   if (child == 0) return;
-  const void* next = is_path(child) ? static_cast<const void*>(&arena_.path(child))
-                                    : arena_.node(child) + key.take(at.position, stride_of(child));
+  const void* next = is_path(child) ? static_cast<const void*>(&memory_.path(child))
+                                    : memory_.node(child) + key.take(at.position, stride_of(child));
   __builtin_prefetch(next);
 }
 
 template <class Key>
-inline bool Fib<Key>::step(Key key, Cursor& at) const {
+[[gnu::always_inline]] inline bool Fib<Key>::step(Key key, Cursor& at) const {
   const Ref child = child_of(at.slot);
   if (child == 0) return false;
   if (is_path(child)) {
-    const Path& path = arena_.path(child);
+    const Path& path = memory_.path(child);
     if (!key.starts_with(path.key, path.length)) return false;
     at.slot = path.slot.load(std::memory_order_acquire);
-    at.position = path.length;
+    at.position = path.length & 0xff;
   } else {
     const unsigned stride = stride_of(child);
-    const Slot* slot = arena_.node(child) + key.take(at.position, stride);
+    const Slot* slot = memory_.node(child) + key.take(at.position, stride);
     at.slot = slot->load(std::memory_order_acquire);
-    at.position += stride;
+    at.position = (at.position + stride) & 0xff;
   }
   if (const std::uint32_t route = route_of(at.slot); route != 0) at.best = route;
   return true;
 }
 
-/// One of a burst of lookups, each in a table of its own. `result` as Fib::lookup answers it.
-template <class Key>
-struct Search {
-  const Fib<Key>* fib = nullptr;
-  Key key;
-  std::uint32_t result = no_route;
-  typename Fib<Key>::Cursor at;
-};
-
-/// The upper levels, where a large table misses the cache, are asked for by all searches before any
-/// of them waits; below that the processor overlaps the searches by itself. IPv6 tables are deeper.
-template <class Key>
-inline void lookup_burst(std::span<Search<Key>> searches) {
-  for (Search<Key>& s : searches) {
-    s.at = s.fib->start();
-    s.fib->prefetch(s.key, s.at);
-  }
-  constexpr unsigned upper_levels = Key::width == 32 ? 1 : 3;
-  for (unsigned level = 0; level < upper_levels; ++level) {
-    for (Search<Key>& s : searches) {
-      if (s.fib->step(s.key, s.at)) s.fib->prefetch(s.key, s.at);
-    }
-  }
-  for (Search<Key>& s : searches) s.result = s.fib->descend(s.key, s.at);
-}
+/// Levels where a large table misses the cache: a burst asks for them before any search waits.
+/// Below, the processor overlaps the searches by itself.
+inline constexpr unsigned upper_levels4 = 1;
+inline constexpr unsigned upper_levels6 = 3;
 
 using Fib4 = Fib<Key4>;
 using Fib6 = Fib<Key6>;

@@ -60,10 +60,28 @@ struct Path {
 };
 static_assert(sizeof(Path) == 32);
 
+inline constexpr std::size_t unit_bytes = 32;
+struct alignas(unit_bytes) Unit {
+  std::uint64_t words[4];
+};
+
+/// What readers see of an Arena.
+class Memory {
+ public:
+  explicit Memory(const Unit* units) : units_(units) {}
+  [[nodiscard]] const Slot* node(Ref ref) const {
+    return reinterpret_cast<const Slot*>(&units_[ref & unit_mask]);
+  }
+  [[nodiscard]] const Path& path(Ref ref) const {
+    return *reinterpret_cast<const Path*>(&units_[ref & unit_mask]);
+  }
+
+ private:
+  const Unit* units_;
+};
+
 class Arena {
  public:
-  static constexpr std::size_t unit_bytes = 32;
-
   /// `capacity_bytes` of address space, at most 16 GiB.
   Arena(Rcu& rcu, std::size_t capacity_bytes = std::size_t{4} << 30)
       : rcu_(rcu),
@@ -74,13 +92,7 @@ class Arena {
   Arena(const Arena&) = delete;
   Arena& operator=(const Arena&) = delete;
 
-  // Readers.
-  [[nodiscard]] const Slot* node(Ref ref) const {
-    return reinterpret_cast<const Slot*>(&units_[ref & unit_mask]);
-  }
-  [[nodiscard]] const Path& path(Ref ref) const {
-    return *reinterpret_cast<const Path*>(&units_[ref & unit_mask]);
-  }
+  [[nodiscard]] Memory memory() const { return Memory(&units_[0]); }
 
   // The writer.
   Slot* node(Ref ref) { return reinterpret_cast<Slot*>(&units_[ref & unit_mask]); }
@@ -115,9 +127,6 @@ class Arena {
   [[nodiscard]] static std::size_t bytes_in(Ref ref) { return units_in(ref) * unit_bytes; }
 
  private:
-  struct alignas(unit_bytes) Unit {
-    std::uint64_t words[4];
-  };
   static constexpr std::size_t node_units(unsigned stride) {
     return (std::size_t{8} << stride) / unit_bytes;
   }

@@ -375,6 +375,11 @@ Result<Generation> ForwardingState::apply(const Batch& batch) {
   if (const Status status = check(batch, compiled); !status) return status.error();
   publish(batch, compiled);
   rcu_.reclaim();
+  // What a core's second-level cache holds beside the packets themselves.
+  constexpr std::size_t near_bytes = 512 << 10;
+  const std::size_t bytes = arena_.used_bytes() + nexthops_ * 2 * sizeof(NexthopEntry) +
+                            adjacencies_ * sizeof(AdjacencyEntry);
+  tables_.far.store(bytes > near_bytes, std::memory_order_relaxed);
   return tables_.generation.fetch_add(1, std::memory_order_release) + 1;
 }
 

@@ -76,7 +76,11 @@ NexthopEntry::Owner NexthopEntry::compile(NexthopId id, const Nexthop& nexthop) 
   return Owner(entry);
 }
 
-DecapEntry::DecapEntry(DecapId entry_id, const Decap& value) : id(entry_id), decap(value) {
+DecapEntry::DecapEntry(DecapId entry_id, const Decap& value)
+    : id(entry_id),
+      local4(value.local.is_v4() ? __builtin_bswap32(value.local.v4().value) : 0),
+      key(decap_key(value.kind, value.destination_port, value.vni)),
+      decap(value) {
   for (const IpPrefix& source : value.sources) {
     const IpPrefix prefix = source.masked();
     if (prefix.address.is_v4()) {
@@ -102,7 +106,7 @@ DecapEntry::DecapEntry(DecapId entry_id, const Decap& value) : id(entry_id), dec
   tidy(ranges6);
 }
 
-bool DecapEntry::accepts(std::uint32_t source) const { return holds(ranges4, source); }
+bool DecapEntry::accepts_one_of(std::uint32_t source) const { return holds(ranges4, source); }
 bool DecapEntry::accepts(const Ipv6Address& source) const { return holds(ranges6, source); }
 
 }  // namespace weft

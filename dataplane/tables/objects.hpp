@@ -1,6 +1,7 @@
 #pragma once
 /// What the workers read: control's values compiled into immutable objects.
 
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <memory>
@@ -58,7 +59,11 @@ struct alignas(64) AdjacencyEntry {
   PortId port;
   AdjacencyId id;
   IpAddress neighbour;
+
+  /// Both addresses as they stand in a frame.
+  [[nodiscard]] const void* macs() const { return this; }
 };
+static_assert(offsetof(AdjacencyEntry, source) == sizeof(MacAddress));
 static_assert(sizeof(AdjacencyEntry) == 64);
 
 enum class NexthopKind : std::uint8_t { discard, receive, interface, tunnel, glean, lookup };
@@ -96,16 +101,34 @@ struct alignas(64) NexthopEntry {
 };
 static_assert(sizeof(NexthopEntry) == 64);
 
+/// Tunnel kind, UDP destination port and VNI (or label, or key) as one number.
+constexpr std::uint64_t decap_key(TunnelKind kind, std::uint16_t port, std::uint32_t vni) {
+  return static_cast<std::uint64_t>(kind) << 56 | static_cast<std::uint64_t>(port) << 32 | vni;
+}
+
 struct DecapEntry {
   DecapId id;
+  std::uint32_t local4 = 0;  ///< as it lies in the packet; 0: IPv6
+  std::uint64_t key = 0;
   Decap decap;
   /// Sources as inclusive ranges, sorted; IPv4 in host order.
   std::vector<std::pair<std::uint32_t, std::uint32_t>> ranges4;
   std::vector<std::pair<Ipv6Address, Ipv6Address>> ranges6;
 
   DecapEntry(DecapId entry_id, const Decap& value);
-  [[nodiscard]] bool accepts(std::uint32_t source) const;
+  [[nodiscard]] bool has_local(std::uint32_t raw) const { return local4 == raw; }
+  [[nodiscard]] bool has_local(const Ipv6Address& address) const {
+    return !decap.local.is_v4() && decap.local.v6() == address;
+  }
+  [[nodiscard]] bool accepts(std::uint32_t source) const {
+    if (ranges4.size() == 1) [[likely]]
+      return source - ranges4[0].first <= ranges4[0].second - ranges4[0].first;
+    return accepts_one_of(source);
+  }
   [[nodiscard]] bool accepts(const Ipv6Address& source) const;
+
+ private:
+  [[nodiscard]] bool accepts_one_of(std::uint32_t source) const;
 };
 
 /// Outer destinations that are the router's own.

@@ -30,6 +30,8 @@ struct Tables {
   ReservedArray<std::atomic<TunnelKind>> udp_kinds{65536};
   std::atomic<const LocalAddressSet*> local_addresses{nullptr};
   std::atomic<Generation> generation{0};
+  /// Routes or next hops are too many for the caches near a core.
+  std::atomic<bool> far{false};
   tunnel::HashSeed hash_seed;
 };
 

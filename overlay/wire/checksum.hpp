@@ -49,9 +49,26 @@ constexpr std::uint16_t checksum_fold(std::uint64_t sum) {
   return static_cast<std::uint16_t>(sum);
 }
 
+/// Whether the checksum within 20 bytes, not all zero, is right. 2^16 is 1 modulo 0xffff, so
+/// words of any width may be added, and a right sum is a multiple of 0xffff.
+inline bool checksum20_valid(const void* data) {
+  std::uint64_t words[2];
+  std::uint32_t last;
+  std::memcpy(words, data, sizeof words);
+  std::memcpy(&last, static_cast<const std::uint8_t*>(data) + sizeof words, sizeof last);
+  const std::uint64_t sum = (words[0] & 0xffffffff) + (words[0] >> 32) + (words[1] & 0xffffffff) +
+                            (words[1] >> 32) + last;
+  return sum % 0xffff == 0;
+}
+
 /// The checksum field that completes `sum`.
 constexpr be16 checksum_finish(std::uint64_t sum) {
   return std::bit_cast<be16>(static_cast<std::uint16_t>(~checksum_fold(sum)));
+}
+
+/// The same for the sum of two 16-bit words.
+constexpr be16 checksum_finish16(std::uint32_t sum) {
+  return std::bit_cast<be16>(static_cast<std::uint16_t>(~(sum + (sum >> 16))));
 }
 
 /// Sum of the pseudo header (RFC 9293 §3.1, RFC 8200 §8.1). `length` in bytes, host order.

@@ -4,6 +4,7 @@
 ///    destination (6) | source (6) | EtherType (2)
 
 #include <cstdint>
+#include <cstring>
 
 #include "weft/address.hpp"
 #include "weft/big_endian.hpp"
@@ -23,5 +24,16 @@ struct Ethernet {
   be16 ether_type;
 };
 static_assert(sizeof(Ethernet) == 14 && alignof(Ethernet) == 1);
+
+/// a == b without the call of memcmp that g++ 12 makes of it.
+inline bool same(const MacAddress& a, const MacAddress& b) {
+  std::uint32_t first[2];
+  std::uint16_t last[2];
+  std::memcpy(&first[0], &a.bytes[0], sizeof first[0]);
+  std::memcpy(&first[1], &b.bytes[0], sizeof first[1]);
+  std::memcpy(&last[0], &a.bytes[4], sizeof last[0]);
+  std::memcpy(&last[1], &b.bytes[4], sizeof last[1]);
+  return ((first[0] ^ first[1]) | static_cast<std::uint32_t>(last[0] ^ last[1])) == 0;
+}
 
 }  // namespace weft::wire

@@ -8,6 +8,7 @@
 ///    destination (4)
 ///    options (0 to 40)
 
+#include <array>
 #include <cstdint>
 
 #include "weft/address.hpp"
@@ -30,6 +31,7 @@ struct Ipv4 {
   be32 source;
   be32 destination;
 
+  static constexpr std::uint8_t plain = 0x45;  ///< version_ihl of a header without options
   static constexpr std::uint16_t dont_fragment = 0x4000;
   static constexpr std::uint16_t more_fragments = 0x2000;
   static constexpr std::uint16_t offset_mask = 0x1fff;
@@ -43,8 +45,9 @@ struct Ipv4 {
   [[nodiscard]] bool may_fragment() const { return (flags_fragment.get() & dont_fragment) == 0; }
   /// Whether the checksum over the header and its options is right; header_bytes() must be
   /// readable.
-  [[nodiscard]] bool checksum_valid() const {
-    return checksum_fold(checksum_add(this, header_bytes())) == 0xffff;
+  [[nodiscard, gnu::always_inline]] bool checksum_valid() const {
+    return version_ihl == plain ? checksum20_valid(this)
+                                : checksum_fold(checksum_add(this, header_bytes())) == 0xffff;
   }
   /// Computes the checksum over header_bytes().
   void complete_checksum() {
@@ -60,5 +63,14 @@ struct Ipv4 {
   }
 };
 static_assert(sizeof(Ipv4) == 20 && alignof(Ipv4) == 1);
+
+/// By first octet: whether some address that starts with it is not forwardable().
+inline constexpr auto special_octets = [] {
+  std::array<bool, 256> special{};
+  for (unsigned octet = 0; octet < 256; ++octet) {
+    special[octet] = !Ipv4Address{octet << 24}.forwardable() || octet == 169;
+  }
+  return special;
+}();
 
 }  // namespace weft::wire

@@ -118,13 +118,19 @@ std::vector<Outcome> Rig::run_once(const std::vector<Bytes>& frames, const Layou
   const auto burst = std::make_unique<Burst>();
   std::map<rte_mbuf*, std::size_t> index;
   std::vector<Packet> packets;
+  std::vector<rte_mbuf*> received;
   for (const Bytes& frame : frames) {
     packets.push_back(make_packet(frame, layout));
     index[packets.back().mbuf()] = packets.size() - 1;
-    source.fill(burst->add(packets.back()));
+    received.push_back(packets.back().mbuf());
+    if (source.ingress == nullptr) source.add(*burst, packets.back());
   }
   StageContext<Tracer> ctx{state_.tables(), *counters_, *exits, tracer};
-  run_pipeline(ctx, *burst, source.entry);
+  if (source.ingress != nullptr) {
+    run_received(ctx, *burst, *source.ingress, received);
+  } else {
+    run_pipeline(ctx, *burst, source.entry);
+  }
   if (burst->count != 0) broken("packets stayed in the burst");
 
   std::vector<Outcome> outcomes(frames.size());
@@ -132,15 +138,15 @@ std::vector<Outcome> Rig::run_once(const std::vector<Bytes>& frames, const Layou
   std::array<std::uint64_t, drop_reason_count> drops{};
   const auto collect = [&](const Exits::List& list, Exit exit, PortId port) {
     for (unsigned i = 0; i < list.count; ++i) {
-      const auto at = index.find(list.packets[i].mbuf());
+      const auto at = index.find(list.packets[i]);
       if (at == index.end()) broken("a packet from nowhere");
       Outcome& o = outcomes[at->second];
       ++seen[at->second];
       o.exit = exit;
       o.port = port;
       o.place = i;
-      o.metadata = list.packets[i].metadata();
-      o.frame = bytes_of(list.packets[i]);
+      o.metadata = Packet(list.packets[i]).metadata();
+      o.frame = bytes_of(Packet(list.packets[i]));
       if (exit == Exit::punted && o.metadata.kind == PuntClass::icmp_error) {
         o.reason = o.metadata.reason;
         ++drops[static_cast<std::size_t>(o.reason)];
@@ -167,7 +173,6 @@ std::vector<Outcome> Rig::run_once(const std::vector<Bytes>& frames, const Layou
     dropped += left;
     if (left != 0 && frames.size() == 1) outcomes[0].reason = static_cast<DropReason>(r);
   }
-  if constexpr (requires { ctx.tracer.finish(); }) ctx.tracer.finish();
   if (dropped != exits->dropped.count || counters_->drops[0].get() != 0) {
     broken("drops are not counted once each");
   }
@@ -181,7 +186,7 @@ std::vector<Outcome> Rig::run(const std::vector<Bytes>& frames, const Layout& la
   std::vector<ExplainStep> steps;
   const auto explained = run_once(frames, layout, source, RecordTracer{&steps});
   clocks_ = std::make_unique<StageClocks>();
-  const auto measured = run_once(frames, layout, source, ClockTracer{clocks_.get()});
+  const auto measured = run_once(frames, layout, source, ClockTracer{clocks_.get(), rte_rdtsc()});
   auto outcomes = run_once(frames, layout, source, NullTracer{});
   for (std::size_t i = 0; i < outcomes.size(); ++i) {
     if (whole(explained[i]) != whole(outcomes[i])) {
@@ -197,28 +202,30 @@ std::vector<Outcome> Rig::run(const std::vector<Bytes>& frames, const Layout& la
 
 std::vector<Outcome> Rig::receive(PortId port, const std::vector<Bytes>& frames,
                                   const Layout& layout) {
-  const Ingress ingress = Ingress::of(tables(), port.index());
+  const Ingress ingress = ingress_of(tables(), port.index());
   if (ingress.vrf == nullptr) throw std::logic_error("the port is not ready to receive");
-  return run(frames, layout, {Entry::parse, [&](PacketContext& p) { ingress.fill(p); }});
+  return run(frames, layout, {.ingress = &ingress});
 }
 
 Outcome Rig::receive(PortId port, const Bytes& frame, const Layout& layout) {
   return receive(port, std::vector<Bytes>{frame}, layout).front();
 }
 
-Outcome Rig::originate(VrfId vrf, const Bytes& packet) {
-  const auto fill = [&](PacketContext& p) {
+Outcome Rig::originate(VrfId vrf, const Bytes& bytes) {
+  const auto add = [&](Burst& burst, Packet packet) {
+    PacketContext& p = burst.add(packet);
     p.l3 = p.packet.data();
     p.end = p.l3 + p.packet.contiguous_bytes();
     p.bytes = p.packet.total_bytes();
     p.originated = true;
     p.vrf = tables().vrfs.get(vrf);
   };
-  return run({packet}, {}, {Entry::parse, fill}).front();
+  return run({bytes}, {}, {.entry = Entry::parse, .add = add}).front();
 }
 
 Outcome Rig::inject(NexthopId tunnel, const Bytes& frame, const Layout& layout) {
-  const auto fill = [&](PacketContext& p) {
+  const auto add = [&](Burst& burst, Packet packet) {
+    PacketContext& p = burst.add(packet);
     p.l2 = p.packet.data();
     p.end = p.l2 + p.packet.contiguous_bytes();
     p.bytes = p.packet.total_bytes();
@@ -227,12 +234,13 @@ Outcome Rig::inject(NexthopId tunnel, const Bytes& frame, const Layout& layout) 
     p.nexthop = tables().nexthops.get(tunnel);
     p.adjacency = tables().adjacencies.get(p.nexthop->adjacency);
   };
-  return run({frame}, layout, {Entry::encap, fill}).front();
+  return run({frame}, layout, {.entry = Entry::encap, .add = add}).front();
 }
 
 Outcome Rig::resume(const Outcome& held) {
   const PacketMetadata& m = held.metadata;
-  const auto fill = [&](PacketContext& p) {
+  const auto add = [&](Burst& burst, Packet packet) {
+    PacketContext& p = burst.add(packet);
     p.l3 = p.packet.data() + m.l3_offset;
     p.end = p.packet.data() + p.packet.contiguous_bytes();
     p.bytes = p.packet.total_bytes() - m.l3_offset;
@@ -241,7 +249,7 @@ Outcome Rig::resume(const Outcome& held) {
     p.vrf = tables().vrfs.get(m.vrf);
     p.adjacency = tables().adjacencies.get(m.adjacency);
   };
-  return run({held.frame}, {}, {Entry::output, fill}).front();
+  return run({held.frame}, {}, {.entry = Entry::output, .add = add}).front();
 }
 
 }  // namespace weft::test

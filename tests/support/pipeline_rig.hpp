@@ -62,14 +62,15 @@ class Rig {
   [[nodiscard]] const Tables& tables() const { return state_.tables(); }
   /// Of the last packets that were sent.
   [[nodiscard]] const WorkerCounters& counters() const { return *counters_; }
-  [[nodiscard]] const StageClock& clock(Stage stage) const {
-    return (*clocks_)[static_cast<std::size_t>(stage)];
-  }
+  /// Of all stages, what entered each.
+  [[nodiscard]] const StageClocks& clocks() const { return *clocks_; }
 
  private:
+  /// Frames that a port received, or packets of another source.
   struct Source {
+    const Ingress* ingress = nullptr;
     Entry entry = Entry::parse;
-    std::function<void(PacketContext&)> fill;
+    std::function<void(Burst&, Packet)> add{};
   };
   std::vector<Outcome> run(const std::vector<Bytes>& frames, const Layout& layout,
                            const Source& source);

@@ -30,13 +30,18 @@ configure_weft() {
 
 # build_weft DIR [OPTION…]: configures where that was not done yet, and builds.
 build_weft() {
+  configure_weft "$@" && build_targets "$1"
+}
+
+# build_targets DIR [TARGET…]: all that DIR builds by default, or the named targets.
+build_targets() {
   local dir=$1 log started=$SECONDS
-  configure_weft "$@" || return 1
+  shift
   printf 'building %s … ' "${dir#"$top"/}"
-  if ! log=$(as_owner "$dir" ninja -C "$dir" 2>&1); then
+  if ! log=$(as_owner "$dir" ninja -C "$dir" "$@" 2>&1); then
     echo failed
     grep -E -A 12 'error:|FAILED:|ninja: error' <<<"$log" | head -n 60 >&2 || true
-    echo "error: the build in $dir failed; see all of it with: ninja -C $dir" >&2
+    echo "error: the build in $dir failed; see all of it with: ninja -C $dir $*" >&2
     return 1
   fi
   echo "done in $((SECONDS - started)) s"

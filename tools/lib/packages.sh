@@ -11,11 +11,13 @@ packages_build=(
 packages_bench=(dpdk-dev python3)
 # shellcheck disable=SC2034
 packages_demo=(iproute2 iputils-ping ethtool iperf3 tshark jq)
+# shellcheck disable=SC2034  # tools/fuzz; llvm measures what the corpora reach
+packages_fuzz=(clang-14 libclang-rt-14-dev llvm-14 python3 python3-scapy)
 # shellcheck disable=SC2034
 packages_test=(
   python3 python3-pytest python3-scapy git curl
   iproute2 iputils-ping ethtool iperf3 tshark tcpdump openvswitch-switch
-  clang-format clang-tidy-19 shellcheck libclang-rt-14-dev valgrind
+  clang-format clang-tidy-19 shellcheck valgrind
 )
 
 policy_file=/usr/sbin/policy-rc.d

@@ -148,6 +148,27 @@ TEST_CASE("weftctl: tables") {
   CHECK(render(Answer::table, Json::parse(R"({"columns": ["a", "b"], "rows": []})")) == "a  b\n");
 }
 
+TEST_CASE("weftctl: nothing that a terminal would obey") {
+  // U+009B starts a control sequence as ESC [ does; U+00A0 and what follows is text.
+  const auto answer =
+      Json::parse(R"({"columns": ["a"], "rows": [{"a": "\u009b2J\u00a0\u007f\u0080"}]})");
+  CHECK(render(Answer::table, answer) == "a\n?2J\u00a0??\n");
+}
+
+TEST_CASE("weftctl: an answer nested without end is none") {
+  const auto nested = [](std::size_t depth) {
+    return std::string(depth, '[') + std::string(depth, ']');
+  };
+  CHECK(parse_answer(nested(60)).is_array());
+  CHECK(parse_answer(nested(100)).is_discarded());
+  CHECK(parse_answer(nested(1'000'000)).is_discarded());
+  CHECK(parse_answer("{").is_discarded());
+  http::Response response;
+  response.status = 500;
+  response.body = R"({"error": )" + nested(1'000'000) + "}";
+  CHECK(error_text(response) == "weftd answered with status 500");
+}
+
 TEST_CASE("weftctl: an explanation") {
   auto answer = Json::parse(R"({"steps": [{"stage": "parse", "text": "IPv4"},
     {"stage": "resolve", "text": "10.1.0.12/32"}], "verdict": "transmit", "reason": "none",

@@ -229,6 +229,30 @@ TEST_CASE("refusals name the thing and the remedy") {
   CHECK(s.agent.model().tunnels.at("to-b").profile.vni == 100);
 }
 
+TEST_CASE("a body that would take long to read is refused") {
+  Service s;
+  const auto members = [](std::size_t count) {
+    std::string text;
+    for (std::size_t i = 0; i < count; ++i)
+      text += (i == 0 ? "\"" : ",\"") + std::to_string(i) + "\":{}";
+    return "{" + text + "}";
+  };
+  const auto error = [&](const std::string& body) {
+    const auto answer = s.call("PUT", "/v1/route", body);
+    CHECK(answer.status == 400);
+    return answer.error();
+  };
+  CHECK_THAT(error(members(64)), Catch::Contains("unknown key"));
+  CHECK_THAT(error(members(65)), Catch::Contains("more than 64 members"));
+  CHECK_THAT(error(members(100'000)), Catch::Contains("more than 64 members"));
+  CHECK_THAT(error("{\"via\":" + members(65) + "}"), Catch::Contains("more than 64 members"));
+  CHECK_THAT(error(std::string(18, '[') + std::string(18, ']')), Catch::Contains("deeper than 16"));
+  CHECK_THAT(error(std::string(500'000, '[')), Catch::Contains("deeper than 16"));
+  CHECK_THAT(error("[" + members(64) + "," + members(64) + "]"),
+             Catch::Contains("wanted a JSON object"));
+  CHECK_THAT(error(members(3) + "}"), Catch::Contains("not JSON"));
+}
+
 TEST_CASE("explain hands the frame to the data plane and tells what it says") {
   Service s;
   const auto& model = s.agent.model();

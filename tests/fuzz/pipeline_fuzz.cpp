@@ -1,0 +1,240 @@
+// The whole pipeline on fake ports: a burst of mutated packets, in one piece or several, from the
+// fabric, from VMs and from the router itself. Each must leave by one exit, with its one reason
+// counted, as it would with the tracer that explains; what is transmitted must be sound.
+#include <array>
+#include <memory>
+
+#include "fuzz/fuzz.hpp"
+#include "fuzz/repair.hpp"
+#include "fuzz/sound.hpp"
+#include "stages/pipeline.hpp"
+#include "support/heap_packet.hpp"
+#include "support/stage_world.hpp"
+#include "tables/forwarding_state.hpp"
+
+using namespace weft;
+namespace world = test::world;
+
+namespace {
+
+enum class Exit : std::uint8_t { none, dropped, punted, held, transmitted };
+
+/// A packet of the input: flags, where it arrives, how it lies in memory, and its bytes.
+struct Item {
+  explicit Item(fuzz::Bytes piece) {
+    fuzz::Input input(piece);
+    const std::uint8_t flags = input.byte();
+    traced = (flags & 2) != 0;
+    own = (flags & 4) != 0;
+    port = PortId(input.byte() % 6U);
+    constexpr std::size_t headrooms[] = {headroom_bytes, 0, 13, 14, 49, 50, 64, 255};
+    headroom = headrooms[flags >> 5];
+    piece_bytes = input.byte();
+    bytes.assign(input.rest().begin(), input.rest().end());
+    if ((flags & 1) == 0) return;
+    own ? fuzz::repair_ip(bytes) : fuzz::repair_frame(bytes);
+  }
+
+  bool traced;
+  bool own;     ///< an IP packet that the router originates
+  PortId port;  ///< for `own`: its VRF
+  std::size_t headroom;
+  std::size_t piece_bytes;  ///< of all pieces but the last; 0: one piece
+  std::vector<std::uint8_t> bytes;
+};
+
+struct Fate {
+  Exit exit = Exit::none;
+  PortId port;
+  std::vector<std::uint8_t> bytes;
+};
+
+class Router {
+ public:
+  Router() : state_(rcu_, {1, 2}) {
+    const auto applied = state_.apply(world::batch());
+    if (!applied) fuzz::broken(applied.error().message);
+  }
+
+  template <class Tracer>
+  std::vector<Fate> run(const std::vector<Item>& items, Tracer tracer) {
+    *exits_ = Exits{};
+    std::vector<rte_mbuf*> mbufs;
+    for (const Item& item : items) {
+      mbufs.push_back(make(item));
+      fill(item, burst_->add(Packet(mbufs.back())));
+    }
+    const std::uint64_t drops_before = drops();
+    StageContext<Tracer> ctx{state_.tables(), *counters_, *exits_, tracer};
+    run_pipeline(ctx, *burst_, Entry::parse);
+    fuzz::require(burst_->count == 0, "no packet stays in the burst");
+    std::vector<Fate> fates = collect(items, mbufs);
+    fuzz::require(drops() - drops_before == exits_->dropped.count + errors_,
+                  "a drop is counted once");
+    fuzz::require(counters_->drops[0].get() == 0, "a drop has a reason");
+    for (rte_mbuf* mbuf : mbufs) rte_pktmbuf_free(mbuf);
+    fuzz::require(packets_.alive() == 0, "every buffer comes back");
+    return fates;
+  }
+
+ private:
+  rte_mbuf* make(const Item& item) {
+    fuzz::Bytes rest = item.bytes;
+    rte_mbuf* first = nullptr;
+    constexpr unsigned most_pieces = 8;
+    for (unsigned i = 0; i == 0 || !rest.empty(); ++i) {
+      const bool last = item.piece_bytes == 0 || i + 1 == most_pieces;
+      const auto bytes = rest.first(last ? rest.size() : std::min(item.piece_bytes, rest.size()));
+      rest = rest.subspan(bytes.size());
+      rte_mbuf* piece = packets_.make(bytes, first == nullptr ? item.headroom : 0);
+      if (first == nullptr) {
+        first = piece;
+      } else {
+        fuzz::require(rte_pktmbuf_chain(first, piece) == 0, "a chain of pieces");
+      }
+    }
+    return first;
+  }
+
+  void fill(const Item& item, PacketContext& p) const {
+    const Tables& tables = state_.tables();
+    if (!item.own) return Ingress::of(tables, item.port.index()).fill(p);
+    p.l3 = p.packet.data();
+    p.end = p.l3 + p.packet.contiguous_bytes();
+    p.bytes = p.packet.total_bytes();
+    p.originated = true;
+    p.vrf = tables.vrfs.get(VrfId(item.port.index() % 3));
+  }
+
+  [[nodiscard]] std::uint64_t drops() const {
+    std::uint64_t sum = 0;
+    for (const Counter& counter : counters_->drops) sum += counter.get();
+    return sum;
+  }
+
+  std::vector<Fate> collect(const std::vector<Item>& items, const std::vector<rte_mbuf*>& mbufs) {
+    std::vector<Fate> fates(items.size());
+    const auto take = [&](const Exits::List& list, Exit exit, PortId port) {
+      for (unsigned i = 0; i < list.count; ++i) {
+        const auto found = std::ranges::find(mbufs, list.packets[i].mbuf());
+        fuzz::require(found != mbufs.end(), "an exit holds packets of the burst");
+        const auto at = static_cast<std::size_t>(found - mbufs.begin());
+        fuzz::require(fates[at].exit == Exit::none, "a packet leaves by one exit");
+        fates[at] = {exit, port, bytes_of(list.packets[i])};
+        check(items[at], fates[at], list.packets[i].metadata());
+      }
+    };
+    errors_ = 0;
+    take(exits_->dropped, Exit::dropped, {});
+    take(exits_->punted, Exit::punted, {});
+    take(exits_->held, Exit::held, {});
+    for (std::uint32_t port = 0; port < max_ports; ++port) {
+      const Exits::List& list = exits_->tx[port];
+      fuzz::require((list.count != 0) == ((exits_->tx_ports >> port & 1) != 0), "tx_ports");
+      take(list, Exit::transmitted, PortId(port));
+    }
+    for (const Fate& fate : fates) fuzz::require(fate.exit != Exit::none, "every packet leaves");
+    return fates;
+  }
+
+  static std::vector<std::uint8_t> bytes_of(Packet packet) {
+    rte_mbuf* mbuf = packet.mbuf();
+    const char* why = nullptr;
+    if (rte_mbuf_check(mbuf, 1, &why) != 0) fuzz::broken(why);
+    std::vector<std::uint8_t> bytes(mbuf->pkt_len);
+    if (bytes.empty()) return bytes;
+    const void* at = rte_pktmbuf_read(mbuf, 0, mbuf->pkt_len, bytes.data());
+    fuzz::require(at != nullptr, "a chain is as long as it says");
+    if (at != bytes.data()) std::memcpy(bytes.data(), at, bytes.size());
+    return bytes;
+  }
+
+  void check(const Item& item, const Fate& fate, const PacketMetadata& m) {
+    switch (fate.exit) {
+      case Exit::none:
+      case Exit::dropped:
+        return;
+      case Exit::punted:
+        fuzz::require(static_cast<unsigned>(m.kind) < punt_class_count, "a punt has a class");
+        fuzz::require(m.l3_offset <= fate.bytes.size(), "a punt's packet lies inside");
+        if (m.kind != PuntClass::icmp_error) return;
+        ++errors_;
+        fuzz::require(m.reason != DropReason::none, "an error has a reason");
+        fuzz::require_sound_header(packet_of(fate, m), "an error quotes a sound packet");
+        return;
+      case Exit::held:
+        fuzz::require(m.out_port.valid(), "what waits, waits at a port");
+        return;
+      case Exit::transmitted:
+        return check_transmitted(item, fate);
+    }
+  }
+
+  /// Without padding, which control cuts off for itself.
+  static fuzz::Bytes packet_of(const Fate& fate, const PacketMetadata& m) {
+    const auto packet = fuzz::Bytes(fate.bytes).subspan(m.l3_offset);
+    fuzz::require(packet.size() >= 20, "an error quotes a header");
+    const bool v4 = packet[0] >> 4 == 4;
+    const std::size_t bytes = v4 ? fuzz::get16(packet, 2) : fuzz::get16(packet, 4) + 40U;
+    return packet.first(std::min(bytes, packet.size()));
+  }
+
+  void check_transmitted(const Item& item, const Fate& fate) const {
+    fuzz::require(state_.tables().ports.get(fate.port.index()) != nullptr, "a port that is there");
+    fuzz::require(fate.bytes.size() >= 14 + 20, "a frame holds a packet");
+    const auto packet = fuzz::Bytes(fate.bytes).subspan(14);
+    const bool v4 = packet[0] >> 4 == 4;
+    fuzz::require(fuzz::get16(fate.bytes, 12) == (v4 ? 0x0800U : 0x86ddU),
+                  "the EtherType is right");
+    fuzz::require((fate.bytes[0] & 1) == 0 && (fate.bytes[6] & 1) == 0, "from one host to another");
+    fuzz::require(packet.size() <= 1500, "a packet fits the MTU");
+    fuzz::require_sound_header(packet, "a transmitted packet");
+    // Underlay IPv6 leaves in tunnels only, and so does all that VMs send into the fabric.
+    const bool from_vm = !item.own && item.port != world::fabric;
+    if (fate.port == world::fabric && (!v4 || from_vm) && !sent_unchecked(packet)) {
+      fuzz::require_sound_upper(packet, v4 ? 20 : 40, 17, "an outer UDP header");
+    }
+  }
+
+  /// By the one tunnel that leaves out UDP checksums over IPv6: it leads to 10.1.2.0/24.
+  static bool sent_unchecked(fuzz::Bytes packet) {
+    constexpr std::size_t inner = 40 + 8 + 8 + 14;
+    constexpr std::array<std::uint8_t, 3> network{10, 1, 2};
+    return packet[0] >> 4 == 6 && packet.size() >= inner + 20 && packet[inner] >> 4 == 4 &&
+           std::ranges::equal(packet.subspan(inner + 16, 3), network) &&
+           fuzz::get16(packet, 46) == 0;
+  }
+
+  Rcu rcu_{1};
+  ForwardingState state_;
+  test::HeapPackets packets_;
+  std::unique_ptr<WorkerCounters> counters_ = std::make_unique<WorkerCounters>();
+  std::unique_ptr<Exits> exits_ = std::make_unique<Exits>();
+  std::unique_ptr<Burst> burst_ = std::make_unique<Burst>();
+  std::size_t errors_ = 0;  ///< drops of which the sender is told
+};
+
+}  // namespace
+
+int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  static Router router;
+  static fuzz::PacketTally tally;
+  std::vector<Item> items;
+  bool traced = false;
+  for (const auto piece : fuzz::split({data, size}, fuzz::packet_separator)) {
+    if (items.size() == max_burst) break;
+    traced |= items.emplace_back(piece).traced;
+  }
+  tally.add(items.size());
+  const auto fates = router.run(items, NullTracer{});
+  if (!traced) return 0;
+  std::vector<ExplainStep> steps;
+  const auto explained = router.run(items, RecordTracer{&steps});
+  for (std::size_t i = 0; i < fates.size(); ++i) {
+    fuzz::require(fates[i].exit == explained[i].exit && fates[i].port == explained[i].port,
+                  "explained as it fares");
+    fuzz::require(fates[i].exit == Exit::dropped || fates[i].bytes == explained[i].bytes,
+                  "the same bytes when explained");
+  }
+  return 0;
+}

@@ -1,0 +1,509 @@
+#!/usr/bin/python3
+"""Writes the first corpora of the fuzz targets: DIRECTORY/TARGET/NAME.
+
+Packets are those that scapy made for the unit tests, taken from their sources, so that no byte
+comes from our own encoder.
+"""
+import re
+import sys
+from pathlib import Path
+
+from scapy.layers.inet import ICMP, IP, TCP, UDP, IPOption_RR
+from scapy.layers.inet6 import (ICMPv6EchoRequest, ICMPv6ND_NA, ICMPv6ND_NS, ICMPv6NDOptDstLLAddr,
+                                ICMPv6NDOptSrcLLAddr, IPv6, IPv6ExtHdrDestOpt, IPv6ExtHdrFragment,
+                                IPv6ExtHdrHopByHop, IPv6ExtHdrRouting)
+from scapy.layers.l2 import ARP, Ether
+from scapy.layers.vxlan import VXLAN
+from scapy.packet import Raw
+
+TESTS = Path(__file__).resolve().parent.parent
+SEPARATOR = b"\xfe\xedPK"
+FABRIC, VM1, VM2, VM3, VM4, TRUSTED = range(6)
+REPAIR, TRACED, OWN = 1, 2, 4
+
+
+def named_hex(path):
+    """The hexadecimal constants of a test's source, by name."""
+    text = (TESTS / path).read_text()
+    constants = re.findall(r"constexpr (?:auto|std::string_view) (\w+) =\s*((?:\"[0-9a-f ]*\"\s*)+);", text)
+    return {name: bytes.fromhex("".join(re.findall(r'"(.*?)"', value))) for name, value in constants}
+
+
+VM = named_hex("support/packets_vm.hpp")
+PEER = named_hex("support/packets_fabric.hpp")
+ICMP_PACKETS = named_hex("unit/control/agent/icmp_test.cpp")
+NEIGHBOUR_FRAMES = {**named_hex("unit/control/agent/neighbours_test.cpp"),
+                    **named_hex("unit/control/agent/proxy_test.cpp")}
+
+
+def word(value):
+    return value.to_bytes(2, "big")
+
+
+def item(frame, port, flags=0, headroom=0, piece=0):
+    return bytes([flags | headroom << 5, port, piece]) + frame
+
+
+def ingress(name):
+    if name.startswith("own"):
+        return FABRIC, OWN
+    vms = {"vm1": VM1, "vm2": VM2, "vm4": VM4}
+    return vms.get(name[:3], FABRIC), 0
+
+
+def pipeline():
+    items = []
+    for name, frame in {**VM, **PEER}.items():
+        if "_out" in name or "_in_v" in name or name.startswith("own_arp"):
+            continue
+        port, flags = ingress(name)
+        items.append(item(frame, port, flags))
+        yield name, item(frame, port, flags | TRACED)
+        yield f"{name}-repaired", item(frame, port, flags | REPAIR)
+        yield f"{name}-pieces", item(frame, port, flags, piece=37)
+        yield f"{name}-headroom", item(frame, port, flags, headroom=4)
+    for start in range(0, len(items), 8):
+        yield f"burst-{start}", SEPARATOR.join(items[start:start + 8])
+    yield "burst-all", SEPARATOR.join(items)
+    vm1 = VM["vm1_udp4"]
+    for name, address in {"glean": "0a050001", "silent": "0a060001", "unresolved": "0a070001",
+                          "tunnel-silent": "0a080001", "discard": "0a090001", "none": "0b000001"}.items():
+        yield f"to-{name}", item(vm1[:30] + bytes.fromhex(address) + vm1[34:], VM1, REPAIR)
+    vm4 = VM["vm4_udp4"]
+    yield from (item_of for number, packet in enumerate(unfinished()) for item_of in
+                ((f"unfinished-{number}", item(vm4[:14] + packet, VM4)),
+                 (f"unfinished-{number}-pieces", item(vm4[:14] + packet, VM4, piece=40)),
+                 (f"unfinished6-{number}", item(vm4[:12] + b"\x86\xdd" + packet, VM4)),
+                 (f"unfinished-{number}-vm1", item(vm1[:14] + packet, VM1))))
+    for name, packet in ip_packets():
+        ether = vm1[:12] + (b"\x08\x00" if packet[0] >> 4 == 4 else b"\x86\xdd")
+        yield f"ip-{name}", item(ether + packet, VM1)
+        yield f"ip-{name}-trusted", item(ether + packet, TRUSTED)
+        yield f"ip-{name}-own", item(packet, VM1, OWN)
+    for source, target in (("::", "fd00:1::12"), ("fd00:1::11", "fe80::1"), ("fd00:1::11", "::1"), ("fd00:1::11", "::"),
+                           ("::1", "fd00:1::12"), ("ff02::1", "fd00:1::12"), ("fe80::1", "fd00:1::12")):
+        packet = bytes(IPv6(src=source, dst=target) / UDP())
+        yield f"from-{source}-to-{target}", item(vm1[:12] + b"\x86\xdd" + packet, TRUSTED)
+    for source, target in (("0.0.0.0", "10.1.0.12"), ("127.0.0.1", "10.1.0.12"), ("10.1.0.15", "127.0.0.1"),
+                           ("224.0.0.1", "10.1.0.12"), ("10.1.0.15", "255.255.255.255"), ("169.254.0.1", "10.1.0.12")):
+        yield f"from-{source}-to-{target}", item(vm1[:14] + bytes(IP(src=source, dst=target) / UDP()), TRUSTED)
+    for size in range(34, 51):  # an outer header that ends early
+        cut = PEER["peer_udp4"][:size]
+        yield f"cut-{size}", item(cut, FABRIC, REPAIR)
+        yield f"cut-{size}-pieces", item(PEER["peer_udp4"], FABRIC, piece=size)
+    stranger = PEER["peer_udp4"][:50] + b"\2" * 6 + PEER["peer_udp4"][56:]
+    yield "inner-stranger", item(stranger, FABRIC)
+    unchecked = PEER["peer6_tcp4"][:60] + b"\0\0" + PEER["peer6_tcp4"][62:]
+    yield "unchecked6", item(unchecked, FABRIC)
+    for size in (1450, 1451, 1500, 1501, 3000):
+        payload = vm1 + bytes(14 + size - len(vm1))
+        yield f"size-{size}", item(payload, VM1, REPAIR)
+        yield f"size-{size}-df", item(payload[:20] + b"\x40" + payload[21:], VM1, REPAIR)
+
+
+def unfinished():
+    """Packets of vm4 whose TCP or UDP checksum is the bare pseudo-header sum, or nearly so."""
+    for v4 in (True, False):
+        for upper in (UDP(sport=1, dport=2) / bytes(8), TCP(sport=1, dport=2) / bytes(8)):
+            for right in (False, True):
+                ip = IP(src="10.1.0.14", dst="10.1.0.12") if v4 else IPv6(src="fd00:1::14", dst="fd00:1::12")
+                packet = bytearray(bytes(ip / upper))
+                start, protocol = (20, packet[9]) if v4 else (40, packet[6])
+                length = len(packet) - start
+                addresses = packet[12:20] if v4 else packet[8:40]
+                pseudo = ones_sum(addresses + word(length) + word(protocol))
+                field = start + (6 if protocol == 17 else 16)
+                packet[field:field + 2] = word(pseudo)
+                if right:  # by chance: the last word makes the whole sum what it must be
+                    packet[-2:] = b"\0\0"
+                    packet[-2:] = word(0xffff - ones_sum(packet[start:] + word(pseudo)))
+                yield bytes(packet)
+                yield bytes(packet[:start + 4])
+    yield bytes(IP(src="10.1.0.14", dst="10.1.0.12", flags="MF") / UDP() / bytes(8))
+    yield bytes(IP(src="10.1.0.14", dst="10.1.0.12") / UDP(chksum=0))
+    yield bytes(IP(src="10.1.0.14", dst="10.1.0.12") / UDP())[:24]
+    yield bytes(IP(src="10.1.0.14", dst="10.1.0.12", len=24) / UDP())
+
+
+def ones_sum(data):
+    total = sum(int.from_bytes(data[i:i + 2].ljust(2, b"\0"), "big") for i in range(0, len(data), 2))
+    while total > 0xffff:
+        total = (total & 0xffff) + (total >> 16)
+    return total
+
+
+def punt(frame, kind, where, reason=0, offset=0, wait=10):
+    return bytes([kind << 1, reason, where, offset]) + word(1400) + bytes([wait]) + frame
+
+
+def advertisements():
+    """Two in a row about the gateway and others, in all their ways."""
+    fabric = bytes.fromhex("020000000f01")
+    ways = [(s, o, mac) for s in (0, 1) for o in (0, 1) for mac in (None, "02:00:00:00:00:fe", "02:00:00:00:00:fd")]
+
+    def frame(target, way, source="2001:db8::fe"):
+        solicited, override, mac = way
+        message = ICMPv6ND_NA(tgt=target, R=1, S=solicited, O=override)
+        if mac:
+            message = message / ICMPv6NDOptDstLLAddr(lladdr=mac)
+        return fabric + b"\2\0\0\0\0\xfe\x86\xdd" + bytes(IPv6(src=source, dst="2001:db8::1", hlim=255) / message)
+    for number, first in enumerate(ways):
+        pairs = [punt(frame("2001:db8::fe", way), 0, 0) for second in ways for way in (first, second)]
+        yield f"advertised-{number}", SEPARATOR.join(pairs)
+    for target in ("2001:db8::1", "fe80::ff:fe00:f01", "2001:db8::77"):
+        yield f"advertised-{target}", punt(frame(target, ways[4]), 0, 0)
+    yield "advertised-our-mac", punt(frame("2001:db8::fe", (1, 1, "02:00:00:00:0f:01")), 0, 0)
+
+
+def solicitations():
+    fabric, asker = bytes.fromhex("020000000f01"), "02:00:00:00:00:09"
+    for number, (source, target, mac) in enumerate([
+            ("2001:db8::1", "2001:db8::1", asker), ("2001:db8::1", "2001:db8::1", "02:00:00:00:0f:01"),
+            ("fd00:9::9", "2001:db8::1", asker), ("2001:db8::9", "2001:db8::1", "02:00:00:00:0f:01"),
+            ("fe80::9", "2001:db8::1", asker), ("2001:db8::9", "2001:db8::1", None), ("::", "2001:db8::1", None),
+            ("2001:db8::9", "2001:db8::1", "01:00:00:00:00:00")]):
+        message = ICMPv6ND_NS(tgt=target)
+        if mac and number % 2 == 0:
+            message = message / ICMPv6NDOptSrcLLAddr(lladdr=mac)
+        packet = bytes(IPv6(src=source, dst="ff02::1:ff00:1", hlim=255) / message)
+        for from_mac in {mac or asker, "01:00:00:00:00:01", "02:00:00:00:0f:01"}:
+            ether = fabric + bytes.fromhex(from_mac.replace(":", "")) + b"\x86\xdd"
+            for where in (0, 1, 2 | 1 << 2):
+                yield f"solicits-{number}-{from_mac}-{where}", punt(ether + packet, 0, where)
+
+
+def arps():
+    fabric, other = "02:00:00:00:0f:01", "02:00:00:00:00:07"
+    for number, (op, sender, target, mac, to) in enumerate([
+            (1, "192.0.2.1", "192.0.2.7", other, fabric), (2, "192.0.2.2", "192.0.2.1", other, fabric),
+            (2, "192.0.2.2", "192.0.2.2", other, fabric), (2, "192.0.2.255", "192.0.2.1", other, fabric),
+            (1, "192.0.2.0", "192.0.2.1", other, fabric), (1, "203.0.113.1", "192.0.2.1", other, fabric),
+            (1, "192.0.2.9", "192.0.2.1", fabric, fabric), (1, "10.1.0.11", "10.1.0.1", other, fabric),
+            (1, "10.1.0.99", "10.1.0.1", "02:00:00:00:01:01", fabric), (1, "10.1.0.11", "10.1.0.11", other, fabric),
+            (1, "10.1.0.11", "10.1.0.12", "02:00:00:00:01:01", fabric),
+            (1, "10.1.0.11", "10.9.0.1", "02:00:00:00:01:01", fabric),
+            (1, "10.1.0.12", "10.1.0.22", other, fabric), (1, "10.9.0.1", "10.1.0.22", other, fabric)]):
+        message = ARP(op=op, hwsrc=mac, psrc=sender, hwdst=to, pdst=target)
+        frame = bytes(Ether(src=mac, dst="ff:ff:ff:ff:ff:ff") / message)
+        for where in (0, 1, 5, 2 | 1 << 2, 2 | 9 << 2):
+            yield f"arp-{number}-{where}", punt(frame, 0, where)
+
+
+def agent():
+    everything = []
+    for name, frame in NEIGHBOUR_FRAMES.items():
+        for where in (0, 1, 5, 2 | 1 << 2, 3):
+            everything.append(punt(frame, 0, where))
+            yield f"{name}-{where}", everything[-1]
+    for name, packet in ICMP_PACKETS.items():
+        for where in (0, 1, 2 | 1 << 2, 3 | 1 << 2):
+            yield f"{name}-{where}", punt(packet, 1, where, offset=1)
+        for reason in range(80):
+            yield f"{name}-reason-{reason}", punt(packet, 2, 1, reason, offset=1)
+    flood = [punt(ICMP_PACKETS["udp_v4"], 1, 1, offset=1, wait=0)] * 31
+    yield "flood", SEPARATOR.join(flood)
+    link_local = {"src": "fe80::9", "dst": "2001:db8::1"}
+    for name, packet in {"echo": ICMPv6EchoRequest(), "udp": UDP() / b"x"}.items():
+        for source in ("020000000009", "010000000009"):
+            for target in ("020000000f01", "333300000001"):
+                frame = bytes.fromhex(target + source + "86dd") + bytes(IPv6(**link_local) / packet)
+                for where in (0, 1, 3):
+                    yield f"link-local-{name}-{source}-{target}-{where}", punt(frame, 1, where)
+                    yield f"link-local-{name}-{source}-{target}-{where}-died", punt(frame, 2, where, 20)
+    for start in range(0, len(everything), 16):
+        yield f"sequence-{start}", SEPARATOR.join(everything[start:start + 16])
+    yield from (*advertisements(), *solicitations(), *arps())
+
+
+def ip_packets():
+    source, destination = {"src": "10.1.0.11", "dst": "10.1.0.12"}, {"src": "fd00:1::11", "dst": "fd00:1::12"}
+    yield from ICMP_PACKETS.items()
+    yield "options", bytes(IP(**source, options=[IPOption_RR()]) / UDP() / b"x")
+    yield "tcp", bytes(IP(**source) / TCP())
+    for kind in (0, 3, 4, 5, 8, 11, 12):
+        yield f"icmp-{kind}", bytes(IP(**source) / ICMP(type=kind))
+    yield "fragment", bytes(IP(**source, flags="MF") / UDP() / bytes(8))
+    yield "later", bytes(IP(**source, frag=3) / bytes(16))
+    chain = IPv6ExtHdrHopByHop() / IPv6ExtHdrRouting() / IPv6ExtHdrDestOpt()
+    yield "chain", bytes(IPv6(**destination) / chain / UDP())
+    yield "chain-fragment", bytes(IPv6(**destination) / chain / IPv6ExtHdrFragment(offset=5) / Raw(bytes(9)))
+    yield "routing", bytes(IPv6(**destination) / IPv6ExtHdrRouting() / UDP())
+    yield "fragment6-icmp", bytes(IPv6(**destination) / IPv6ExtHdrFragment(m=1) / ICMPv6EchoRequest())
+    yield "fragment6", bytes(IPv6(**destination) / IPv6ExtHdrFragment(m=1) / UDP())
+    yield "fragment6-echo", bytes(IPv6(**destination) / IPv6ExtHdrHopByHop() / ICMPv6EchoRequest())
+    for links in (1, 7, 8, 9):
+        links6 = [IPv6ExtHdrDestOpt() for _ in range(links)]
+        packet = IPv6(**destination)
+        for link in links6:
+            packet = packet / link
+        yield f"links-{links}", bytes(packet / UDP())
+    for kind in (2, 135, 136, 137):
+        yield f"icmp6-{kind}", bytes(IPv6(**destination) / ICMPv6EchoRequest(type=kind))
+    yield "fragment6-behind", bytes(IPv6(**destination) / IPv6ExtHdrFragment(offset=5, m=1) / bytes(20))
+    yield "fragment6-cut", bytes(IPv6(**destination) / IPv6ExtHdrHopByHop() / IPv6ExtHdrFragment(offset=5))[:-4]
+    yield "fragment6-then-upper", bytes(IPv6(**destination) / IPv6ExtHdrFragment(offset=0) / IPv6ExtHdrDestOpt() / UDP())
+    yield "icmp6-cut", bytes(IPv6(**destination) / ICMPv6EchoRequest())[:40]
+    yield "chain-cut", bytes(IPv6(**destination, nh=0))
+    yield "multicast", bytes(IP(src="10.1.0.11", dst="224.0.0.1") / UDP())
+    yield "mld", bytes(IPv6(src="::", dst="ff02::1") / ICMPv6EchoRequest())
+
+
+def nd():
+    for name, frame in NEIGHBOUR_FRAMES.items():
+        if frame[12:14] == b"\x86\xdd":
+            yield name, b"\0" + frame[14:]
+            yield f"{name}-repaired", b"\1" + frame[14:]
+    own, other = "fe80::1", "fd00:1::2"
+    for name, message in {
+            "ns": ICMPv6ND_NS(tgt=other) / ICMPv6NDOptSrcLLAddr(lladdr="02:00:00:00:00:01"),
+            "ns-none": ICMPv6ND_NS(tgt=other),
+            "na": ICMPv6ND_NA(tgt=other, R=1, S=1, O=1) / ICMPv6NDOptDstLLAddr(lladdr="02:00:00:00:00:01"),
+            "na-two": ICMPv6ND_NA(tgt=other, S=0) / ICMPv6NDOptDstLLAddr() / ICMPv6NDOptDstLLAddr(),
+            "echo": ICMPv6EchoRequest()}.items():
+        yield name, b"\0" + bytes(IPv6(src=own, dst=other, hlim=255) / message)
+        yield f"{name}-unspecified", b"\1" + bytes(IPv6(src="::", dst="ff02::1:ff00:2", hlim=255) / message)
+    unspecified = IPv6(src="::", dst="ff02::1:ff00:2", hlim=255) / ICMPv6ND_NS(tgt=other)
+    yield "dad", b"\0" + bytes(unspecified)
+    yield "dad-told", b"\0" + bytes(unspecified / ICMPv6NDOptSrcLLAddr(lladdr="02:00:00:00:00:01"))
+    yield "options", b"\0" + bytes.fromhex("0101020000000001" "0201020000000002" "0502" + "00" * 14)
+
+
+def string_literals(text):
+    """Adjacent C++ string literals at the start of `text`, joined; None where there are none."""
+    match = re.match(r'\s*((?:"(?:[^"\\]|\\.)*"\s*)+)', text)
+    if match is None:
+        return None
+    parts = re.findall(r'"((?:[^"\\]|\\.)*)"', match.group(1))
+    return "".join(parts).replace('\\"', '"').replace("\\n", "\n"), match.end()
+
+
+def config():
+    header = (TESTS / "unit/control/agent/config_sample.hpp").read_text()
+    sample = re.search(r'R"\((.*?)\)"', header, re.S).group(1)
+    yield "sample", sample.encode()
+    yield "full", FULL.encode()
+    tests = "".join((TESTS / f"unit/control/agent/config_{name}_test.cpp").read_text() for name in ("loader", "check"))
+    for number, text in enumerate(re.findall(r'R"\((.*?)\)"', tests, re.S)):
+        yield f"test-{number}", text.replace("^", "").encode()
+    for number, call in enumerate(re.finditer(r"\bwith\(", tests)):
+        what = string_literals(tests[call.end():])
+        after = what and string_literals(tests[call.end() + what[1]:].lstrip(","))
+        if after and what[0] in sample:
+            yield f"with-{number}", sample.replace(what[0], after[0].replace("^", ""), 1).encode()
+    for number, (what, by) in enumerate(CONFIG_EDITS):
+        assert what in FULL, what
+        yield f"edit-{number}", FULL.replace(what, by, 1).encode()
+    yield "deep", b"a: " + b"[" * 40
+    yield "many-keys", ("node: {" + ", ".join(f"k{i}: 1" for i in range(300)) + "}").encode()
+
+
+# (what, by) in FULL, each a thing to get wrong or another good way to say it.
+CONFIG_EDITS = [
+    *(("device: \"null:\"", f"device: {by}") for by in (
+        "[1]", "\"null:x\"", "\"dpdk:\"", "\"dpdk:net_null,a=1\"", "\"pcap:a\"", "\"pcap:a,b\"", "\"pcap:,b\"",
+        "\"pcap:a,b,c\"", "\"pcap:a,\"", "\"af_packet:a/b\"", "\"af_packet:\"", "\"af_packet:0123456789abcdefg\"",
+        "\"tap:\"", "\"tap:a@\"", "\"tap:a@b/c\"", "\"tap:a b\"", "\"vhost:x\"", "\"pci:x\"", "none", "\"af_xdp:x\"")),
+    *(("source_ports: 1-2", f"source_ports: {by}") for by in ("[1]", "7", "2-1", "0-1", "1-70000", "a-b", "-", "1-2x")),
+    *(("anti_spoofing: false", f"anti_spoofing: {by}") for by in ("true", "on", "off", "maybe", "[]", "true, flows: on", "false, flows: [1]",
+                                                          "false, flows: false", "\"true\"", "\"false\"")),
+    *(("burst: 64", f"burst: {by}") for by in ("33", "[1]", "~", "\"64\"", "0x40", "064", "99999999999999999999")),
+    *(("mtu: 1450", f"mtu: {by}") for by in ("1279", "9999", "67", "65536")),
+    *(("addresses: [10.1.0.11, \"fd00:1::11\"]", by) for by in ("addresses: []", "addresses: [10.1.0.1, 10.1.0.1]",
+      "addresses: [10.9.9.9]", "addresses: [10.1.0.0]", "addresses: [10.1.0.255]", "flows: off", "addresses: {a: b}")),
+    *(("sources: [192.0.2.0/24]", by) for by in ("sources: []", "sources: [\"::/0\"]", "sources: [x]", "vif: vm1",
+      "sources: [192.0.2.1/33]", "sources: [192.0.2.0/24], vif: vm1")),
+    ("discard: true", "discard: false"), ("{discard: true}", "{}"), ("{discard: true}", "{discard: true, vif: vm1}"),
+    ("{gateway: 192.0.2.7}", "{gateway: \"2001:db8::7\"}"), ("{gateway: 192.0.2.7}", "{gateway: 198.18.0.1}"),
+    ("{gateway: 192.0.2.7}", "{tunnel: t4}"), ("{gateway: 192.0.2.7}", "{gateway: 192.0.2.255}"),
+    ("{gateway: 192.0.2.7}", "{gateway: 192.0.2.1}"), ("{vrf: blue}", "{vrf: red}"), ("{tunnel: t6}", "{tunnel: t7}"),
+    ("prefix: 10.2.0.0/16", "prefix: 10.2.0.1/16"), ("prefix: 10.2.0.0/16", "prefix: 10.1.0.0/24"),
+    ("prefix: 10.2.0.0/16", "prefix: 10.1.0.11/32"), ("prefix: 10.2.0.0/16", "prefix: 224.0.0.0/8"),
+    ("prefix: 10.1.0.0/24", "prefix: 10.1.0.0/31"), ("gateway: 10.1.0.1}", "gateway: 10.2.0.1}"),
+    ("gateway: 10.1.0.1}", "gateway: 10.1.0.0}"), ("gateway: 10.1.0.1}", "gateway: 10.1.0.11}"),
+    ("  - {name: red, id: 2", "  - {name: blue, id: 1"), ("name: red", "name: underlay"), ("id: 2", "id: 4097"),
+    ("subnets:", "subnets: 7 #"), ("vrf: underlay, address", "vrf: blue, address"),
+    ("\"2001:db8::9\"", "192.0.2.1"), ("\"2001:db8::9\"", "192.0.2.255"), ("\"2001:db8::9\"", "203.0.113.1"),
+    ("remote: 192.0.2.2", "remote: 192.0.2.1"), ("remote: 192.0.2.2", "remote: 224.0.0.1"),
+    ("remote: 192.0.2.2", "remote: 192.0.2.2, local: \"2001:db8::1\""), ("remote: 192.0.2.2", "local: x"),
+    ("tunnel_address: [192.0.2.1, \"2001:db8::1\"]", "tunnel_address: [192.0.2.1]"),
+    ("tunnel_address: [192.0.2.1, \"2001:db8::1\"]", "tunnel_address: [192.0.2.1, 192.0.2.3]"),
+    ("tunnel_address: [192.0.2.1, \"2001:db8::1\"]", "tunnel_address: []"),
+    ("192.0.2.254,", "192.0.2.254, 192.0.2.253,"), ("192.0.2.254,", "198.18.0.1,"), ("192.0.2.254,", "192.0.2.1,"),
+    ("addresses: [192.0.2.1/24,", "addresses: [192.0.2.1/24, 192.0.2.2/24,"),
+    ("addresses: [192.0.2.1/24,", "addresses: [192.0.2.1/24, 192.0.2.1/24,"),
+    ("addresses: [192.0.2.1/24,", "addresses: [192.0.2.0/24,"), ("addresses: [192.0.2.1/24,", "addresses: [x,"),
+    ("local: \"2001:db8::1\"", "local: 203.0.113.1"), ("local: \"2001:db8::1\"", "local: [1]"),
+    ("router_mac: \"02:00:5e:00:02:01\"", "router_mac: \"01:00:5e:00:02:01\""),
+    ("router_mac: \"02:00:5e:00:02:01\"", "router_mac: \"00:00:00:00:00:00\""),
+    ("router_mac: \"02:00:5e:00:02:01\"", "router_mac: [1]"), ("name: a,", "name: a.b_c-d,"), ("name: a,", "name: \"\","),
+    ("lcores: [0]", "lcores: []"), ("lcores: [0]", "lcores: [0, 0]"), ("lcores: [0]", f"lcores: {list(range(40))}"),
+    ("hugepages: off", "hugepages: maybe"), ("idle: poll", "idle: [a, b]"), ("/run/x.sock", "x" * 120),
+    ("/run/x.sock", "\"\""), ("/run/x.sock", "[1]"), ("kind: vxlan, vni: 100", "kind: geneve, vni: 100"),
+    ("vni: 101", "vni: 100, port: 0"), ("vni: 101, vif: vm1, local: \"2001:db8::1\", sources: [\"2001:db8::/64\"]",
+     "vni: 100, vif: vm1, sources: [192.0.2.0/24]"), ("vni: 101, vif: vm1", "vni: 101, port: x, vif: vm1"),
+    ("neighbours:", "neighbours: {}\nx:"), ("neighbours:", "---\nneighbours:"), ("neighbours:", "&a neighbours:"),
+    ("neighbours:", "*a :"), ("neighbours:", "!!str neighbours:"), ("neighbours:", "? [a]\n:"), ("node:", "- node:"),
+    ("idle: poll", "idle: \u0085"), ("idle: poll", "idle: \U0001f600"), ("idle: poll", "idle: \uffff"),
+]
+
+
+FULL = """\
+node: {name: a, tunnel_address: [192.0.2.1, "2001:db8::1"]}
+dpdk: {hugepages: off, memory_mb: 256}
+workers: {lcores: [0], burst: 64, idle: poll}
+api: {socket: /run/x.sock}
+ports:
+  - {name: fab0, device: "null:", addresses: [192.0.2.1/24, "2001:db8::1/64"], gateway: [192.0.2.254, "2001:db8::fe"], mtu: 9000, workers: exclusive}
+neighbours:
+  - {vrf: underlay, address: "2001:db8::9", mac: "02:00:00:00:00:09"}
+vrfs:
+  - name: blue
+    id: 1
+    router_mac: "02:00:5e:00:01:01"
+    subnets:
+      - {prefix: 10.1.0.0/24, gateway: 10.1.0.1}
+      - {prefix: "fd00:1::/64", gateway: "fd00:1::1"}
+  - {name: red, id: 2, router_mac: "02:00:5e:00:02:01"}
+vifs:
+  - {name: vm1, device: "tap:vm1", vrf: blue, mac: "02:00:00:00:01:01", addresses: [10.1.0.11, "fd00:1::11"], mtu: 1450, anti_spoofing: false}
+tunnels:
+  - {name: t4, kind: vxlan, vni: 100, remote: 192.0.2.2, port: 8472, source_ports: 1-2, inner_destination_mac: "02:00:5e:00:01:01", ttl: 9, dscp: 46}
+  - {name: t6, kind: vxlan, vni: 0x10, remote: "2001:db8::2", inner_destination_mac: "02:00:5e:00:01:01"}
+decaps:
+  - {name: d4, kind: vxlan, vni: 100, vrf: blue, sources: [192.0.2.0/24]}
+  - {name: d6, kind: vxlan, vni: 101, vif: vm1, local: "2001:db8::1", sources: ["2001:db8::/64"], zero_udp_checksum6: true}
+routes:
+  - {vrf: blue, prefix: 10.2.0.0/16, via: {tunnel: t4}}
+  - {vrf: blue, prefix: "fd00:2::/32", via: {tunnel: t6}}
+  - {vrf: red, prefix: 0.0.0.0/0, via: {vrf: blue}}
+  - {vrf: red, prefix: 10.3.0.1/32, via: {vif: vm1}}
+  - {vrf: underlay, prefix: 198.51.100.0/24, via: {gateway: 192.0.2.7}}
+  - {vrf: red, prefix: 10.9.0.0/16, via: {discard: true}}
+"""
+
+REQUESTS = [
+    'PUT /v1/route {"vrf":"blue","prefix":"10.3.0.0/16","via":{"tunnel":"to-b"}}',
+    'PUT /v1/route {"vrf":"blue","prefix":"10.3.0.0/16","via":{"vif":"vm2"}}',
+    'PUT /v1/route {"vrf":"red","prefix":"10.3.0.1/32","via":{"vrf":"blue"}}',
+    'PUT /v1/route {"vrf":"underlay","prefix":"198.51.100.0/24","via":{"gateway":"192.0.2.7"}}',
+    'PUT /v1/route {"vrf":"underlay","prefix":"192.0.2.0/24","via":{"discard":true}}',
+    'PUT /v1/route {"vrf":"underlay","prefix":"192.0.2.2/32","via":{"gateway":"192.0.2.9"}}',
+    'PUT /v1/route {"vrf":"blue","prefix":"fd00:7::/32","via":{"discard":true}}',
+    'DELETE /v1/route {"vrf":"blue","prefix":"10.1.0.12/32"}',
+    'DELETE /v1/route {"vrf":"blue","prefix":"10.1.0.0/24"}',
+    'DELETE /v1/route {"vrf":"underlay","prefix":"0.0.0.0/0"}',
+    'PUT /v1/tunnel {"name":"to-b","remote":"192.0.2.3"}',
+    'PUT /v1/tunnel {"name":"to-b","remote":"2001:db8::2","vni":7,"port":8472,"source_ports":"1000-2000"}',
+    'PUT /v1/tunnel {"name":"new","kind":"vxlan","vni":5,"remote":"203.0.113.9",'
+    '"inner_destination_mac":"02:00:5e:00:01:02"}',
+    'POST /v1/explain {"vif":"vm1","fields":{"dst":"10.1.0.12","protocol":"udp","source_port":1,'
+    '"destination_port":2,"ttl":1,"bytes":1500,"dont_fragment":true}}',
+    'POST /v1/explain {"port":"fab0","fields":{"src":"2001:db8::2","dst":"2001:db8::1","protocol":6,'
+    '"source_mac":"02:00:00:00:00:09","destination_mac":"02:00:00:00:00:01"}}',
+    'POST /v1/explain {"vif":"vm1","fields":{"dst":"fd00:1::12","protocol":"255"}}',
+    'POST /v1/explain {"vif":"vm1","hex":"02 00:5e 0A ff"}',
+    "GET /v1/route?vrf=blue", "GET /v1/drops?all=true", "GET /v1/route?vrf=%62lue&x", "GET /v1/none", "PUT /v1/vif {}",
+]
+
+
+def api():
+    yield from texts(REQUESTS)
+    yield "all", "\n".join(REQUESTS[:16]).encode()
+    tests = (TESTS / "unit/control/agent/api_test.cpp").read_text()
+    raw = re.finditer(r'"(GET|PUT|DELETE|POST)",\s*"([^"]*)"(?:,\s*(?:R"\((.*?)\)"|"([^"]*)"))?', tests, re.S)
+    for number, call in enumerate(raw):
+        method, path, body, plain = call.groups()
+        yield f"test-{number}", f"{method} {path} {(body or plain or '').replace(chr(10), ' ')}".encode()
+    for number, body in enumerate(re.findall(r'status\(R"\((.*?)\)"', tests)):
+        yield f"explain-{number}", f"POST /v1/explain {body}".encode()
+    for number, by in enumerate(('"protocol":"icmp"', '"protocol":"tcp"', '"protocol":"1234"', '"protocol":"256"',
+                                 '"protocol":""', '"protocol":300', '"source_mac":"x"', '"dont_fragment":1')):
+        yield f"fields-{number}", f'POST /v1/explain {{"vif":"vm1","fields":{{"dst":"10.1.0.12",{by}}}}}'.encode()
+    yield "hex-long", b'POST /v1/explain {"vif":"vm1","hex":"' + b"00" * 16385 + b'"}'
+    for number, by in enumerate(('"remote":"fe80::1"', '"inner_destination_mac":"00:00:00:00:00:00"')):
+        yield f"tunnel-{number}", f'PUT /v1/tunnel {{"name":"to-b",{by}}}'.encode()
+    yield "many-members", b"PUT /v1/route {" + b",".join(b'"%d":{}' % i for i in range(70)) + b"}"
+    yield "nested", b"PUT /v1/route " + b"[" * 20 + b"]" * 20
+    yield "hex-blanks", b'POST /v1/explain {"vif":"vm1","hex":"0a 0b:0c\\n0D"}'
+    yield "hex-bad", b'POST /v1/explain {"vif":"vm1","hex":"0a;"}'
+    for number, ports in enumerate(("7", "a-b", "1-x", "0-9", "9-1", "1-70000")):
+        yield f"ports-{number}", f'PUT /v1/tunnel {{"name":"to-b","source_ports":"{ports}"}}'.encode()
+
+
+def http():
+    head = "Host: x\r\n"
+    requests = {
+        "get": f"GET /v1/vif HTTP/1.1\r\n{head}\r\n",
+        "query": f"GET /v1/route?vrf=a%20b HTTP/1.1\r\n{head}Connection: close\r\n\r\n",
+        "put": f"PUT /v1/route HTTP/1.1\r\n{head}Content-Length: 2\r\n\r\n{{}}",
+        "chunked": f"POST /throw HTTP/1.1\r\n{head}Transfer-Encoding: chunked\r\n\r\n3;a=b\r\nabc\r\n0\r\nT: v\r\n\r\n",
+        "continue": f"PUT /x HTTP/1.1\r\n{head}Expect: 100-continue\r\nContent-Length: 3\r\n\r\nabc",
+        "old": "GET / HTTP/1.0\r\n\r\n",
+        "head": f"HEAD / HTTP/1.1\r\n{head}\r\n",
+        "huge": f"PUT /x HTTP/1.1\r\n{head}Content-Length: 99999999999\r\n\r\n",
+        "bad-path": f"GET %zz HTTP/1.1\r\n{head}\r\n",
+        "upgrade": f"GET / HTTP/1.1\r\n{head}Upgrade: websocket\r\nConnection: Upgrade\r\n\r\n",
+        "fold": f"GET / HTTP/1.1\r\n{head}A: b\r\n  c\r\n\r\n",
+    }
+    for name, text in requests.items():
+        yield name, b"\0" + text.encode()
+        yield f"{name}-bytes", b"\1" + text.encode()
+    yield "pipelined", b"\0" + (requests["get"] + requests["put"] + requests["chunked"] + requests["get"]).encode()
+
+
+ANSWERS = {
+    "table": '{"title":"t\\u001b[1m","columns":["a","b"],"rows":[{"a":1,"b":null},{"a":"\\u0007","b":[1,[2]]},{}]}',
+    "message": '{"message":"done\\n","generation":3}',
+    "explanation": '{"steps":[{"stage":"parse","text":"x"}],"verdict":"transmit","reason":"none","explanation":null,'
+                   '"port":"fab0","frame_hex":"0102030405060708090a0b0c0d0e0f101112"}',
+    "error": '{"error":"no"}', "array": "[1,2,{}]", "odd": '{"columns":[1,null],"rows":[1,"x",null]}',
+    "odd-steps": '{"steps":[1,{"stage":[]}],"frame_hex":[]}',
+}
+
+
+def frames():
+    head = bytes([0, 0, 64]) + word(64) + word(1000) + word(7)
+    v4, v6 = bytes([10, 1, 0, 11, 10, 1, 0, 12]), bytes([0xfd] + [0] * 14 + [1]) * 2
+    for protocol in (1, 6, 17, 58, 47):
+        for name, flags, addresses in (("v4", 3, v4), ("v6", 0, v6), ("mixed", 1, v4 + v6)):
+            yield f"{name}-{protocol}-whole", bytes([flags, protocol]) + head[2:] + addresses
+            yield f"{name}-{protocol}", bytes([flags | 4, protocol]) + head[2:] + addresses
+
+
+    # A UDP checksum that comes out as zero.
+    for port in range(0x10000):
+        addresses = v4
+        datagram = word(port) + word(7) + word(44) + bytes(38)
+        if ones_sum(addresses + word(17) + word(44) + datagram) == 0xffff:
+            yield "zero-sum", bytes([3, 17, 64]) + word(64) + word(port) + word(7) + addresses
+
+
+def texts(lines):
+    return ((str(i), line.encode()) for i, line in enumerate(lines))
+
+
+TARGETS = {
+    "pipeline": pipeline, "agent": agent, "api": api, "config": config, "http": http, "nd": nd, "frame_builder": frames,
+    "icmp": lambda: ((f"{n}-{f}", bytes([f]) + word(1400) + p) for n, p in ip_packets() for f in (0, 1, 3, 5, 7, 9)),
+    "ipv4": lambda: ((f"{n}-{f}", bytes([f]) + p) for n, p in ip_packets() if p[0] >> 4 == 4 for f in (0, 1)),
+    "ipv6": lambda: ((n, p) for n, p in ip_packets() if p[0] >> 4 == 6),
+    "checksum": lambda: ((n, word(6) + p) for n, p in ip_packets()),
+    "arp": lambda: ((n, f[14:]) for n, f in NEIGHBOUR_FRAMES.items() if f[12:14] == b"\x08\x06"),
+    "tunnel": lambda: ((str(v), b"\0" + bytes(VXLAN(flags=8, vni=v)) + bytes(20)) for v in (0, 100, 0xffffff)),
+    "ctl_output": lambda: ((f"{n}-{s}", bytes([s]) + a.encode()) for n, a in ANSWERS.items() for s in range(3)),
+    "percent": lambda: texts(["a=1&b", "vrf=a%20b&vrf=%41", "%zz", "a%2", "&&=&x=%00", "/v1/route"]),
+    "address": lambda: texts(["02:00:00:00:00:01", "192.0.2.1", "2001:db8::1", "::ffff:1.2.3.4", "10.1.2.3/24",
+                              "fd00::/128", "127.0.0.1", "169.254.1.1", "1.2.3.4\0", "fe80::1", "10.1.2.3/32", "0.0.0.0/0", "::/0", "1.2.3.4/33", "ff:FF:aa:BB:cc:0g"]),
+}
+
+
+def main():
+    for target, seeds in TARGETS.items():
+        directory = Path(sys.argv[1]) / target
+        directory.mkdir(parents=True, exist_ok=True)
+        for name, content in seeds():
+            (directory / name).write_bytes(content)
+
+
+if __name__ == "__main__":
+    main()
