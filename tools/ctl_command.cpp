@@ -1,6 +1,7 @@
 #include "ctl_command.hpp"
 
 #include <CLI/CLI.hpp>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <vector>
 
@@ -33,6 +34,19 @@ class Fields {
         ->type_name("NUMBER")
         ->check(CLI::Range(std::uint32_t{0}, most));
   }
+  CLI::Option* list(CLI::App& app, const std::string& option, std::string key,
+                    const std::string& help) {
+    return add(app, option, std::move(key), as<std::vector<std::string>>, help)
+        ->expected(1)
+        ->take_all();
+  }
+  /// All words that are left, joined by blanks.
+  CLI::Option* words(CLI::App& app, const std::string& option, std::string key,
+                     const std::string& help) {
+    return add(app, option, std::move(key), joined, help)
+        ->expected(CLI::detail::expected_max_vector_size)
+        ->take_all();
+  }
   CLI::Option* flag(CLI::App& app, const std::string& option, std::string key,
                     const std::string& help) {
     auto* added = app.add_flag(option)->description(help);
@@ -52,6 +66,12 @@ class Fields {
   template <class T>
   static Json as(const CLI::Option& option) {
     return option.as<T>();
+  }
+
+  static Json joined(const CLI::Option& option) {
+    std::string text;
+    for (const auto& word : option.results()) text += (text.empty() ? "" : " ") + word;
+    return text;
   }
 
   struct Field {
@@ -83,6 +103,13 @@ Json protocol(const CLI::Option& option) {
   throw CLI::ValidationError("--proto", "wanted icmp, tcp, udp or a number up to 255");
 }
 
+/// With a reason, or without one for all.
+Json dropped(const CLI::Option& option) {
+  const auto& words = option.results();
+  if (words.empty() || words.front().empty() || words.front() == "true") return true;
+  return words.front();
+}
+
 class Parser {
  public:
   Parser() {
@@ -96,6 +123,8 @@ class Parser {
     add_route();
     add_tunnel();
     add_explain();
+    add_trace();
+    add_capture();
   }
 
   std::variant<Command, int> parse(int argc, const char* const* argv, std::ostream& out,
@@ -142,6 +171,7 @@ class Parser {
             "--all", [this] { query_ = "all=true"; }, "also reasons that never were");
     table("stats", "Counters");
     table("workers", "Worker threads");
+    table("observers", "Traces and captures that run");
     table("port", "Ports");
   }
 
@@ -222,6 +252,42 @@ class Parser {
       }
       ask("POST", "/v1/explain", Answer::explanation, body);
     });
+  }
+
+  /// Options that trace and capture share.
+  void add_watch(CLI::App& app, const std::string& what, std::uint32_t most_packets) {
+    fields_.list(app, "--vif", "vifs", "at this vif (may be given again)");
+    fields_.list(app, "--port", "ports", "at this port (may be given again)");
+    fields_.number(app, "--count", "packets", most_packets, "end after so many packets");
+    fields_.number(app, "--seconds", "seconds", 86400, "end after so many seconds");
+    fields_.words(app, "filter", "filter", what + ", as tcpdump is told (pcap-filter(7))");
+  }
+
+  void add_trace() {
+    auto* trace = app_.add_subcommand(
+        "trace", "Follow the next packets that arrive through the stages, live");
+    add_watch(*trace, "which packets to follow", 10000);
+    trace->final_callback([this] { ask("POST", "/v1/trace", Answer::trace, fields_.json()); });
+  }
+
+  void add_capture() {
+    auto* capture = app_.add_subcommand("capture", "Write packets into a pcapng file");
+    add_watch(*capture, "which packets to write", std::numeric_limits<std::uint32_t>::max());
+    fields_.text(*capture, "--direction", "direction", "in (as they arrive), out or both")
+        ->check(CLI::IsMember({"in", "out", "both"}));
+    fields_
+        .add(*capture, "--dropped", "dropped", dropped,
+             "packets that were dropped, for this REASON or any; alone unless --direction is "
+             "given")
+        ->expected(0, 1)
+        ->type_name("REASON");
+    fields_.number(*capture, "--max-bytes", "max_bytes", std::numeric_limits<std::uint32_t>::max(),
+                   "end before the file is larger (64 MiB)");
+    fields_.number(*capture, "--snaplen", "snap_bytes", 65535, "bytes of each packet (16384)");
+    capture->add_option("-w,--write", command_.output, "the file; - for standard output")
+        ->required();
+    capture->final_callback(
+        [this] { ask("POST", "/v1/capture", Answer::capture, fields_.json()); });
   }
 
   CLI::App app_{"weftctl: look into weftd and change its routes and tunnels", "weftctl"};

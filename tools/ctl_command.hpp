@@ -10,11 +10,16 @@
 namespace weft::ctl {
 
 struct Command {
-  enum class Answer { table, message, explanation };
+  enum class Answer { table, message, explanation, trace, capture };
   std::string socket;
   bool json = false;  ///< print the answer as it came
   http::Request request;
   Answer answer = Answer::table;
+  std::string output{};  ///< for capture: a file, or `-`
+  /// The answer grows while it is read.
+  [[nodiscard]] bool streams() const {
+    return answer == Answer::trace || answer == Answer::capture;
+  }
 };
 
 /// The command, or the exit code where there is nothing to do but what was printed: help, usage.

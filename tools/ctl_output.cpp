@@ -145,6 +145,21 @@ std::string render(Command::Answer shape, const Json& answer) {
   return render_json(answer);
 }
 
+std::string render_trace(const Json& line) {
+  if (line.contains("end")) {
+    std::string out = text_of(line, "packets");
+    out += out == "1" ? " packet" : " packets";
+    const auto lost = line.find("lost");
+    if (lost != line.end() && *lost != 0) {
+      out += ", and " + cell(*lost) + " that matched came too fast to be followed";
+    }
+    return out + '\n';
+  }
+  std::string out = text_of(line, "time") + "  " + text_of(line, "from") + ", worker on CPU " +
+                    text_of(line, "lcore") + '\n';
+  return out + (is_list(line, "steps") ? render_explanation(line) : render_json(line)) + '\n';
+}
+
 std::string render_json(const Json& answer) {
   return answer.dump(2, ' ', false, replace_bad_utf8) + '\n';
 }

@@ -16,6 +16,8 @@ Json parse_answer(const std::string& body);
 
 /// `answer` in the shape that the command expects; what has another shape is shown as JSON.
 std::string render(Command::Answer shape, const Json& answer);
+/// A line of a trace.
+std::string render_trace(const Json& line);
 std::string render_json(const Json& answer);
 
 /// The reason in a response that says no.

@@ -4,6 +4,7 @@
 
 #include "ctl_command.hpp"
 #include "ctl_output.hpp"
+#include "ctl_stream.hpp"
 #include "http/client.hpp"
 
 int main(int argc, char** argv) {
@@ -12,6 +13,7 @@ int main(int argc, char** argv) {
   if (const int* code = std::get_if<int>(&parsed)) return *code;
   const auto& command = std::get<ctl::Command>(parsed);
 
+  if (command.streams()) return ctl::run_stream(command, std::cout, std::cerr);
   const auto response = http::request(command.socket, command.request);
   if (!response) {
     std::cerr << "weftctl: " << response.error().message

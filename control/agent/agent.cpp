@@ -24,6 +24,7 @@ Agent::Agent(boost::asio::io_context& io, ForwardingPlane& plane, Clock clock)
           model_, [this](const Batch& batch) { return apply(batch); }, neighbours_),
       proxy_(model_, plane),
       icmp_(model_, plane, clock_),
+      observations_(plane),
       events_(io),
       tick_(io),
       reclaim_(io),
@@ -74,11 +75,14 @@ Result<PortStatus> Agent::open(const char* what, const PortRequest& request) {
 
 Result<Generation> Agent::apply(const Batch& batch) {
   auto result = plane_.apply(batch);
-  if (result && !reclaiming_) {
-    reclaiming_ = true;
-    wait_to_reclaim();
-  }
+  if (result) reclaim_soon();
   return result;
+}
+
+void Agent::reclaim_soon() {
+  if (reclaiming_) return;
+  reclaiming_ = true;
+  wait_to_reclaim();
 }
 
 void Agent::wait_to_reclaim() {
@@ -108,6 +112,7 @@ void Agent::wait_for_tick() {
   tick_.async_wait([this](const boost::system::error_code& error) {
     if (error) return;
     neighbours_.tick();
+    observations_.tick(clock_());
     if (++ticks_ % ticks_per_link_check == 0) {
       watch_links();
       watch_checksums();
@@ -166,6 +171,10 @@ void Agent::on_punt(const PuntedPacket& packet) {
 void Agent::on_neighbour_needed(const NeighbourNeeded& event) {
   neighbours_.need({event.port, event.address});
 }
+
+void Agent::on_trace(const TracedPacket& packet) { observations_.on_trace(packet); }
+
+void Agent::on_capture(const CapturedFrame& frame) { observations_.on_capture(frame); }
 
 void Agent::report(const Result<Generation>& result, const NeighbourKey& key) {
   if (!result && log_.take(clock_())) {

@@ -14,6 +14,7 @@
 #include "agent/icmp_responder.hpp"
 #include "agent/model.hpp"
 #include "agent/neighbours.hpp"
+#include "agent/observations.hpp"
 #include "agent/proxy_responder.hpp"
 #include "agent/rate_limiter.hpp"
 #include "agent/resolver.hpp"
@@ -34,11 +35,16 @@ class Agent final : public EventSink, private NeighbourHost {
   [[nodiscard]] const Model& model() const { return model_; }
   [[nodiscard]] const Neighbours& neighbours() const { return neighbours_; }
   [[nodiscard]] Resolver& resolver() { return resolver_; }
+  [[nodiscard]] Observations& observations() { return observations_; }
+  /// Has the data plane free what it has let go of, soon.
+  void reclaim_soon();
   [[nodiscard]] ForwardingPlane& plane() { return plane_; }
   [[nodiscard]] Time now() const { return clock_(); }
 
   void on_punt(const PuntedPacket& packet) override;
   void on_neighbour_needed(const NeighbourNeeded& event) override;
+  void on_trace(const TracedPacket& packet) override;
+  void on_capture(const CapturedFrame& frame) override;
 
  private:
   Result<Generation> apply(const Batch& batch);
@@ -65,6 +71,7 @@ class Agent final : public EventSink, private NeighbourHost {
   Resolver resolver_;
   ProxyResponder proxy_;
   IcmpResponder icmp_;
+  Observations observations_;
   boost::asio::posix::stream_descriptor events_;
   boost::asio::steady_timer tick_;
   boost::asio::steady_timer reclaim_;

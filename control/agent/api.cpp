@@ -1,6 +1,7 @@
 #include "agent/api.hpp"
 
 #include "agent/api_json.hpp"
+#include "agent/api_stream.hpp"
 #include "http/percent.hpp"
 
 #include <fmt/format.h>
@@ -166,9 +167,22 @@ Reply dispatch(Agent& agent, const http::Request& request) {
   return Failure{404, "nothing at /v1/" + what + " to " + request.method};
 }
 
+/// The paths whose answers grow; nullopt: it is none of them.
+std::optional<http::Response> stream(Agent& agent, const http::Request& request) {
+  if (request.method != "POST") return std::nullopt;
+  const bool trace = request.path == "/v1/trace";
+  if (!trace && request.path != "/v1/capture") return std::nullopt;
+  const auto body = Json::parse(request.body, nullptr, false);
+  if (body.is_discarded()) return respond(Failure{400, "the body is not JSON"});
+  auto reply = trace ? api::trace(agent, body) : api::capture(agent, body);
+  if (auto* failure = std::get_if<Failure>(&reply)) return respond(std::move(*failure));
+  return std::get<http::Response>(std::move(reply));
+}
+
 }  // namespace
 
 http::Response Api::handle(const http::Request& request) {
+  if (auto streamed = stream(agent_, request)) return *std::move(streamed);
   return respond(dispatch(agent_, request));
 }
 

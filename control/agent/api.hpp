@@ -2,8 +2,10 @@
 /// The local API: what weftctl and `curl --unix-socket` reach. JSON over HTTP, on the control
 /// thread; no answer takes longer than a bounded number of rows.
 ///
-///     GET  /v1/{port,vif,vrf,route,nexthop,tunnel,decap,neighbour,drops,stats,workers}
+///     GET  /v1/{port,vif,vrf,route,nexthop,tunnel,decap,neighbour,drops,stats,workers,observers}
 ///     PUT  /v1/route  /v1/tunnel      DELETE /v1/route      POST /v1/explain
+///     POST /v1/trace     the answer grows: one JSON object a line, the last one has "end"
+///     POST /v1/capture   the answer grows: pcapng
 ///
 /// A table is {"title", "columns": […], "rows": [{…}]}, and "truncated": true when there is more. A
 /// change answers {"message", "generation"}; a refusal {"error"} with status 400 (not understood),

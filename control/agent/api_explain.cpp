@@ -159,6 +159,22 @@ std::string names_of(Agent& agent, const ExplainStep& step) {
 
 }  // namespace
 
+Json explanation(Agent& agent, const ExplainReport& report) {
+  Json steps = Json::array();
+  for (const auto& step : report.steps) {
+    const std::string names = names_of(agent, step);
+    steps.push_back(Json{{"stage", step.stage},
+                         {"text", names.empty() ? step.text : step.text + " (" + names + ")"}});
+  }
+  const auto& reason = describe(report.reason);
+  return Json{{"steps", steps},
+              {"verdict", report.verdict},
+              {"reason", reason.name},
+              {"explanation", reason.explanation},
+              {"port", port_name(agent, report.port)},
+              {"frame_hex", to_hex(report.frame)}};
+}
+
 Reply explain(Agent& agent, const Json& json) {
   Members body(json, "", {"vif", "port", "hex", "fields"});
   const auto found = find_ingress(agent.model(), body);
@@ -180,20 +196,7 @@ Reply explain(Agent& agent, const Json& json) {
     if (const auto* failure = std::get_if<Failure>(&built)) return *failure;
     frame = std::get<0>(std::move(built));
   }
-  const auto report = agent.plane().explain({ingress.port, frame});
-  Json steps = Json::array();
-  for (const auto& step : report.steps) {
-    const std::string names = names_of(agent, step);
-    steps.push_back(Json{{"stage", step.stage},
-                         {"text", names.empty() ? step.text : step.text + " (" + names + ")"}});
-  }
-  const auto& reason = describe(report.reason);
-  return Json{{"steps", steps},
-              {"verdict", report.verdict},
-              {"reason", reason.name},
-              {"explanation", reason.explanation},
-              {"port", port_name(agent, report.port)},
-              {"frame_hex", to_hex(report.frame)}};
+  return explanation(agent, agent.plane().explain({ingress.port, frame}));
 }
 
 }  // namespace weft::agent::api

@@ -31,6 +31,8 @@ Reply put_route(Agent& agent, const Json& body);
 Reply delete_route(Agent& agent, const Json& body);
 Reply put_tunnel(Agent& agent, const Json& body);
 Reply explain(Agent& agent, const Json& body);
+/// What the stages decided, with the names of what they used.
+Json explanation(Agent& agent, const ExplainReport& report);
 
 /// An untrusted body. Objects keep the order of their members in a list, where each new one is
 /// looked for, so they may not have any number of them.

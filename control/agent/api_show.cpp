@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "agent/api_json.hpp"
+#include "agent/api_stream.hpp"
 
 namespace weft::agent::api {
 
@@ -309,7 +310,7 @@ constexpr Shown tables[] = {
     {"nexthop", show_nexthops}, {"tunnel", show_tunnels},
     {"decap", show_decaps},     {"neighbour", show_neighbours},
     {"drops", show_drops},      {"stats", show_stats},
-    {"workers", show_workers},
+    {"workers", show_workers},  {"observers", show_observers},
 };
 
 }  // namespace

@@ -3,8 +3,10 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include <boost/asio/write.hpp>
 #include <boost/beast/core/basic_stream.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/http/chunk_encode.hpp>
 #include <boost/beast/http/empty_body.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/read.hpp>
@@ -19,7 +21,23 @@
 #include "http/percent.hpp"
 
 namespace weft::http {
-namespace {
+
+bool BodyStream::write(std::string_view bytes) {
+  if (closed_ || finished_ || waiting_.size() + bytes.size() > limit_bytes_) return false;
+  waiting_ += bytes;
+  if (wake_) wake_();
+  return true;
+}
+
+void BodyStream::finish() {
+  finished_ = true;
+  if (wake_) wake_();
+}
+
+void BodyStream::reader_left() {
+  if (closed_ || finished_) return;
+  if (const auto tell = std::exchange(on_reader_left, {})) tell();
+}
 
 namespace asio = boost::asio;
 namespace beast = boost::beast;
@@ -29,6 +47,8 @@ using Stream = beast::basic_stream<Protocol>;
 using boost::system::error_code;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
+
+namespace {
 
 Response failure(bhttp::status status, const std::string& message) {
   using Json = nlohmann::json;
@@ -61,6 +81,8 @@ std::optional<Response> complaint(const error_code& error, const Limits& limits)
   return failure(bhttp::status::bad_request, "not a request: " + error.message());
 }
 
+}  // namespace
+
 class Session;
 
 struct State {
@@ -75,7 +97,7 @@ struct State {
 };
 
 /// One connection. It shares the state, since it may outlive the server by a turn of the loop.
-class Session {
+class Session : public std::enable_shared_from_this<Session> {
  public:
   Session(std::shared_ptr<State> state, Protocol::socket socket)
       : state_(std::move(state)), stream_(std::move(socket)) {
@@ -85,7 +107,10 @@ class Session {
   Session& operator=(const Session&) = delete;
   ~Session() { state_->sessions.erase(this); }
 
-  void close() { stream_.close(); }
+  void close() {
+    stream_.close();
+    if (body_ && body_->wake_) body_->wake_();
+  }
 
   asio::awaitable<void> run() {
     const Limits& limits = state_->limits;
@@ -113,6 +138,10 @@ class Session {
       keep_alive = parser.get().keep_alive();
       Response response = answer(parser.release());
       if (state_->stopped) co_return;
+      if (response.stream) {
+        co_await send_stream(response);
+        co_return;
+      }
       if (response.status == static_cast<unsigned>(bhttp::status::method_not_allowed)) {
         keep_alive = false;  // an answer to HEAD may have no body, so what follows would be misread
       }
@@ -154,6 +183,51 @@ class Session {
     }
   }
 
+  asio::awaitable<void> send_stream(const Response& response) {
+    const auto body = body_ = response.stream;
+    asio::steady_timer news(stream_.get_executor());
+    body->wake_ = [&news] { news.cancel(); };
+    error_code error;
+    bhttp::response<bhttp::empty_body> head;
+    head.result(response.status);
+    head.set(bhttp::field::content_type, response.content_type);
+    head.chunked(true);
+    head.keep_alive(false);
+    bhttp::response_serializer<bhttp::empty_body> serializer(head);
+    co_await bhttp::async_write_header(stream_, serializer, to(error));
+    stream_.expires_never();
+    asio::co_spawn(
+        stream_.get_executor(),
+        [self = shared_from_this(), body]() { return self->watch_reader(body); }, asio::detached);
+    while (!error && !state_->stopped && !(body->finished_ && body->waiting_.empty())) {
+      if (body->waiting_.empty()) {
+        news.expires_at(asio::steady_timer::time_point::max());
+        error_code woken;
+        co_await news.async_wait(to(woken));
+        continue;
+      }
+      const std::string piece = std::exchange(body->waiting_, {});
+      stream_.expires_after(seconds(state_->limits.idle_timeout_s));
+      co_await asio::async_write(stream_, bhttp::make_chunk(asio::buffer(piece)), to(error));
+    }
+    if (!error && !state_->stopped) {
+      stream_.expires_after(seconds(state_->limits.idle_timeout_s));
+      co_await asio::async_write(stream_, bhttp::make_chunk_last(), to(error));
+    }
+    body->wake_ = nullptr;
+    body->reader_left();
+    body->closed_ = true;
+    stream_.close();  // ends watch_reader()
+  }
+
+  /// Waits for the reader to close its side; what else it says is not listened to.
+  asio::awaitable<void> watch_reader(std::shared_ptr<BodyStream> body) {
+    error_code error;
+    std::array<char, 512> scratch;
+    while (!error) co_await stream_.async_read_some(asio::buffer(scratch), to(error));
+    body->reader_left();
+  }
+
   /// Answers a peer that may still be sending. What it sends is read for a while, since a socket
   /// that closes on unread bytes makes the peer's write fail before it has seen the answer.
   asio::awaitable<void> refuse(Response response) {
@@ -173,7 +247,10 @@ class Session {
 
   std::shared_ptr<State> state_;
   Stream stream_;
+  std::shared_ptr<BodyStream> body_;  ///< of an answer that grows
 };
+
+namespace {
 
 /// Says 503 without waiting: it fits into the empty send buffer.
 void turn_away(Protocol::socket& socket) {

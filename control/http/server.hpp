@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "weft/result.hpp"
 
@@ -17,10 +18,39 @@ struct Request {
   std::string body;
 };
 
+/// A body that grows while it is sent, in chunks. The handler keeps one end and writes, the
+/// connection has the other. One thread.
+class BodyStream {
+ public:
+  explicit BodyStream(std::size_t limit_bytes = 4 << 20) : limit_bytes_(limit_bytes) {}
+
+  /// All of `bytes` or nothing of them: false when the reader is gone or so slow that more than the
+  /// limit would wait for it.
+  bool write(std::string_view bytes);
+  /// Nothing comes any more; what waits is still sent.
+  void finish();
+  [[nodiscard]] bool closed() const { return closed_; }
+
+  /// Called once, when the reader wants no more: it closed its side (it may read on), or took
+  /// nothing for Limits::idle_timeout_s, or the server stops. Not called after finish().
+  std::function<void()> on_reader_left;
+
+ private:
+  friend class Session;
+  void reader_left();
+
+  std::size_t limit_bytes_;
+  std::string waiting_;
+  bool finished_ = false;
+  bool closed_ = false;
+  std::function<void()> wake_;
+};
+
 struct Response {
   unsigned status = 200;
   std::string content_type = "application/json";
   std::string body;
+  std::shared_ptr<BodyStream> stream{};  ///< instead of `body`
 };
 
 using Handler = std::function<Response(const Request&)>;

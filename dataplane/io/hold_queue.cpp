@@ -19,6 +19,8 @@ bool HoldQueue::add(Packet packet, std::uint64_t now_tsc, std::uint64_t tsc_hz, 
 
 HoldQueue::Fate HoldQueue::fate_of(const Tables& tables, const PacketMetadata& m,
                                    std::uint64_t now_tsc) {
+  const PortEntry* port = tables.ports.get(m.out_port);
+  if (port == nullptr || port->id != m.out_port) return Fate::port_gone;
   const Fate otherwise = now_tsc > m.deadline_tsc ? Fate::expired : Fate::wait;
   if (m.adjacency.valid()) {
     const AdjacencyEntry* adjacency = tables.adjacencies.get(m.adjacency);

@@ -21,7 +21,7 @@ class HoldQueue {
   bool add(Packet packet, std::uint64_t now_tsc, std::uint64_t tsc_hz, bool& first);
 
   /// What has become of the packets that wait.
-  enum class Fate : std::uint8_t { wait, output, resolve, nexthop_gone, expired };
+  enum class Fate : std::uint8_t { wait, output, resolve, port_gone, nexthop_gone, expired };
   struct Released {
     Packet packet;
     Fate fate;

@@ -29,13 +29,16 @@ bool Idle::tired(std::uint64_t now_tsc) {
 }
 
 void Idle::wait(int limit_ms) {
-  if (!all_have_descriptors_) limit_ms = 1;
-  poll(descriptors_.data(), descriptors_.size(), limit_ms);
+  // A descriptor that stays readable without packets (its interface is gone, or down) must not make
+  // the worker spin: after some tries it sleeps by time.
+  const bool by_time = fruitless_ >= fruitless_max;
+  if (!all_have_descriptors_ || by_time) limit_ms = 1;
+  const int ready = poll(descriptors_.data(), by_time ? 1 : descriptors_.size(), limit_ms);
+  if (ready > 0 && (ready > 1 || descriptors_[0].revents == 0)) ++fruitless_;
   if ((descriptors_[0].revents & POLLIN) != 0) {
     std::uint64_t count = 0;
     (void)!read(wake_fd_, &count, sizeof count);
   }
-  // Only a packet ends idleness; a descriptor that stays readable for another reason must not spin.
 }
 
 void Idle::wake() {

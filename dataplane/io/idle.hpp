@@ -19,7 +19,10 @@ class Idle {
   Idle& operator=(const Idle&) = delete;
 
   void watch(std::vector<int> descriptors, bool all_have_one);
-  void busy() { idle_since_ = 0; }
+  void busy() {
+    idle_since_ = 0;
+    fruitless_ = 0;
+  }
   /// After a turn without work: pauses, and answers whether it is time to sleep.
   bool tired(std::uint64_t now_tsc);
   /// Sleeps until a descriptor is readable, wake() is called or `limit_ms` (-1: no limit) have
@@ -38,10 +41,12 @@ class Idle {
   void wait(int limit_ms);
 
   static constexpr double spin_seconds = 40e-6;
+  static constexpr unsigned fruitless_max = 8;
   bool adaptive_;
   std::uint64_t spin_tsc_;
   std::uint64_t idle_since_ = 0;
   bool all_have_descriptors_ = false;
+  unsigned fruitless_ = 0;           // wake-ups by a descriptor since a packet came
   std::vector<pollfd> descriptors_;  // the first one is the wake-up
   int wake_fd_;
   std::atomic<bool> sleeping_{false};

@@ -2,13 +2,17 @@
 
 #include <fmt/format.h>
 #include <linux/if_packet.h>
+#include <linux/if_tun.h>
+#include <net/if.h>
 #include <rte_bus_vdev.h>
 #include <rte_errno.h>
 #include <rte_ethdev.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <iterator>
 
 namespace weft::io {
@@ -148,7 +152,7 @@ AttachedPort::~AttachedPort() {
 
 PortStatus AttachedPort::status() const {
   PortStatus status;
-  status.id = PortId(index_);
+  status.id = id_;
   status.name = request_.name;
   status.device = request_.device;
   rte_ether_addr mac{};
@@ -158,9 +162,25 @@ PortStatus AttachedPort::status() const {
   status.rx_queues = static_cast<std::uint16_t>(queues_);
   rte_eth_link link{};
   rte_eth_link_get_nowait(index_, &link);
-  status.link_up = link.link_status != 0;
+  status.link_up = link.link_status != 0 && !vanished();
   status.may_leave_checksums = spec_.may_leave_checksums;
   return status;
+}
+
+bool AttachedPort::vanished() const {
+  const int fd = descriptor(0);
+  if (fd < 0) return false;
+  if (spec_.scheme == "af_packet") {
+    sockaddr_ll where{};
+    socklen_t size = sizeof where;
+    return getsockname(fd, reinterpret_cast<sockaddr*>(&where), &size) == 0 &&
+           where.sll_ifindex <= 0;
+  }
+  if (spec_.scheme == "tap") {
+    ifreq request{};
+    return ioctl(fd, TUNGETIFF, &request) != 0 && errno == EBADFD;
+  }
+  return false;
 }
 
 std::uint16_t AttachedPort::transmit(unsigned worker, rte_mbuf** packets, std::uint16_t count) {

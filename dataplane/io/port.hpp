@@ -28,6 +28,9 @@ class AttachedPort {
   AttachedPort& operator=(const AttachedPort&) = delete;
 
   [[nodiscard]] std::uint16_t index() const { return index_; }
+  /// The index, and which of its ports this is: DPDK gives an index anew.
+  [[nodiscard]] PortId id() const { return id_; }
+  void set_generation(std::uint8_t generation) { id_ = PortId(index_, generation); }
   [[nodiscard]] PortStatus status() const;
   [[nodiscard]] unsigned queues() const { return queues_; }
   /// A descriptor that turns readable when the queue has packets; -1: there is none.
@@ -41,12 +44,15 @@ class AttachedPort {
   AttachedPort() = default;
   Status attach();
   Status configure(unsigned workers, rte_mempool* pool);
+  /// The kernel has taken the interface away; there is no way back for the device.
+  [[nodiscard]] bool vanished() const;
   void find_descriptors(const std::vector<int>& sockets_before);
 
   PortRequest request_;
   DeviceSpec spec_;
   std::string vdev_;
   std::uint16_t index_ = 0;
+  PortId id_;
   unsigned queues_ = 0;
   bool attached_ = false;
   bool shared_ = false;  ///< more workers than queues: transmit takes the lock

@@ -13,6 +13,10 @@
 namespace weft::io {
 namespace {
 
+/// Of each kind and worker, so that control stays responsive.
+constexpr std::size_t events_at_once = 256;
+constexpr std::size_t capture_bytes_at_once = 256 << 10;
+
 tunnel::HashSeed secret_seed() {
   tunnel::HashSeed seed;
   if (getrandom(&seed, sizeof seed, 0) != sizeof seed) {
@@ -47,7 +51,8 @@ Router::Router(std::unique_ptr<Eal> eal, const RouterOptions& options)
       eal_(std::move(eal)),
       rcu_(static_cast<unsigned>(options.eal.worker_cpus.size())),
       state_(rcu_, secret_seed()),
-      event_fd_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
+      event_fd_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)),
+      observers_(static_cast<unsigned>(options.eal.worker_cpus.size())) {
   for (unsigned i = 0; i < options.eal.worker_cpus.size(); ++i) {
     workers_.push_back(
         std::make_unique<Worker>(WorkerOptions{.number = i,
@@ -73,6 +78,8 @@ Result<PortStatus> Router::open_port(const PortRequest& request) {
   if ((*port)->index() >= max_ports) {
     return Error{fmt::format("{}: more than {} ports", request.name, max_ports)};
   }
+  (*port)->set_generation(generations_[(*port)->index()]++);
+  counters_before_[(*port)->index()] = port_totals((*port)->index());
   ports_.push_back(std::move(*port));
   publish_ports();
   return ports_.back()->status();
@@ -80,10 +87,11 @@ Result<PortStatus> Router::open_port(const PortRequest& request) {
 
 Status Router::close_port(PortId id) {
   const auto found = std::find_if(ports_.begin(), ports_.end(),
-                                  [id](const auto& port) { return port->index() == id.index(); });
+                                  [id](const auto& port) { return port->id() == id; });
   if (found == ports_.end()) return Error{fmt::format("no port has the id {}", id.index())};
   const AttachedPort* port = found->release();
   ports_.erase(found);
+  observers_.forget_port(port->index());
   publish_ports();
   rcu_.retire(port);
   return ok();
@@ -173,7 +181,7 @@ ExplainReport Router::explain(const ExplainRequest& request) {
   auto counters = std::make_unique<WorkerCounters>();
   auto exits = std::make_unique<Exits>();
   auto burst = std::make_unique<Burst>();
-  StageContext<RecordTracer> ctx{state_.tables(), *counters, *exits, {&report.steps}};
+  StageContext<RecordTracer> ctx{state_.tables(), *counters, *exits, {.steps = &report.steps}};
   const Ingress ingress = ingress_of(state_.tables(), request.port.index());
   Packet left = packet;
   if (ingress.vrf == nullptr) {
@@ -186,21 +194,56 @@ ExplainReport Router::explain(const ExplainRequest& request) {
   for (std::size_t i = 1; i < drop_reason_count; ++i) {
     if (counters->drops[i].get() != 0) report.reason = static_cast<DropReason>(i);
   }
-  if (exits->tx_ports != 0) {
-    const auto port = static_cast<std::uint32_t>(__builtin_ctz(exits->tx_ports));
-    const auto bytes = left.contiguous();
-    report.verdict = "transmit";
-    report.port = PortId(port);
-    report.frame.assign(bytes.begin(), bytes.end());
-  } else if (exits->held.count != 0) {
-    report.verdict = "hold";
-  } else if (exits->punted.count != 0 && report.reason == DropReason::none) {
-    report.verdict = "punt";
-  } else {
-    report.verdict = "drop";
-  }
+  conclude(*exits, left, report.reason, ctx.tracer.way_out, report);
   rte_pktmbuf_free(left.mbuf());
   return report;
+}
+
+Result<ObserverId> Router::start_trace(const TraceRequest& request) {
+  return started(observers_.add(request, port_bits()));
+}
+
+Result<ObserverId> Router::start_capture(const CaptureRequest& request) {
+  return started(observers_.add(request, port_bits()));
+}
+
+Result<ObserverId> Router::started(Result<ObserverId> id) {
+  if (id) publish_observers();
+  return id;
+}
+
+ObserverStatus Router::stop_observer(ObserverId id) {
+  auto observer = observers_.remove(id);
+  if (!observer) return {};
+  publish_observers();
+  rcu_.retire(observer.get());
+  const Observer& last = *observer.release();
+  return {last.taken.load(std::memory_order_relaxed), last.lost.load(std::memory_order_relaxed)};
+}
+
+void Router::publish_observers() {
+  auto set = observers_.make_set();
+  for (const auto& worker : workers_) worker->set_observers(set.get());
+  rcu_.retire(observer_set_.release());
+  observer_set_ = std::move(set);
+}
+
+std::uint32_t Router::port_bits() const {
+  std::uint32_t bits = 0;
+  for (const auto& port : ports_) bits |= 1U << port->index();
+  return bits;
+}
+
+/// Since the start, of all ports that ever had the index.
+PortCounters Router::port_totals(std::uint16_t index) const {
+  PortCounters totals;
+  for (const auto& worker : workers_) {
+    const WorkerCounters& c = worker->counters();
+    totals.rx += c.rx[index].get();
+    totals.tx += c.tx[index].get();
+    totals.unfinished_checksums += c.unfinished_checksums[index].get();
+  }
+  return totals;
 }
 
 CountersSnapshot Router::counters() const {
@@ -219,13 +262,12 @@ CountersSnapshot Router::counters() const {
   }
   std::size_t next = 0;
   for (const auto& port : ports_) {
-    PortCounters counters;
-    counters.port = PortId(port->index());
-    for (const auto& worker : workers_) {
-      counters.rx += worker->counters().rx[port->index()].get();
-      counters.tx += worker->counters().tx[port->index()].get();
-      counters.unfinished_checksums += worker->counters().unfinished_checksums[port->index()].get();
-    }
+    PortCounters counters = port_totals(port->index());
+    counters.port = port->id();
+    const PortCounters& before = counters_before_[port->index()];
+    counters.rx -= before.rx;
+    counters.tx -= before.tx;
+    counters.unfinished_checksums -= before.unfinished_checksums;
     all.ports.push_back(counters);
     for (unsigned queue = 0; queue < port->queues(); ++queue) {
       const std::size_t owner =
@@ -252,20 +294,55 @@ PacketCount Router::decap_counters(DecapId id) const {
 
 TableSizes Router::table_sizes() const { return state_.sizes(); }
 
+bool Router::drain_traces(Worker& worker, EventSink& sink) const {
+  TraceRecord* next = nullptr;
+  for (std::size_t i = 0; i < events_at_once && worker.traced().pop(next); ++i) {
+    const std::unique_ptr<const TraceRecord> record(next);
+    for (const ObserverId id : record->traces) {
+      if (observers_.find(id) == nullptr) continue;
+      sink.on_trace({id, record->time_ns, worker.cpu(), record->port, record->report});
+    }
+  }
+  return worker.traced().read_available() != 0;
+}
+
+/// The sink may stop the capture; its memory stays until reclaim().
+bool Router::drain_capture(ObserverId id, EventSink& sink) const {
+  bool more = false;
+  for (std::size_t worker = 0; worker < workers_.size(); ++worker) {
+    std::size_t copied = 0;
+    for (std::size_t i = 0; i < events_at_once && copied < capture_bytes_at_once; ++i) {
+      const Observer* observer = observers_.find(id);
+      if (observer == nullptr || observer->rings.empty()) return false;
+      RecordRing& ring = *observer->rings[worker];
+      const auto bytes = ring.front();
+      if (bytes.empty()) break;
+      CaptureRecord record;
+      std::memcpy(&record, bytes.data(), sizeof record);
+      sink.on_capture({id, record.time_ns, record.port, record.point, record.reason,
+                       record.frame_bytes, bytes.subspan(sizeof record)});
+      copied += bytes.size();
+      ring.pop();
+    }
+    const Observer* observer = observers_.find(id);
+    more |= observer != nullptr && !observer->rings[worker]->empty();
+  }
+  return more;
+}
+
 void Router::drain_events(EventSink& sink) {
   std::uint64_t count = 0;
   (void)!read(event_fd_, &count, sizeof count);
-  constexpr std::size_t at_once = 256;  // of each kind and worker, so that control stays responsive
   bool more = false;
   for (const auto& worker : workers_) {
     PuntChannel& punts = worker->punts();
     NeighbourNeeded needed;
-    for (std::size_t i = 0; i < at_once && punts.neighbours.pop(needed); ++i) {
+    for (std::size_t i = 0; i < events_at_once && punts.neighbours.pop(needed); ++i) {
       sink.on_neighbour_needed(needed);
     }
     for (auto& queue : punts.packets) {
       rte_mbuf* mbuf = nullptr;
-      for (std::size_t i = 0; i < at_once && queue.pop(mbuf); ++i) {
+      for (std::size_t i = 0; i < events_at_once && queue.pop(mbuf); ++i) {
         const Packet packet(mbuf);
         const PacketMetadata& m = packet.metadata();
         sink.on_punt({.kind = m.kind,
@@ -282,7 +359,9 @@ void Router::drain_events(EventSink& sink) {
       more |= queue.read_available() != 0;
     }
     more |= punts.neighbours.read_available() != 0;
+    more |= drain_traces(*worker, sink);
   }
+  for (const ObserverId id : observers_.ids()) more |= drain_capture(id, sink);
   if (more) {
     const std::uint64_t one = 1;
     (void)!write(event_fd_, &one, sizeof one);

@@ -2,6 +2,7 @@
 /// The data plane as a whole: owns the environment, the tables, the ports and the workers, and is
 /// what control sees of it.
 
+#include <array>
 #include <memory>
 #include <vector>
 
@@ -33,6 +34,12 @@ class Router final : public ForwardingPlane {
   [[nodiscard]] std::vector<PortStatus> ports() const override;
   bool inject(const Injection& injection) override;
   [[nodiscard]] ExplainReport explain(const ExplainRequest& request) override;
+  Result<ObserverId> start_trace(const TraceRequest& request) override;
+  Result<ObserverId> start_capture(const CaptureRequest& request) override;
+  ObserverStatus stop_observer(ObserverId id) override;
+  [[nodiscard]] ObserverStatus observer_status(ObserverId id) const override {
+    return observers_.status(id);
+  }
   [[nodiscard]] CountersSnapshot counters() const override;
   [[nodiscard]] PacketCount nexthop_counters(NexthopId id) const override;
   [[nodiscard]] PacketCount decap_counters(DecapId id) const override;
@@ -45,6 +52,12 @@ class Router final : public ForwardingPlane {
  private:
   Router(std::unique_ptr<Eal> eal, const RouterOptions& options);
   void publish_ports();
+  void publish_observers();
+  Result<ObserverId> started(Result<ObserverId> id);
+  [[nodiscard]] std::uint32_t port_bits() const;
+  [[nodiscard]] PortCounters port_totals(std::uint16_t index) const;
+  bool drain_traces(Worker& worker, EventSink& sink) const;
+  bool drain_capture(ObserverId id, EventSink& sink) const;
   [[nodiscard]] Packet make_packet(std::span<const std::uint8_t> bytes) const;
 
   RouterOptions options_;
@@ -53,6 +66,11 @@ class Router final : public ForwardingPlane {
   ForwardingState state_;
   int event_fd_;
   std::vector<std::unique_ptr<AttachedPort>> ports_;
+  /// By index: how many ports had it, and what its counters stood at when the last was opened.
+  std::array<std::uint8_t, max_ports> generations_{};
+  std::array<PortCounters, max_ports> counters_before_{};
+  Observers observers_;
+  std::unique_ptr<const ObserverSet> observer_set_;
   std::uint64_t view_number_ = 0;
   std::vector<std::unique_ptr<Worker>> workers_;
   WorkerCounters control_counters_;

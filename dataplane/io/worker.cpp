@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <thread>
+#include <utility>
 
 namespace weft::io {
 namespace {
@@ -16,6 +17,7 @@ constexpr double neighbour_rate = 2000;
 constexpr double local_rate = 2000;
 constexpr double icmp_error_rate = 1000;
 constexpr double bucket_burst = 256;
+constexpr double trace_rate = 5000;
 
 }  // namespace
 
@@ -24,6 +26,7 @@ Worker::Worker(const WorkerOptions& options, const Tables& tables, Rcu& rcu)
       tables_(tables),
       rcu_(rcu),
       tsc_hz_(rte_get_tsc_hz()),
+      trace_bucket_(trace_rate, bucket_burst),
       idle_(options.adaptive_idle, tsc_hz_),
       buckets_{TokenBucket(neighbour_rate, bucket_burst), TokenBucket(local_rate, bucket_burst),
                TokenBucket(icmp_error_rate, bucket_burst)} {
@@ -36,6 +39,7 @@ Worker::~Worker() {
     queue.consume_all([](rte_mbuf* mbuf) { rte_pktmbuf_free(mbuf); });
   }
   injected_.packets.consume_all([](const Injected& i) { rte_pktmbuf_free(i.packet); });
+  traced_.consume_all([](const TraceRecord* record) { delete record; });
   delete ports_.load();
 }
 
@@ -66,11 +70,14 @@ bool Worker::inject(const Injected& injected) {
 void Worker::turn() {
   rcu_.quiescent(options_.number);
   const PortView* view = ports_.load(std::memory_order_acquire);
+  observed_ = observers_.load(std::memory_order_acquire);
   now_ = rte_rdtsc();
   unsigned work = view != nullptr ? receive(*view) : 0;
   work += take_injected();
   if (held_.size() != 0) work += take_held();
   loops_.add(1);
+  if (observed_ != nullptr && std::exchange(recorded_, false)) [[unlikely]]
+    signal_control();
   if (work != 0) {
     idle_.busy();
     busy_loops_.add(1);
@@ -109,9 +116,13 @@ unsigned Worker::receive(const PortView& view) {
     PacketCounter& rx = counters_.rx[port];
     rx.packets.add(count);
     rx.bytes.add(bytes);
-    StageContext<NullTracer> ctx{tables_, counters_, exits_, {}};
-    run_received(ctx, burst_, ingress, {packets.data(), count});
-    empty_exits();
+    if (observed_ != nullptr && (observed_->arrivals >> port & 1) != 0) [[unlikely]] {
+      receive_observed(ingress, {packets.data(), count});
+      continue;
+    }
+    run_burst(count, [&](auto& ctx) {
+      run_received(ctx, burst_, ingress, {packets.data(), count});
+    });
   }
   packets_.add(total);
   return total;
@@ -125,6 +136,10 @@ unsigned Worker::take_injected() {
     const Packet packet(injected.packet);
     const PacketMetadata& m = packet.metadata();
     if (injected.target == InjectTarget::port) {
+      if (!attached(m.out_port)) {
+        lose(packet, DropReason::port_missing, m.out_port);
+        continue;
+      }
       exits_.tx[m.out_port.index()].add(packet);
       exits_.tx_ports |= 1U << m.out_port.index();
       empty_exits();
@@ -141,7 +156,8 @@ unsigned Worker::take_injected() {
         run_burst(Entry::parse);
         continue;
       }
-      counters_.drop(DropReason::vrf_missing);
+      burst_.count = 0;
+      lose(packet, DropReason::vrf_missing, {}, packet.data());
     } else {
       p.l2 = packet.data();
       p.whole_frame = true;
@@ -153,10 +169,9 @@ unsigned Worker::take_injected() {
         run_burst(Entry::encap);
         continue;
       }
-      counters_.drop(DropReason::nexthop_missing);
+      burst_.count = 0;
+      lose(packet, DropReason::nexthop_missing, {});
     }
-    burst_.count = 0;
-    rte_pktmbuf_free(injected.packet);
   }
   return count;
 }
@@ -197,16 +212,19 @@ unsigned Worker::take_held() {
         [[fallthrough]];
       default: {
         // The sender hears of it where the packet is still its own, not yet in a tunnel.
-        const bool gone = fate == HoldQueue::Fate::nexthop_gone;
-        m.reason = gone ? DropReason::nexthop_missing : DropReason::neighbour_unresolved;
-        counters_.drop(m.reason);
         burst_.count = 0;
-        if (!gone && !m.adjacency.valid()) {
-          m.kind = PuntClass::icmp_error;
-          punt(packet);
-        } else {
-          rte_pktmbuf_free(packet.mbuf());
+        m.reason = fate == HoldQueue::Fate::port_gone      ? DropReason::port_missing
+                   : fate == HoldQueue::Fate::nexthop_gone ? DropReason::nexthop_missing
+                                                           : DropReason::neighbour_unresolved;
+        if (m.reason != DropReason::neighbour_unresolved || m.adjacency.valid()) {
+          lose(packet, m.reason, m.port, p.l3);
+          break;
         }
+        if (captures_drops()) [[unlikely]]
+          capture_lost(packet, m.reason, m.port, p.l3);
+        counters_.drop(m.reason);
+        m.kind = PuntClass::icmp_error;
+        punt(packet);
       }
     }
   }
@@ -215,9 +233,15 @@ unsigned Worker::take_held() {
 }
 
 void Worker::run_burst(Entry entry) {
-  StageContext<NullTracer> ctx{tables_, counters_, exits_, {}};
-  run_pipeline(ctx, burst_, entry);
-  empty_exits();
+  run_burst(burst_.count, [&](auto& ctx) { run_pipeline(ctx, burst_, entry); });
+}
+
+/// Whether it is still the port that control meant, not another one under its index.
+bool Worker::attached(PortId port) const {
+  const PortView* view = ports_.load(std::memory_order_acquire);
+  const AttachedPort* device =
+      view != nullptr && port.index() < max_ports ? view->ports[port.index()] : nullptr;
+  return device != nullptr && device->id() == port;
 }
 
 void Worker::empty_exits() {
@@ -244,19 +268,39 @@ void Worker::transmit(std::uint32_t port, Exits::List& list) {
   for (unsigned i = 0; i < count; ++i) bytes += packets[i]->pkt_len;
   const PortView* view = ports_.load(std::memory_order_acquire);
   AttachedPort* device = view != nullptr ? view->ports[port] : nullptr;
-  unsigned sent = 0;
-  constexpr unsigned patience = 4;
-  for (unsigned tries = 0; device != nullptr && sent < count && tries < patience; ++tries) {
-    sent +=
-        device->transmit(options_.number, packets + sent, static_cast<std::uint16_t>(count - sent));
+  const bool observed = observed_ != nullptr && (observed_->departures >> port & 1) != 0;
+  if (observed) [[unlikely]] {  // they live on to be copied once they are sent
+    for (unsigned i = 0; i < count; ++i) rte_mbuf_refcnt_update(packets[i], 1);
+  }
+  const unsigned sent = device != nullptr ? send(*device, {packets, count}) : 0;
+  if (observed) [[unlikely]] {
+    capture_sent(device != nullptr ? device->id() : PortId(port), {packets, sent});
+    rte_pktmbuf_free_bulk(packets, count);
   }
   for (unsigned i = sent; i < count; ++i) {
     bytes -= packets[i]->pkt_len;
-    counters_.drop(device != nullptr ? DropReason::tx_queue_full : DropReason::port_missing);
-    rte_pktmbuf_free(packets[i]);
+    lose(Packet(packets[i]),
+         device != nullptr ? DropReason::tx_queue_full : DropReason::port_missing, PortId(port));
   }
   counters_.tx[port].packets.add(sent);
   counters_.tx[port].bytes.add(bytes);
+}
+
+unsigned Worker::send(AttachedPort& device, std::span<rte_mbuf*> mbufs) {
+  constexpr unsigned patience = 4;
+  std::size_t sent = 0;
+  for (unsigned tries = 0; sent < mbufs.size() && tries < patience; ++tries) {
+    sent += device.transmit(options_.number, mbufs.data() + sent,
+                            static_cast<std::uint16_t>(mbufs.size() - sent));
+  }
+  return static_cast<unsigned>(sent);
+}
+
+void Worker::lose(Packet packet, DropReason reason, PortId port, const std::uint8_t* l3) {
+  if (captures_drops()) [[unlikely]]
+    capture_lost(packet, reason, port, l3);
+  counters_.drop(reason);
+  rte_pktmbuf_free(packet.mbuf());
 }
 
 void Worker::punt(Packet packet) {
@@ -269,17 +313,19 @@ void Worker::punt(Packet packet) {
   }
   counters_.punts_limited[kind].add(1);
   // What icmp_error tells of is counted under its own reason already.
-  if (m.kind == PuntClass::neighbour) counters_.drop(DropReason::punt_neighbour_limited);
-  if (m.kind == PuntClass::local) counters_.drop(DropReason::punt_local_limited);
-  rte_pktmbuf_free(packet.mbuf());
+  if (m.kind == PuntClass::icmp_error) return rte_pktmbuf_free(packet.mbuf());
+  lose(packet,
+       m.kind == PuntClass::neighbour ? DropReason::punt_neighbour_limited
+                                      : DropReason::punt_local_limited,
+       m.port, m.l3_offset == 0 ? packet.data() : nullptr);
 }
 
 void Worker::hold(Packet packet) {
   const NeighbourNeeded event{packet.metadata().out_port, packet.metadata().neighbour};
   bool first = false;
   if (!held_.add(packet, now_, tsc_hz_, first)) {
-    counters_.drop(DropReason::hold_queue_full);
-    rte_pktmbuf_free(packet.mbuf());
+    const PacketMetadata& m = packet.metadata();
+    lose(packet, DropReason::hold_queue_full, m.port, packet.data() + m.l3_offset);
   }
   if (first && punts_.neighbours.push(event)) signal_control();
   held_count_.store(static_cast<std::uint32_t>(held_.size()), std::memory_order_relaxed);
@@ -301,6 +347,9 @@ WorkerStatus Worker::status() const {
   status.total_cycles = started == 0 ? 0 : rte_rdtsc() - started;
   status.sleeps = sleeps_.get();
   status.held_packets = held_count_.load(std::memory_order_relaxed);
+  for (std::size_t i = 0; i < clocks_.size(); ++i) {
+    status.stages.push_back({stage_names[i], clocks_[i].packets.get(), clocks_[i].cycles.get()});
+  }
   return status;
 }
 

@@ -5,12 +5,14 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "io/channel.hpp"
 #include "io/hold_queue.hpp"
 #include "io/idle.hpp"
+#include "io/observer.hpp"
 #include "io/port.hpp"
 #include "stages/pipeline.hpp"
 #include "tables/rcu.hpp"
@@ -54,9 +56,13 @@ class Worker {
   /// Publishes what to poll; the old view is retired by RCU.
   void set_ports(const PortView* view);
   bool inject(const Injected& injected);
+  /// Publishes what to trace and capture, nullptr: nothing. The caller retires the old set.
+  void set_observers(const ObserverSet* set) { observers_.store(set, std::memory_order_release); }
   PuntChannel& punts() { return punts_; }
+  SpscQueue<TraceRecord*, 256>& traced() { return traced_; }
   [[nodiscard]] const WorkerCounters& counters() const { return counters_; }
   [[nodiscard]] WorkerStatus status() const;
+  [[nodiscard]] unsigned cpu() const { return options_.cpu; }
 
  private:
   void turn();
@@ -64,11 +70,56 @@ class Worker {
   unsigned take_injected();
   unsigned take_held();
   void run_burst(Entry entry);
+  /// `run(ctx)` sends `packets` packets through the stages; then the exits are emptied. One burst
+  /// in so many is measured stage by stage.
+  template <class Run>
+  void run_burst(unsigned packets, Run&& run) {
+    if (captures_drops()) [[unlikely]] {
+      StageContext<DropTracer> ctx{
+          tables_, counters_, exits_, {this, [](void* worker, const PacketContext& p) {
+                                         static_cast<Worker*>(worker)->capture_dropped(p);
+                                       }}};
+      run(ctx);
+    } else if (until_measured_-- == 0) [[unlikely]] {
+      until_measured_ = bursts_per_measurement - 1;
+      StageContext<ClockTracer> ctx{tables_, counters_, exits_, {&clocks_}};
+      ctx.tracer.start();
+      run(ctx);
+      ctx.tracer.start();
+      empty_exits();
+      ctx.tracer.lap(stage_names.back(), packets);
+      return;
+    } else {
+      StageContext<NullTracer> ctx{tables_, counters_, exits_, {}};
+      run(ctx);
+    }
+    empty_exits();
+  }
   void empty_exits();
   void transmit(std::uint32_t port, Exits::List& list);
+  [[nodiscard]] bool attached(PortId port) const;
+  unsigned send(AttachedPort& device, std::span<rte_mbuf*> mbufs);
+  /// Counts and frees a packet that dies outside of the stages. `port`: where it arrived, else
+  /// where it leaves; `l3`: its IP header where no Ethernet header stands in front of it.
+  void lose(Packet packet, DropReason reason, PortId port, const std::uint8_t* l3 = nullptr);
+  [[nodiscard]] bool captures_drops() const { return observed_ != nullptr && observed_->drops; }
   void punt(Packet packet);
   void hold(Packet packet);
   void signal_control();
+
+  // worker_observe.cpp; only while observed_ is set.
+  void receive_observed(const Ingress& ingress, std::span<rte_mbuf* const> mbufs);
+  bool may_trace(Observer& trace);
+  void follow(const Ingress& ingress, rte_mbuf* mbuf, std::vector<ObserverId> traces,
+              std::uint64_t time_ns);
+  void keep_arrival(const FrameView& frame);
+  [[nodiscard]] std::uint8_t* arrival(unsigned place) const;
+  void capture_dropped(const PacketContext& p);
+  void record(Observer& capture, std::uint64_t tsc, CapturePoint point, PortId port,
+              DropReason reason, const FrameView& frame);
+  void capture_drop(DropReason reason, PortId port, const FrameView& frame);
+  void capture_lost(Packet packet, DropReason reason, PortId port, const std::uint8_t* l3);
+  void capture_sent(PortId port, std::span<rte_mbuf* const> mbufs);
 
   WorkerOptions options_;
   const Tables& tables_;
@@ -79,6 +130,19 @@ class Worker {
   std::atomic<const PortView*> ports_{nullptr};
   std::uint64_t watched_ = 0;  // number of the view that idle_ watches
   std::atomic<bool> stopping_{false};
+
+  std::atomic<const ObserverSet*> observers_{nullptr};
+  const ObserverSet* observed_ = nullptr;  // in this turn
+  bool recorded_ = false;                  // control has something to read
+  struct Arrival {
+    const rte_mbuf* mbuf;
+    std::uint32_t frame_bytes;
+    std::uint32_t kept_bytes;
+  };
+  std::array<Arrival, max_burst> arrivals_{};
+  unsigned arrivals_kept_ = 0;
+  SpscQueue<TraceRecord*, 256> traced_;
+  TokenBucket trace_bucket_;
 
   WorkerCounters counters_;
   Exits exits_;
@@ -91,6 +155,9 @@ class Worker {
   InjectChannel injected_;
   std::array<TokenBucket, punt_class_count> buckets_;
 
+  static constexpr unsigned bursts_per_measurement = 64;
+  unsigned until_measured_ = 0;  // bursts
+  StageClocks clocks_;
   Counter loops_;
   Counter busy_loops_;
   Counter packets_;

@@ -44,7 +44,10 @@ template <stage::Shape shape, unsigned depth, class Tracer, class Then>
   const Next parsed = stage::parse_one<shape>(ctx, p);
   if (!goes_on(ctx, stage::parse_name, p, parsed)) return;
   const Next next = stage::decap_one(ctx, p);
-  if (next == Next::again) return arrive<depth + 1>(ctx, p, then);
+  if (next == Next::again) {
+    lap(ctx, stage::decap_name);
+    return arrive<depth + 1>(ctx, p, then);
+  }
   if (goes_on(ctx, stage::decap_name, p, next)) then(p);
 }
 
@@ -56,6 +59,7 @@ template <class Tracer>
     if (!goes_on(ctx, stage::parse_name, p, parsed)) return false;
     const Next next = stage::decap_one(ctx, p);
     if (next != Next::again) return goes_on(ctx, stage::decap_name, p, next);
+    lap(ctx, stage::decap_name);
   }
 }
 
@@ -162,7 +166,13 @@ template void run_received(StageContext<NullTracer>&, Burst&, const Ingress&,
                            std::span<rte_mbuf* const>);
 template void run_received(StageContext<RecordTracer>&, Burst&, const Ingress&,
                            std::span<rte_mbuf* const>);
+template void run_received(StageContext<ClockTracer>&, Burst&, const Ingress&,
+                           std::span<rte_mbuf* const>);
+template void run_received(StageContext<DropTracer>&, Burst&, const Ingress&,
+                           std::span<rte_mbuf* const>);
 template void run_pipeline(StageContext<NullTracer>&, Burst&, Entry);
 template void run_pipeline(StageContext<RecordTracer>&, Burst&, Entry);
+template void run_pipeline(StageContext<ClockTracer>&, Burst&, Entry);
+template void run_pipeline(StageContext<DropTracer>&, Burst&, Entry);
 
 }  // namespace weft

@@ -1,11 +1,19 @@
 #pragma once
 /// The way through the stages, and where bursts may enter it.
 
+#include <rte_cycles.h>
+
+#include <algorithm>
+#include <array>
 #include <span>
 
 #include "stages/stage.hpp"
 
 namespace weft {
+
+/// The stages in their order, and the worker's part after them.
+inline constexpr std::array<std::string_view, 7> stage_names{
+    "parse", "decap", "resolve", "rewrite", "encap", "output", "transmit"};
 
 Ingress ingress_of(const Tables& tables, std::uint32_t port_index);
 
@@ -41,11 +49,52 @@ void run_pipeline(StageContext<Tracer>& ctx, Burst& burst, Entry entry);
 struct RecordTracer {
   static constexpr bool enabled = true;
   std::vector<ExplainStep>* steps = nullptr;
+  DropReason reason = DropReason::none;  ///< of the last packet
+  PortId way_out{};
   template <class Text>
   void note(std::string_view stage, const PacketContext& p, Text&& text) {
+    reason = p.reason;
+    if (p.adjacency != nullptr) way_out = p.adjacency->port;
     steps->push_back({std::string(stage), text(), p.vrf != nullptr ? p.vrf->id : VrfId{},
                       p.nexthop != nullptr ? p.nexthop->id : NexthopId{}, p.decap,
                       p.adjacency != nullptr ? p.adjacency->port : PortId{}});
+  }
+};
+
+/// What one stage has cost a worker, in the bursts that it measured.
+struct StageClock {
+  Counter packets;
+  Counter cycles;
+};
+using StageClocks = std::array<StageClock, stage_names.size()>;
+
+/// Measures the stages: reads the TSC where one ends, and again when that is noted.
+struct ClockTracer {
+  static constexpr bool enabled = false;
+  StageClocks* clocks = nullptr;
+  std::uint64_t since_tsc = 0;
+
+  template <class Text>
+  void note(std::string_view, const PacketContext&, Text&&) {}
+  void start() { since_tsc = rte_rdtsc(); }
+  void lap(std::string_view stage, unsigned packets = 1) {
+    const std::uint64_t cycles = rte_rdtsc() - since_tsc;
+    const auto at = std::find(stage_names.begin(), stage_names.end(), stage) - stage_names.begin();
+    StageClock& clock = (*clocks)[static_cast<std::size_t>(at)];
+    clock.packets.add(packets);
+    clock.cycles.add(cycles);
+    start();
+  }
+};
+
+/// Tells of each packet that a stage drops, before it is changed for its exit.
+struct DropTracer {
+  static constexpr bool enabled = false;
+  void* context = nullptr;
+  void (*dropped)(void* context, const PacketContext& p) = nullptr;
+  template <class Text>
+  void note(std::string_view, const PacketContext& p, Text&&) {
+    if (p.reason != DropReason::none) dropped(context, p);
   }
 };
 
@@ -55,5 +104,11 @@ extern template void run_received(StageContext<RecordTracer>&, Burst&, const Ing
                                   std::span<rte_mbuf* const>);
 extern template void run_pipeline(StageContext<NullTracer>&, Burst&, Entry);
 extern template void run_pipeline(StageContext<RecordTracer>&, Burst&, Entry);
+extern template void run_received(StageContext<ClockTracer>&, Burst&, const Ingress&,
+                                  std::span<rte_mbuf* const>);
+extern template void run_pipeline(StageContext<ClockTracer>&, Burst&, Entry);
+extern template void run_received(StageContext<DropTracer>&, Burst&, const Ingress&,
+                                  std::span<rte_mbuf* const>);
+extern template void run_pipeline(StageContext<DropTracer>&, Burst&, Entry);
 
 }  // namespace weft

@@ -101,11 +101,18 @@ template <class Tracer>
   }
 }
 
+/// For a tracer that measures: `stage` is done with a packet. Nothing is left of it for the others.
+template <class Tracer>
+[[gnu::always_inline]] inline void lap(StageContext<Tracer>& ctx, std::string_view stage) {
+  if constexpr (requires { ctx.tracer.lap(stage); }) ctx.tracer.lap(stage);
+}
+
 /// Whether the packet goes on after `stage` answered `next`; else it has left. Where this is
 /// inlined no reference to `p` gets out, so that its fields can stay in registers.
 template <class Tracer>
 [[gnu::always_inline]] inline bool goes_on(StageContext<Tracer>& ctx, std::string_view stage,
                                            const PacketContext& p, Next next) {
+  lap(ctx, stage);
   if (next == Next::forward) [[likely]]
     return true;
   leave(ctx, stage, PacketContext(p), next);

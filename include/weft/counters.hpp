@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "weft/drop_reason.hpp"
@@ -20,6 +21,11 @@ struct PacketCount {
     bytes += other.bytes;
     return *this;
   }
+  PacketCount& operator-=(const PacketCount& other) {
+    packets -= other.packets;
+    bytes -= other.bytes;
+    return *this;
+  }
 };
 
 struct PortCounters {
@@ -27,6 +33,13 @@ struct PortCounters {
   PacketCount rx;
   PacketCount tx;
   std::uint64_t unfinished_checksums = 0;  ///< packets dropped for DropReason::checksum_unfinished
+};
+
+/// What one stage cost in the bursts that were measured, a sample of all.
+struct StageCount {
+  std::string_view stage;
+  std::uint64_t packets = 0;  ///< that entered it
+  std::uint64_t cycles = 0;   ///< TSC cycles
 };
 
 /// What one worker did since it started.
@@ -40,6 +53,7 @@ struct WorkerStatus {
   std::uint64_t sleeps = 0;         ///< times it went to wait on descriptors
   std::uint32_t held_packets = 0;   ///< waiting for a neighbour now
   std::vector<std::string> queues;  ///< receive queues that it polls, "port/queue"
+  std::vector<StageCount> stages;   ///< in the order of the pipeline
 };
 
 struct PuntCounters {

@@ -7,6 +7,7 @@
 
 #include "weft/address.hpp"
 #include "weft/drop_reason.hpp"
+#include "weft/explain.hpp"
 #include "weft/ids.hpp"
 
 namespace weft {
@@ -37,11 +38,34 @@ struct NeighbourNeeded {
   IpAddress address;
 };
 
+/// A packet that a trace followed.
+struct TracedPacket {
+  ObserverId trace;
+  std::uint64_t time_ns = 0;  ///< since 1970
+  unsigned worker = 0;        ///< its CPU
+  PortId port;                ///< where it arrived
+  const ExplainReport& report;
+};
+
+enum class CapturePoint : std::uint8_t { in, out, dropped };
+
+struct CapturedFrame {
+  ObserverId capture;
+  std::uint64_t time_ns = 0;  ///< since 1970
+  PortId port;                ///< where it arrived, or left; invalid: of the router's own
+  CapturePoint point = CapturePoint::in;
+  DropReason reason = DropReason::none;  ///< for dropped
+  std::uint32_t frame_bytes = 0;         ///< of which `bytes` are the first
+  std::span<const std::uint8_t> bytes;   ///< from the Ethernet header on
+};
+
 class EventSink {
  public:
   virtual ~EventSink() = default;
   virtual void on_punt(const PuntedPacket& packet) = 0;
   virtual void on_neighbour_needed(const NeighbourNeeded& event) = 0;
+  virtual void on_trace(const TracedPacket& packet) = 0;
+  virtual void on_capture(const CapturedFrame& frame) = 0;
 };
 
 }  // namespace weft

@@ -94,28 +94,44 @@ struct Injection {
   std::span<const std::uint8_t> frame;
 };
 
-/// One decision of one stage.
-struct ExplainStep {
-  std::string stage;
-  std::string text;
-  // What the packet was about to use, as far as it was known; control adds the names.
-  VrfId vrf;
-  NexthopId nexthop;
-  DecapId decap;
-  PortId port;  ///< the way out
-};
-
 struct ExplainRequest {
   PortId port;  ///< where the packet would arrive
   std::span<const std::uint8_t> frame;
 };
 
-struct ExplainReport {
-  std::vector<ExplainStep> steps;
-  std::string verdict;  ///< transmit, drop, punt or hold
+/// A program for the classic BPF machine, as libpcap compiles it from tcpdump's expressions: each
+/// word is one instruction, code | jt << 16 | jf << 24 | k << 32. Empty takes every frame.
+struct PacketFilter {
+  std::vector<std::uint64_t> instructions;
+};
+
+/// Follow the next `packets` frames that arrive at one of `ports` (none: at any) and match, through
+/// the stages that forward them.
+struct TraceRequest {
+  std::vector<PortId> ports;
+  PacketFilter filter;
+  std::uint32_t packets = 1;
+};
+
+/// Copy frames that pass one of `ports` (none: any) and match: as they arrive, as they leave, as
+/// they arrived before they were dropped. `reason` none: dropped for any reason.
+struct CaptureRequest {
+  std::vector<PortId> ports;
+  PacketFilter filter;
+  bool in = true;
+  bool out = true;
+  bool dropped = false;
   DropReason reason = DropReason::none;
-  PortId port;                      ///< for transmit
-  std::vector<std::uint8_t> frame;  ///< for transmit: as it would leave
+  std::uint32_t snap_bytes = 16384;  ///< of each frame
+};
+
+inline constexpr std::size_t max_observers = 8;
+
+/// A trace or capture. `taken`: frames that matched; `lost`: of these, what control did not hear
+/// of, since it (or who reads from it) is slower than they come.
+struct ObserverStatus {
+  std::uint64_t taken = 0;
+  std::uint64_t lost = 0;
 };
 
 /// A device to attach.
@@ -156,6 +172,13 @@ class ForwardingPlane {
   /// Validates and allocates all of `batch`, then publishes it in dependency order; on error
   /// nothing has changed and the error names the object. Applying a batch again changes nothing.
   virtual Result<Generation> apply(const Batch& batch) = 0;
+
+  /// At most max_observers at once, traces and captures together. What they see comes by
+  /// EventSink::on_trace and on_capture until stop_observer(), which takes effect at once.
+  virtual Result<ObserverId> start_trace(const TraceRequest& request) = 0;
+  virtual Result<ObserverId> start_capture(const CaptureRequest& request) = 0;
+  virtual ObserverStatus stop_observer(ObserverId id) = 0;
+  [[nodiscard]] virtual ObserverStatus observer_status(ObserverId id) const = 0;
 
   virtual Result<PortStatus> open_port(const PortRequest& request) = 0;
   /// Takes a port out of the workers' hands; its device goes once they have let go of it, in

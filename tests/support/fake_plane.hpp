@@ -49,6 +49,9 @@ class FakePlane final : public ForwardingPlane {
   std::vector<std::function<void(EventSink&)>> events;
   std::uint64_t deferred = 0;
   unsigned reclaims = 0;
+  std::vector<TraceRequest> traces;
+  std::vector<CaptureRequest> captures;
+  std::map<ObserverId, ObserverStatus> observers;  ///< that run
 
   FakePlane() : event_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {}
   FakePlane(const FakePlane&) = delete;
@@ -114,6 +117,24 @@ class FakePlane final : public ForwardingPlane {
     return explained;
   }
 
+  Result<ObserverId> start_trace(const TraceRequest& request) override {
+    traces.push_back(request);
+    return observe();
+  }
+  Result<ObserverId> start_capture(const CaptureRequest& request) override {
+    captures.push_back(request);
+    return observe();
+  }
+  ObserverStatus stop_observer(ObserverId id) override {
+    const auto status = observer_status(id);
+    observers.erase(id);
+    return status;
+  }
+  [[nodiscard]] ObserverStatus observer_status(ObserverId id) const override {
+    const auto found = observers.find(id);
+    return found == observers.end() ? ObserverStatus{} : found->second;
+  }
+
   [[nodiscard]] CountersSnapshot counters() const override { return counters_now; }
   [[nodiscard]] PacketCount nexthop_counters(NexthopId id) const override {
     const auto found = nexthop_counts.find(id);
@@ -154,6 +175,12 @@ class FakePlane final : public ForwardingPlane {
   }
 
  private:
+  Result<ObserverId> observe() {
+    if (observers.size() >= max_observers) return Error{"too many observers"};
+    const ObserverId id(static_cast<std::uint32_t>(traces.size() + captures.size()));
+    observers[id] = {};
+    return id;
+  }
   template <class Table, class Changes>
   void put(Table& table, const Changes& changes, unsigned& same) {
     std::set<std::uint32_t> seen;

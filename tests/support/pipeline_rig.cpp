@@ -185,10 +185,15 @@ std::vector<Outcome> Rig::run(const std::vector<Bytes>& frames, const Layout& la
                               const Source& source) {
   std::vector<ExplainStep> steps;
   const auto explained = run_once(frames, layout, source, RecordTracer{&steps});
+  clocks_ = std::make_unique<StageClocks>();
+  const auto measured = run_once(frames, layout, source, ClockTracer{clocks_.get(), rte_rdtsc()});
   auto outcomes = run_once(frames, layout, source, NullTracer{});
   for (std::size_t i = 0; i < outcomes.size(); ++i) {
     if (whole(explained[i]) != whole(outcomes[i])) {
       broken("explained as " + whole(explained[i]) + ", fared as " + whole(outcomes[i]));
+    }
+    if (whole(measured[i]) != whole(outcomes[i])) {
+      broken("measured as " + whole(measured[i]) + ", fared as " + whole(outcomes[i]));
     }
   }
   if (outcomes.size() == 1) outcomes[0].steps = std::move(steps);

@@ -1,10 +1,10 @@
 #pragma once
 /// Packets sent through the real stages, and what became of them.
 ///
-/// Each packet runs twice, with the tracer that forwards and with the one that explains, and must
-/// fare the same. Its bytes lie on the heap in pieces of exactly their size, so that
-/// AddressSanitizer sees a read or write beyond them. Broken promises of the pipeline (a packet in
-/// two exits, a drop counted twice) throw std::logic_error, which fails the test.
+/// Each packet runs three times, with the tracer that forwards, the one that explains and the one
+/// that measures, and must fare the same. Its bytes lie on the heap in pieces of exactly their
+/// size, so that AddressSanitizer sees a read or write beyond them. Broken promises of the pipeline
+/// (a packet in two exits, a drop counted twice) throw std::logic_error, which fails the test.
 
 #include <functional>
 #include <memory>
@@ -62,6 +62,8 @@ class Rig {
   [[nodiscard]] const Tables& tables() const { return state_.tables(); }
   /// Of the last packets that were sent.
   [[nodiscard]] const WorkerCounters& counters() const { return *counters_; }
+  /// Of all stages, what entered each.
+  [[nodiscard]] const StageClocks& clocks() const { return *clocks_; }
 
  private:
   /// Frames that a port received, or packets of another source.
@@ -79,6 +81,7 @@ class Rig {
   Rcu rcu_{1};
   ForwardingState state_;
   std::unique_ptr<WorkerCounters> counters_;
+  std::unique_ptr<StageClocks> clocks_;
 };
 
 }  // namespace weft::test

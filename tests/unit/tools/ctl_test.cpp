@@ -200,5 +200,33 @@ TEST_CASE("weftctl: messages, errors, and answers of another shape") {
   CHECK(error_text(response) == "weftd answered with status 404");
 }
 
+TEST_CASE("weftctl: traces and captures are streams") {
+  CHECK(asks({"trace"}) == "POST /v1/trace {}");
+  CHECK(asks({"trace", "--vif", "a", "--vif", "b", "--count", "3", "udp", "port", "53"}) ==
+        R"(POST /v1/trace {"vifs":["a","b"],"packets":3,"filter":"udp port 53"})");
+  CHECK(asks({"capture", "--port", "fab0", "-w", "-", "icmp"}) ==
+        R"(POST /v1/capture {"ports":["fab0"],"filter":"icmp"})");
+  CHECK(asks({"capture", "--dropped", "-w", "x"}) == R"(POST /v1/capture {"dropped":true})");
+  CHECK(asks({"capture", "--dropped=no_route", "--direction", "in", "-w", "x"}) ==
+        R"(POST /v1/capture {"direction":"in","dropped":"no_route"})");
+  CHECK(asks({"capture", "-w", "x", "--max-bytes", "70000", "--snaplen", "96", "--seconds", "2"}) ==
+        R"(POST /v1/capture {"seconds":2,"max_bytes":70000,"snap_bytes":96})");
+  CHECK(command({"capture", "-w", "a.pcapng"}).output == "a.pcapng");
+  CHECK(command({"trace"}).streams());
+  CHECK_FALSE(command({"show", "vif"}).streams());
+  CHECK(std::holds_alternative<int>(parse({"capture"}).result));
+  CHECK(std::holds_alternative<int>(parse({"capture", "-w", "x", "--direction", "up"}).result));
+}
+
+TEST_CASE("weftctl: a line of a trace") {
+  CHECK(render_trace(Json::parse(R"({"time":"T","lcore":1,"from":"vif a","steps":[{"stage":"parse",
+          "text":"drop: no"}],"verdict":"drop","reason":"no_route","explanation":"none","port":"",
+          "frame_hex":""})")) ==
+        "T  vif a, worker on CPU 1\nparse  drop: no\n=> drop: no_route (none)\n\n");
+  CHECK(render_trace(Json::parse(R"({"end":"time","packets":1,"lost":0})")) == "1 packet\n");
+  CHECK(render_trace(Json::parse(R"({"end":"time","packets":2,"lost":3})")) ==
+        "2 packets, and 3 that matched came too fast to be followed\n");
+}
+
 }  // namespace
 }  // namespace weft::ctl

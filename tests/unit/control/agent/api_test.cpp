@@ -92,7 +92,7 @@ TEST_CASE("counters") {
   c.drops[static_cast<std::size_t>(DropReason::no_route)] = 4;
   c.punts[1] = {7, 2};
   c.ports.push_back({PortId(0), {10, 1000}, {20, 2000}});
-  c.workers.push_back({3, 1000, 500, 200, 4000, 16000, 9, 1, {"fab0/0", "vm1/0"}});
+  c.workers.push_back({3, 1000, 500, 200, 4000, 16000, 9, 1, {"fab0/0", "vm1/0"}, {}});
   CHECK(s.rows("drops") == Json::parse(R"([{"reason":"no_route","stage":"resolve","packets":4,
           "explanation":"the VRF has no route to the destination"}])"));
   CHECK(s.rows("drops?all=1").size() == drop_reason_count - 1);

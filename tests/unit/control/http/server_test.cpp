@@ -7,6 +7,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <catch2/catch.hpp>
 #include <chrono>
 #include <cstdlib>
@@ -388,6 +389,85 @@ TEST_CASE("http: percent-encoding and queries") {
   CHECK(parse_query("vrf=blue%201&all&a=b=c&&") ==
         Map{{"vrf", "blue 1"}, {"all", ""}, {"a", "b=c"}});
   CHECK_FALSE(parse_query("a=%"));
+}
+
+/// What a handler has begun to write; the handler runs on the server's thread.
+struct Writing {
+  std::shared_ptr<BodyStream> stream = std::make_shared<BodyStream>(1000);
+  std::atomic<bool> left{false};
+  std::atomic<unsigned> refused{0};
+};
+
+TEST_CASE("a streamed answer comes as it is written, until it is finished") {
+  Writing w;
+  Service service({}, [&](const Request&) {
+    w.stream->write("one,");
+    w.stream->write("two");
+    w.stream->finish();
+    return Response{200, "text/plain", {}, w.stream};
+  });
+  std::string got;
+  const auto answer = stream(service.path(), {"POST", "/", "", ""}, [&](std::string_view piece) {
+    got += piece;
+    return true;
+  });
+  REQUIRE(answer);
+  CHECK(answer->content_type == "text/plain");
+  CHECK(got == "one,two");
+  service.stop();
+  CHECK(w.stream->closed());
+  CHECK_FALSE(w.stream->write("late"));
+}
+
+TEST_CASE("a streamed answer ends when its reader has enough") {
+  Writing w;
+  Service service({}, [&](const Request&) {
+    w.stream->on_reader_left = [&] { w.left = true; };
+    w.stream->write("first");
+    return Response{200, "text/plain", {}, w.stream};
+  });
+  const auto answer =
+      stream(service.path(), {"POST", "/", "", ""}, [](std::string_view) { return false; });
+  REQUIRE(answer);
+  const auto end = steady_clock::now() + seconds(5);
+  while (!w.left && steady_clock::now() < end) std::this_thread::yield();
+  CHECK(w.left);
+}
+
+TEST_CASE("a stream takes no more than its limit for a reader that does not read") {
+  BodyStream stream(10);
+  CHECK(stream.write("12345"));
+  CHECK(stream.write("67890"));
+  CHECK_FALSE(stream.write("1"));
+}
+
+TEST_CASE("a reader that takes nothing is dropped when its time is over") {
+  Writing w;
+  w.stream = std::make_shared<BodyStream>(16 << 20);
+  Service service({.idle_timeout_s = 1}, [&](const Request&) {
+    w.stream->on_reader_left = [&] { w.left = true; };
+    w.stream->write(std::string(8 << 20, 'x'));  // more than a socket takes
+    return Response{200, "text/plain", {}, w.stream};
+  });
+  RawClient client(service.path());
+  client.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n");
+  const auto end = steady_clock::now() + seconds(5);
+  while (!w.left && steady_clock::now() < end) std::this_thread::yield();
+  CHECK(w.left);
+}
+
+TEST_CASE("a server that stops ends its streams") {
+  Writing w;
+  auto service = std::make_unique<Service>(Limits{}, [&](const Request&) {
+    w.stream->on_reader_left = [&] { w.left = true; };
+    w.stream->write("x");
+    return Response{200, "text/plain", {}, w.stream};
+  });
+  RawClient client(service->path());
+  client.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n");
+  CHECK(client.receive("x\r\n").find("chunked") != std::string::npos);
+  service->stop();
+  CHECK(w.left);
 }
 
 }  // namespace

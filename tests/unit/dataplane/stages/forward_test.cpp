@@ -62,6 +62,26 @@ void check(const Travel& row, const Outcome& outcome) {
   REQUIRE(to_hex(outcome.frame) == to_hex(hex(row.out)));
 }
 
+TEST_CASE("each stage is measured with the packets that enter it") {
+  Rig rig(world::batch());
+  using Packets = std::vector<std::uint64_t>;
+  const auto entered = [&rig] {
+    Packets packets;
+    for (const StageClock& clock : rig.clocks()) packets.push_back(clock.packets.get());
+    return packets;
+  };
+  const auto vm = [](std::string_view text) { return hex(text); };
+  // Two that travel and one for nobody here, which parse drops.
+  auto stray = vm(packets::vm1_udp4);
+  stray[5] ^= 1;
+  rig.receive(world::vm1, {vm(packets::vm1_udp4), stray, vm(packets::vm1_tcp6)});
+  CHECK(entered() == Packets{3, 2, 2, 2, 2, 2, 0});
+  CHECK(rig.clocks().front().cycles.get() > 0);
+  // A tunnel more is another turn through parse and decap.
+  rig.receive(world::fabric, hex(packets::peer_udp4));
+  CHECK(entered() == Packets{2, 2, 1, 1, 0, 1, 0});
+}
+
 }  // namespace
 
 TEST_CASE("packets leave as scapy makes them", "[forward]") {

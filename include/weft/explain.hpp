@@ -1,0 +1,32 @@
+#pragma once
+/// What the stages decided about one packet, step by step.
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "weft/drop_reason.hpp"
+#include "weft/ids.hpp"
+
+namespace weft {
+
+/// One decision of one stage.
+struct ExplainStep {
+  std::string stage;
+  std::string text;
+  // What the packet was about to use, as far as it was known; control adds the names.
+  VrfId vrf;
+  NexthopId nexthop;
+  DecapId decap;
+  PortId port;  ///< the way out
+};
+
+struct ExplainReport {
+  std::vector<ExplainStep> steps;
+  std::string verdict;  ///< transmit, drop, punt or hold
+  DropReason reason = DropReason::none;
+  PortId port;                      ///< for transmit
+  std::vector<std::uint8_t> frame;  ///< for transmit: as it would leave
+};
+
+}  // namespace weft

@@ -1,0 +1,420 @@
+// A whole data plane on DPDK's ring devices, which receive what they send: ports that go and come,
+// traces, captures, the stages' clocks.
+#include <rte_mempool.h>
+#include <sched.h>
+
+#include <catch2/catch.hpp>
+#include <chrono>
+#include <functional>
+#include <thread>
+
+#include "io/router.hpp"
+#include "support/hex.hpp"
+#include "support/packets_vm.hpp"
+#include "support/small_world.hpp"
+
+namespace weft::io {
+namespace {
+
+using test::hex;
+using Bytes = std::vector<std::uint8_t>;
+
+std::vector<unsigned> worker_cpus() {
+  cpu_set_t allowed;
+  CPU_ZERO(&allowed);
+  sched_getaffinity(0, sizeof allowed, &allowed);
+  std::vector<unsigned> cpus;
+  for (unsigned cpu = 0; cpu < CPU_SETSIZE && cpus.size() < 2; ++cpu) {
+    if (CPU_ISSET(cpu, &allowed)) cpus.push_back(cpu);
+  }
+  return cpus;
+}
+
+/// DPDK starts once in a process, so all tests share a router; each closes what it opened.
+Router& router() {
+  static const std::unique_ptr<Router> one = [] {
+    RouterOptions options;
+    options.eal.hugepages = Hugepages::off;
+    options.eal.memory_mb = 64;
+    options.eal.worker_cpus = worker_cpus();
+    auto started = Router::start(options);
+    if (!started) throw std::runtime_error(started.error().message);
+    return std::move(*started);
+  }();
+  return *one;
+}
+
+unsigned free_buffers() { return rte_mempool_avail_count(rte_mempool_lookup("packets")); }
+
+bool within(double seconds, const std::function<bool()>& condition) {
+  const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(seconds);
+  while (!condition()) {
+    if (std::chrono::steady_clock::now() > end) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  return true;
+}
+
+struct Seen final : EventSink {
+  struct Frame {
+    CapturedFrame frame;
+    Bytes bytes;
+  };
+  std::vector<NeighbourNeeded> neighbours;
+  std::vector<ExplainReport> traces;
+  std::vector<PortId> traced_at;
+  std::vector<Frame> frames;
+  std::function<void()> on_frame;
+
+  void on_punt(const PuntedPacket&) override {}
+  void on_neighbour_needed(const NeighbourNeeded& event) override { neighbours.push_back(event); }
+  void on_trace(const TracedPacket& packet) override {
+    traces.push_back(packet.report);
+    traced_at.push_back(packet.port);
+  }
+  void on_capture(const CapturedFrame& frame) override {
+    frames.push_back({frame, {frame.bytes.begin(), frame.bytes.end()}});
+    if (on_frame) on_frame();
+  }
+};
+
+/// A VM's port and a fabric port, the world of small_world() on them.
+struct Pair {
+  PortId fabric;
+  PortId vm;
+  Batch world;
+  Seen seen;
+
+  static PortId open(const std::string& name) {
+    static unsigned number = 0;
+    auto status = router().open_port(
+        {.name = name, .device = "dpdk:net_ring" + std::to_string(number++), .mac = {}});
+    if (!status) throw std::runtime_error(status.error().message);
+    return status->id;
+  }
+  explicit Pair(bool resolved = true)
+      : fabric(open("fabric")), vm(open("vm")), world(test::small_world()) {
+    const auto moved = [this](PortId id) { return id == PortId(0) ? fabric : vm; };
+    for (auto& change : world.ports) change.id = moved(change.id);
+    for (auto& change : world.vifs) change.object->port = moved(change.object->port);
+    for (auto& change : world.adjacencies) change.object->port = moved(change.object->port);
+    world.nexthops[3].object = nexthop::Glean{fabric};
+    auto tunnel = test::tunnel_to("192.0.2.2", 100, AdjacencyId(0));
+    tunnel.profile.inner_destination_mac = test::mac("02:00:5e:00:01:02");
+    world.nexthops[1].object = tunnel;
+    if (!resolved) world.adjacencies[0].object->destination.reset();
+    apply(world);
+  }
+  ~Pair() {
+    if (!world.ports.empty()) apply(test::without(world));
+    for (const PortId port : {fabric, vm}) {
+      if (port.valid()) (void)router().close_port(port);
+    }
+    reclaim();
+  }
+  Pair(const Pair&) = delete;
+  Pair& operator=(const Pair&) = delete;
+
+  static void apply(const Batch& batch) {
+    const auto applied = router().apply(batch);
+    if (!applied) throw std::runtime_error(applied.error().message);
+  }
+  static void reclaim() {
+    REQUIRE(within(2, [] {
+      router().reclaim();
+      return router().table_sizes().deferred == 0;
+    }));
+  }
+  /// What the VM sends: its ring gives back what is put out of its port.
+  void from_vm(std::string_view frame, unsigned times = 1) const { send(vm, frame, times); }
+  static void send(PortId port, std::string_view frame, unsigned times = 1) {
+    const Bytes bytes = hex(frame);
+    for (unsigned i = 0; i < times; ++i) {
+      REQUIRE(router().inject({Injection::ToPort{port}, bytes}));
+    }
+  }
+  bool see(const std::function<bool()>& condition) {
+    return within(3, [&] {
+      router().drain_events(seen);
+      return condition();
+    });
+  }
+};
+
+PortCounters counters_of(PortId port) {
+  for (const auto& counters : router().counters().ports) {
+    if (counters.port == port) return counters;
+  }
+  return {};
+}
+
+std::uint64_t drops(DropReason reason) {
+  return router().counters().drops[static_cast<std::size_t>(reason)];
+}
+
+std::uint32_t held() {
+  std::uint32_t sum = 0;
+  for (const auto& worker : router().counters().workers) sum += worker.held_packets;
+  return sum;
+}
+
+/// As scapy says the packet leaves, but for the UDP source port, which a secret chooses.
+Bytes without_source_port(Bytes frame) {
+  if (frame.size() > 36) frame[34] = frame[35] = 0;
+  return frame;
+}
+
+/// `tcpdump -dd udp port 2000`
+PacketFilter udp_port_2000() {
+  PacketFilter filter;
+  constexpr std::uint32_t program[][4] = {
+      {0x28, 0, 0, 0x0000000c},  {0x15, 0, 6, 0x000086dd},   {0x30, 0, 0, 0x00000014},
+      {0x15, 0, 15, 0x00000011}, {0x28, 0, 0, 0x00000036},   {0x15, 12, 0, 0x000007d0},
+      {0x28, 0, 0, 0x00000038},  {0x15, 10, 11, 0x000007d0}, {0x15, 0, 10, 0x00000800},
+      {0x30, 0, 0, 0x00000017},  {0x15, 0, 8, 0x00000011},   {0x28, 0, 0, 0x00000014},
+      {0x45, 6, 0, 0x00001fff},  {0xb1, 0, 0, 0x0000000e},   {0x48, 0, 0, 0x0000000e},
+      {0x15, 2, 0, 0x000007d0},  {0x48, 0, 0, 0x00000010},   {0x15, 0, 1, 0x000007d0},
+      {0x6, 0, 0, 0x00040000},   {0x6, 0, 0, 0x00000000}};
+  for (const auto& [code, jt, jf, k] : program) {
+    filter.instructions.push_back(code | std::uint64_t{jt} << 16 | std::uint64_t{jf} << 24 |
+                                  std::uint64_t{k} << 32);
+  }
+  return filter;
+}
+
+TEST_CASE("a port that is closed lets go of its packets, and its index starts anew") {
+  Pair pair(false);  // nobody answers on the fabric
+  const unsigned before = free_buffers();
+  const PortId other = Pair::open("other");
+  const PortId old = pair.fabric;
+  const auto missing = drops(DropReason::port_missing);
+
+  pair.from_vm(packets::vm1_udp4, 5);
+  REQUIRE(pair.see([] { return held() == 5; }));
+  Pair::send(old, packets::vm1_udp4, 3);
+  REQUIRE(within(2, [&] { return counters_of(old).rx.packets == 3; }));
+
+  Pair::apply(test::without(pair.world));
+  pair.world.ports.clear();
+  REQUIRE(router().close_port(old));
+  pair.fabric = {};
+  CHECK(within(2, [] { return held() == 0; }));
+  CHECK(drops(DropReason::port_missing) == missing + 5);
+  // What is on its way there dies; what goes elsewhere arrives.
+  Pair::send(old, packets::vm1_udp4, 2);
+  Pair::send(other, packets::vm1_udp4, 4);
+  CHECK(within(2, [&] { return drops(DropReason::port_missing) == missing + 7; }));
+  CHECK(within(2, [&] { return counters_of(other).tx.packets == 4; }));
+  CHECK_FALSE(router().close_port(old));
+
+  Pair::reclaim();
+  const PortId anew = Pair::open("anew");
+  REQUIRE(anew.index() == old.index());
+  CHECK(counters_of(anew).rx.packets == 0);
+  CHECK(counters_of(anew).tx.packets == 0);
+  CHECK(counters_of(anew).tx.bytes == 0);
+  Port port;
+  port.mac = test::mac("02:00:00:00:0f:01");
+  Batch again;
+  again.vrfs = {{VrfId(0), Vrf{port.mac}}};
+  again.ports = {{anew, port}};
+  Pair::apply(again);
+  Pair::send(anew, packets::vm1_udp4);
+  CHECK(within(2, [&] { return counters_of(anew).rx.packets == 1; }));
+  CHECK(counters_of(anew).tx.packets == 1);
+  // What control meant for the old one does not leave by the new one.
+  Pair::send(old, packets::vm1_udp4);
+  CHECK(within(2, [&] { return drops(DropReason::port_missing) == missing + 8; }));
+  CHECK(counters_of(anew).tx.packets == 1);
+
+  Pair::apply(test::without(again));
+  REQUIRE(router().close_port(anew));
+  REQUIRE(router().close_port(other));
+  Pair::reclaim();
+  // `other` had no place in the tables, so what looped back to it waited in its ring.
+  CHECK(within(2, [&] { return free_buffers() + 4 >= before; }));
+}
+
+TEST_CASE("one burst in 64 is measured, stage by stage") {
+  Pair pair;
+  pair.from_vm(packets::vm1_udp4, 600);
+  const auto parsed = [] {
+    StageCount sum;
+    for (const auto& worker : router().counters().workers) {
+      REQUIRE(worker.stages.size() == stage_names.size());
+      sum.packets += worker.stages[0].packets;
+      sum.cycles += worker.stages[0].cycles;
+    }
+    return sum;
+  };
+  CHECK(within(3, [&] { return parsed().packets > 0 && parsed().cycles > 0; }));
+  CHECK(within(3, [&] { return counters_of(pair.vm).rx.packets == 600; }));
+  const auto worker = router().counters().workers.front();
+  CHECK(worker.stages.front().stage == "parse");
+  CHECK(worker.stages.back().stage == "transmit");
+}
+
+TEST_CASE("a trace follows the next packets that match, and no more") {
+  Pair pair;
+  const auto id = router().start_trace({{pair.vm}, udp_port_2000(), 2});
+  REQUIRE(id);
+  pair.from_vm(packets::vm1_tcp6);  // does not match
+  pair.from_vm(packets::vm1_udp4, 5);
+  REQUIRE(pair.see([&] { return pair.seen.traces.size() == 2; }));
+  for (const auto& report : pair.seen.traces) {
+    CHECK(report.verdict == "transmit");
+    CHECK(report.port == pair.fabric);
+    CHECK(without_source_port(report.frame) == without_source_port(hex(packets::vm1_udp4_in_v4)));
+    std::vector<std::string> stages;
+    for (const auto& step : report.steps) stages.push_back(step.stage);
+    CHECK(stages == std::vector<std::string>{"parse", "resolve", "rewrite", "encap", "output"});
+  }
+  CHECK(pair.seen.traced_at == std::vector<PortId>{pair.vm, pair.vm});
+  // Those that were followed travelled as the others did.
+  CHECK(within(2, [&] { return counters_of(pair.fabric).tx.packets == 6; }));
+  CHECK(router().stop_observer(*id).taken == 2);
+}
+
+TEST_CASE("a trace tells why a packet died") {
+  Pair pair;
+  const auto id = router().start_trace({{}, {}, 1});
+  REQUIRE(id);
+  auto stray = hex(packets::vm1_udp4);
+  stray[5] ^= 1;
+  REQUIRE(router().inject({Injection::ToPort{pair.vm}, stray}));
+  REQUIRE(pair.see([&] { return pair.seen.traces.size() == 1; }));
+  CHECK(pair.seen.traces[0].verdict == "drop");
+  CHECK(pair.seen.traces[0].reason == DropReason::l2_destination_unknown);
+  router().stop_observer(*id);
+}
+
+TEST_CASE("a capture copies what arrives, leaves and dies, byte for byte") {
+  Pair pair;
+  CaptureRequest request;
+  request.ports = {pair.vm};
+  request.out = false;
+  const auto in = router().start_capture(request);
+  request.ports = {pair.fabric};
+  request.in = false;
+  request.out = true;
+  request.snap_bytes = 40;
+  const auto out = router().start_capture(request);
+  request = {};
+  request.in = request.out = false;
+  request.dropped = true;
+  request.reason = DropReason::l2_destination_unknown;
+  const auto dropped = router().start_capture(request);
+  REQUIRE((in && out && dropped));
+
+  auto stray = hex(packets::vm1_tcp6);
+  stray[5] ^= 1;
+  REQUIRE(router().inject({Injection::ToPort{pair.vm}, stray}));
+  pair.from_vm(packets::vm1_udp4);
+  const auto of = [&](ObserverId id) {
+    std::vector<Seen::Frame> frames;
+    for (const auto& frame : pair.seen.frames) {
+      if (frame.frame.capture == id) frames.push_back(frame);
+    }
+    return frames;
+  };
+  // The stray one, and what came back from the fabric's ring, which is not for this router.
+  REQUIRE(pair.see(
+      [&] { return of(*in).size() == 2 && of(*out).size() == 1 && of(*dropped).size() == 2; }));
+  CHECK(of(*in)[0].bytes == stray);
+  CHECK(of(*in)[0].frame.point == CapturePoint::in);
+  CHECK(of(*in)[1].bytes == hex(packets::vm1_udp4));
+  CHECK(of(*in)[1].frame.port == pair.vm);
+  const auto whole = hex(packets::vm1_udp4_in_v4);
+  const auto sent = of(*out)[0];
+  CHECK(sent.frame.point == CapturePoint::out);
+  CHECK(sent.frame.frame_bytes == whole.size());
+  CHECK(without_source_port(sent.bytes) ==
+        without_source_port(Bytes(whole.begin(), whole.begin() + 40)));
+  CHECK(of(*dropped)[0].bytes == stray);
+  CHECK(of(*dropped)[0].frame.reason == DropReason::l2_destination_unknown);
+  CHECK(without_source_port(of(*dropped)[1].bytes) == without_source_port(whole));
+  for (const auto id : {*in, *out, *dropped}) {
+    const auto status = router().stop_observer(id);
+    CHECK(status.taken == of(id).size());
+    CHECK(status.lost == 0);
+  }
+}
+
+TEST_CASE("a dropped frame is captured as it arrived, whatever the stages did to it") {
+  Pair pair;
+  Batch silent;
+  silent.nexthops = {{NexthopId(2), test::tunnel_to("192.0.2.2", 100, {})}};
+  Pair::apply(silent);
+  CaptureRequest request;
+  request.in = request.out = false;
+  request.dropped = true;
+  request.filter = udp_port_2000();
+  const auto id = router().start_capture(request);
+  REQUIRE(id);
+  pair.from_vm(packets::vm1_tcp6);
+  pair.from_vm(packets::vm1_udp4);
+  REQUIRE(pair.see([&] { return pair.seen.frames.size() == 1; }));
+  CHECK(pair.seen.frames[0].bytes == hex(packets::vm1_udp4));
+  CHECK(pair.seen.frames[0].frame.reason == DropReason::tunnel_unresolved);
+  CHECK(pair.seen.frames[0].frame.port == pair.vm);
+  router().stop_observer(*id);
+}
+
+TEST_CASE("nothing is captured or traced for whom has stopped, not even what waits") {
+  Pair pair;
+  const auto id = router().start_capture({{pair.vm}, {}});
+  REQUIRE(id);
+  pair.seen.on_frame = [&] { router().stop_observer(*id); };
+  pair.from_vm(packets::vm1_udp4, 20);
+  REQUIRE(within(2, [&] { return router().observer_status(*id).taken >= 20; }));
+  REQUIRE(pair.see([&] { return !pair.seen.frames.empty(); }));
+  pair.from_vm(packets::vm1_udp4, 20);
+  REQUIRE(within(2, [&] { return counters_of(pair.vm).rx.packets == 40; }));
+  router().drain_events(pair.seen);
+  CHECK(pair.seen.frames.size() == 1);
+  CHECK(router().observer_status(*id).taken == 0);
+}
+
+TEST_CASE("a capture that nobody reads loses and counts, and hinders nobody") {
+  Pair pair;
+  CaptureRequest request;
+  request.ports = {pair.vm};
+  request.out = false;
+  const auto id = router().start_capture(request);
+  REQUIRE(id);
+  Bytes large = hex(packets::vm1_udp4);
+  large.resize(1514);  // padded: travels as the small one
+  std::uint64_t sent = 0;
+  while (router().observer_status(*id).lost == 0 && sent < 20000) {
+    for (unsigned i = 0; i < 32; ++i) {
+      REQUIRE(router().inject({Injection::ToPort{pair.vm}, large}));
+    }
+    sent += 32;
+    REQUIRE(within(3, [&] { return counters_of(pair.fabric).tx.packets == sent; }));
+  }
+  const auto status = router().stop_observer(*id);
+  CHECK(status.taken == sent);
+  CHECK(status.lost > 0);
+}
+
+TEST_CASE("observers are bounded, and refused with the reason") {
+  Pair pair;
+  std::vector<ObserverId> ids;
+  for (std::size_t i = 0; i < max_observers; ++i) {
+    const auto id = router().start_trace({});
+    REQUIRE(id);
+    ids.push_back(*id);
+  }
+  const auto more = router().start_capture({});
+  REQUIRE_FALSE(more);
+  CHECK(more.error().message.find("end one of them first") != std::string::npos);
+  for (const auto id : ids) router().stop_observer(id);
+  CHECK_FALSE(router().start_trace({{PortId(31)}, {}, 1}));
+  CHECK_FALSE(router().start_trace({{PortId(32)}, {}, 1}));
+  PacketFilter bad;
+  bad.instructions = {0xffff};  // no instruction
+  CHECK_FALSE(router().start_trace({{}, bad, 1}));
+}
+
+}  // namespace
+}  // namespace weft::io
