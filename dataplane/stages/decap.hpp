@@ -117,13 +117,13 @@ template <class Tracer>
     return drop(p, r);
   }
   ctx.counters.decaps[entry->id.index()].add(p.l3_bytes);
+
+  p.decap = entry->id;
   if constexpr (Tracer::enabled)
     ctx.tracer.note(decap_name, p, [&] {
       return std::string(describe(kind).name) + " VNI " + std::to_string(header.vni) + " to " +
              to_string(entry->decap.local) + ": decap " + std::to_string(entry->id.index());
     });
-
-  p.decap = entry->id;
   ++p.tunnels;
   std::uint8_t* inner = tunnel_header + header.bytes;
   p.bytes = static_cast<std::uint32_t>(packet_end - inner);
