@@ -1,6 +1,7 @@
 #include "agent/api.hpp"
 
 #include "agent/api_json.hpp"
+#include "agent/metrics.hpp"
 #include "http/percent.hpp"
 
 #include <fmt/format.h>
@@ -119,7 +120,6 @@ std::optional<MacAddress> Members::mac(std::string_view key) {
 namespace {
 
 using api::Failure;
-using api::Json;
 using api::Reply;
 
 http::Response respond(const Reply& reply) {
@@ -143,25 +143,26 @@ Reply dispatch(Agent& agent, const http::Request& request) {
     if (!query) return Failure{400, "the query is not percent-encoded well"};
     return api::show(agent, what, *query);
   }
+  const auto body = api::parse_body(request.body);
+  if (body) {
+    if (auto reply = api::change_object(agent, request.method, what, *body)) return *reply;
+  }
   using Change = Reply (*)(Agent&, const Json&);
   struct Route {
     std::string_view method;
     std::string_view path;
     Change change;
   };
-  constexpr Route routes[] = {{"PUT", "route", api::put_route},
-                              {"DELETE", "route", api::delete_route},
-                              {"PUT", "tunnel", api::put_tunnel},
-                              {"POST", "explain", api::explain}};
+  constexpr Route routes[] = {{"POST", "explain", api::explain}, {"POST", "reload", api::reload}};
   bool path_known = false;
   for (const auto& route : routes) {
     if (route.path != what) continue;
     path_known = true;
     if (route.method != request.method) continue;
-    const auto body = api::parse_body(request.body);
     if (!body) return Failure{400, body.error().message};
     return route.change(agent, *body);
   }
+  if (!body) return Failure{400, body.error().message};
   if (path_known) return Failure{405, request.method + " is not for /v1/" + what};
   return Failure{404, "nothing at /v1/" + what + " to " + request.method};
 }
@@ -169,6 +170,9 @@ Reply dispatch(Agent& agent, const http::Request& request) {
 }  // namespace
 
 http::Response Api::handle(const http::Request& request) {
+  const auto timer = agent_.handler_times().time("api");
+  if (request.method == "GET" && request.path == "/metrics") return metrics(agent_);
+  if (request.method == "GET" && request.path == "/healthz") return health(agent_);
   return respond(dispatch(agent_, request));
 }
 

@@ -11,13 +11,13 @@
 #include <vector>
 
 #include "agent/agent.hpp"
+#include "agent/object_json.hpp"
 #include "agent/yaml_reader.hpp"
 #include "weft/address.hpp"
 #include "weft/result.hpp"
 
 namespace weft::agent::api {
 
-using Json = nlohmann::ordered_json;
 using Query = std::map<std::string, std::string>;
 
 struct Failure {
@@ -27,9 +27,10 @@ struct Failure {
 using Reply = std::variant<Json, Failure>;
 
 Reply show(Agent& agent, const std::string& table, const Query& query);
-Reply put_route(Agent& agent, const Json& body);
-Reply delete_route(Agent& agent, const Json& body);
-Reply put_tunnel(Agent& agent, const Json& body);
+/// POST (add), PUT (create or change) and DELETE; nothing when there are no objects of that kind.
+std::optional<Reply> change_object(Agent& agent, std::string_view method, std::string_view kind,
+                                   const Json& body);
+Reply reload(Agent& agent, const Json& body);
 Reply explain(Agent& agent, const Json& body);
 
 /// An untrusted body. Objects keep the order of their members in a list, where each new one is

@@ -1,7 +1,8 @@
 #pragma once
-/// HTTP/1.1 over a Unix socket, on the control thread.
+/// HTTP/1.1 over Unix sockets and TCP, on the control thread.
 
 #include <boost/asio/io_context.hpp>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -42,6 +43,17 @@ class UnixServer {
                                                     const std::string& path, Handler handler,
                                                     Limits limits = {});
   virtual ~UnixServer() = default;
+};
+
+/// The same over TCP. Whoever reaches the address is served, so its handler should only tell.
+class TcpServer {
+ public:
+  /// `port` 0: any that is free.
+  static Result<std::unique_ptr<TcpServer>> listen(boost::asio::io_context& io,
+                                                   const std::string& address, std::uint16_t port,
+                                                   Handler handler, Limits limits = {});
+  virtual ~TcpServer() = default;
+  [[nodiscard]] virtual std::uint16_t port() const = 0;
 };
 
 }  // namespace weft::http
