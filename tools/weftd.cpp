@@ -13,6 +13,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <memory>
+#include <sstream>
 #include <string>
 
 #include "agent/agent.hpp"
@@ -95,12 +96,15 @@ void notify_reloading() {
 void wait_for_reload(boost::asio::signal_set& signal, weft::agent::Agent& agent) {
   signal.async_wait([&signal, &agent](const boost::system::error_code& error, int) {
     if (error) return;
-    const auto timer = agent.handler_times().time("reload");
     notify_reloading();
-    if (const auto done = agent.reload(false); !done) {
-      spdlog::error("nothing was reloaded: {}", done.error().message);
-    }
-    sd_notify(0, "READY=1");
+    agent.reload(false, [](const auto& done) {
+      if (!done) {
+        spdlog::error("nothing was reloaded:");
+        std::istringstream lines(done.error().message);  // the journal takes line by line
+        for (std::string line; std::getline(lines, line);) spdlog::error("{}", line);
+      }
+      sd_notify(0, "READY=1");
+    });
     wait_for_reload(signal, agent);
   });
 }

@@ -4,6 +4,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <boost/asio/post.hpp>
 
 namespace weft::agent {
 
@@ -38,7 +39,10 @@ Agent::Agent(boost::asio::io_context& io, ForwardingPlane& plane, Clock clock)
       reclaim_(io),
       log_(log_lines_per_second, log_burst) {}
 
-Agent::~Agent() { stop(); }
+Agent::~Agent() {
+  stop();
+  if (helper_.joinable()) helper_.join();
+}
 
 Status Agent::start(const Config& config, const std::string& state_file) {
   ObjectSet kept;
@@ -70,20 +74,52 @@ Status Agent::start(const Config& config, const std::string& state_file) {
   return ok();
 }
 
-Result<ConfigManager::Reloaded> Agent::reload(bool dry_run) {
-  const auto loaded = load_config(config_path_);
-  std::string wrong;
-  for (const auto& diagnostic : loaded.diagnostics) {
-    wrong += (wrong.empty() ? "" : "\n") + to_string(diagnostic);
+void Agent::reload(bool dry_run, ReloadDone done) {
+  if (reloading_) {
+    done(Error{"another reload is under way; try again when it is done"});
+    return;
   }
-  if (!loaded.config) return Error{wrong};
-  auto done = manager_.reload(*loaded.config, dry_run);
+  reloading_ = true;
+  prepare_reload(dry_run, std::move(done));
+}
+
+void Agent::prepare_reload(bool dry_run, ReloadDone done) {
+  if (helper_.joinable()) helper_.join();  // what it was to tell is here, so it has ended
+  helper_ = std::thread([this, dry_run, done = std::move(done), path = config_path_,
+                         intent = manager_.intent(), version = manager_.version()] {
+    using Prepared = Result<ConfigManager::Reload>;
+    const auto loaded = load_config(path);
+    std::string wrong;
+    for (const auto& diagnostic : loaded.diagnostics) {
+      wrong += (wrong.empty() ? "" : "\n") + to_string(diagnostic);
+    }
+    auto prepared = loaded.config ? ConfigManager::prepare(intent, *loaded.config) : Error{wrong};
+    if (loaded.config && !prepared) prepared = Error{path + ": " + prepared.error().message};
+    const auto result = std::make_shared<Prepared>(std::move(prepared));
+    boost::asio::post(io_, [this, dry_run, done, version, result] {
+      const auto timer = times_.time("reload");
+      if (version != manager_.version()) {
+        prepare_reload(dry_run, done);  // the API has changed something meanwhile
+        return;
+      }
+      reloading_ = false;
+      done(finish_reload(std::move(*result), dry_run));
+    });
+  });
+}
+
+Result<ConfigManager::Reloaded> Agent::finish_reload(Result<ConfigManager::Reload> prepared,
+                                                     bool dry_run) {
+  if (!prepared) return prepared.error();
+  if (dry_run) {
+    prepared->report.generation = resolver_.generation();
+    return prepared->report;
+  }
+  auto done = manager_.finish(std::move(*prepared));
   if (!done) return Error{config_path_ + ": " + done.error().message};
   const auto& d = done->difference;
-  if (!dry_run) {
-    SPDLOG_INFO("reload of {}: {} added, {} changed, {} removed", config_path_, d.added.size(),
-                d.changed.size(), d.removed.size());
-  }
+  SPDLOG_INFO("reload of {}: {} added, {} changed, {} removed", config_path_, d.added.size(),
+              d.changed.size(), d.removed.size());
   return done;
 }
 

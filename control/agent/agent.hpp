@@ -9,6 +9,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <map>
 #include <set>
+#include <thread>
 
 #include "agent/clock.hpp"
 #include "agent/config_manager.hpp"
@@ -42,8 +43,10 @@ class Agent final : public EventSink, private NeighbourHost {
   /// Where reload() finds the configuration.
   void set_config_path(std::string path) { config_path_ = std::move(path); }
   [[nodiscard]] const std::string& config_path() const { return config_path_; }
-  /// Reads the configuration again and applies the differences. An error has changed nothing.
-  Result<ConfigManager::Reloaded> reload(bool dry_run);
+  using ReloadDone = std::function<void(const Result<ConfigManager::Reloaded>&)>;
+  /// Reads the configuration again and applies the differences; an error has changed nothing. What
+  /// takes long runs on another thread; `done` is called on this one.
+  void reload(bool dry_run, ReloadDone done);
   /// Cancels timers and waits, so that the io_context runs out of work.
   void stop();
 
@@ -72,6 +75,9 @@ class Agent final : public EventSink, private NeighbourHost {
 
  private:
   Result<Generation> apply(const Batch& batch);
+  void prepare_reload(bool dry_run, ReloadDone done);
+  Result<ConfigManager::Reloaded> finish_reload(Result<ConfigManager::Reload> prepared,
+                                                bool dry_run);
   void wait_for_events();
   void wait_for_tick();
   void wait_to_reclaim();
@@ -98,6 +104,8 @@ class Agent final : public EventSink, private NeighbourHost {
   std::string config_path_;
   boost::asio::io_context& io_;
   std::unique_ptr<StateWriter> state_;
+  std::thread helper_;  ///< prepares a reload
+  bool reloading_ = false;
   ProxyResponder proxy_;
   IcmpResponder icmp_;
   boost::asio::posix::stream_descriptor events_;

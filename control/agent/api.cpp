@@ -153,7 +153,7 @@ Reply dispatch(Agent& agent, const http::Request& request) {
     std::string_view path;
     Change change;
   };
-  constexpr Route routes[] = {{"POST", "explain", api::explain}, {"POST", "reload", api::reload}};
+  constexpr Route routes[] = {{"POST", "explain", api::explain}};
   bool path_known = false;
   for (const auto& route : routes) {
     if (route.path != what) continue;
@@ -167,12 +167,31 @@ Reply dispatch(Agent& agent, const http::Request& request) {
   return Failure{404, "nothing at /v1/" + what + " to " + request.method};
 }
 
+/// The answer comes when the file has been read.
+http::Response reload(Agent& agent, const http::Request& request) {
+  if (request.method != "POST") {
+    return respond(Failure{405, request.method + " is not for /v1/reload"});
+  }
+  const auto body = Json::parse(request.body, nullptr, false);
+  if (body.is_discarded()) return respond(Failure{400, "the body is not JSON"});
+  const auto wanted = api::read_reload(body);
+  if (const auto* failure = std::get_if<Failure>(&wanted)) return respond(*failure);
+  http::Response response;
+  response.later = [&agent, dry_run = std::get<bool>(wanted)](auto done) {
+    agent.reload(dry_run, [done, dry_run](const auto& result) {
+      done(respond(api::reloaded(result, dry_run)));
+    });
+  };
+  return response;
+}
+
 }  // namespace
 
 http::Response Api::handle(const http::Request& request) {
   const auto timer = agent_.handler_times().time("api");
   if (request.method == "GET" && request.path == "/metrics") return metrics(agent_);
   if (request.method == "GET" && request.path == "/healthz") return health(agent_);
+  if (request.path == "/v1/reload") return reload(agent_, request);
   return respond(dispatch(agent_, request));
 }
 

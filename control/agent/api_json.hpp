@@ -30,7 +30,9 @@ Reply show(Agent& agent, const std::string& table, const Query& query);
 /// POST (add), PUT (create or change) and DELETE; nothing when there are no objects of that kind.
 std::optional<Reply> change_object(Agent& agent, std::string_view method, std::string_view kind,
                                    const Json& body);
-Reply reload(Agent& agent, const Json& body);
+/// Whether a reload is asked for as a rehearsal.
+std::variant<bool, Failure> read_reload(const Json& body);
+Reply reloaded(const Result<ConfigManager::Reloaded>& done, bool dry_run);
 Reply explain(Agent& agent, const Json& body);
 
 /// An untrusted body. Objects keep the order of their members in a list, where each new one is

@@ -234,7 +234,7 @@ Failure nothing_called(const Model& model, const KeyOf<Object>& key) {
 
 Failure told(const Complaints& complaints, const std::string& own, unsigned status) {
   std::string text;
-  for (auto complaint : complaints) {
+  for (const auto& complaint : complaints) {
     if (complaint.label == own) {
       text += (text.empty() ? "" : "\n") + (complaint.key.empty() ? "" : complaint.key + ": ") +
               complaint.message;
@@ -276,7 +276,8 @@ Reply put(Agent& agent, const Json& body, bool must_be_new) {
   }
   const auto& node = intent.config.node;
   const Json whole = existing ? merged(object_json(*existing->object, node), body) : body;
-  if ((failure = check_names(agent.model(), whole))) return *failure;
+  failure = check_names(agent.model(), whole);
+  if (failure) return *failure;
 
   Neighbourhood neighbourhood(intent);
   neighbourhood.around<Object>(whole, *key);
@@ -394,11 +395,14 @@ std::optional<Reply> change_object(Agent& agent, std::string_view method, std::s
   return reply;
 }
 
-Reply reload(Agent& agent, const Json& json) {
+std::variant<bool, Failure> read_reload(const Json& json) {
   Members body(json, "", {"dry_run"});
   const bool dry_run = body.boolean("dry_run").value_or(false);
   if (body.failure()) return *body.failure();
-  const auto done = agent.reload(dry_run);
+  return dry_run;
+}
+
+Reply reloaded(const Result<ConfigManager::Reloaded>& done, bool dry_run) {
   if (!done) return Failure{409, done.error().message};
   const auto& d = done->difference;
   const auto message =

@@ -106,13 +106,9 @@ Result<Generation> ConfigManager::apply(Update update) {
   return result;
 }
 
-Result<Generation> ConfigManager::move_to(Intent next) {
-  auto result = apply(difference(intent_, next).update);
-  if (result) {
-    intent_ = std::move(next);
-    tell_();
-  }
-  return result;
+void ConfigManager::changed() {
+  ++version_;
+  tell_();
 }
 
 template <class Object>
@@ -124,7 +120,7 @@ Result<Generation> ConfigManager::put(const Object& object) {
   if (!result) return result;
   objects_of<Object>(intent_.api).insert_or_assign(key, object);
   objects_of<Object>(intent_.unfit).erase(key);
-  tell_();
+  changed();
   return result;
 }
 
@@ -132,7 +128,7 @@ template <class Object>
 Result<Generation> ConfigManager::erase(const KeyOf<Object>& key) {
   if (agent::find<Object>(intent_.api, key) == nullptr) {
     objects_of<Object>(intent_.unfit).erase(key);
-    tell_();
+    changed();
     return resolver_.generation();
   }
   Update update;
@@ -145,20 +141,21 @@ Result<Generation> ConfigManager::erase(const KeyOf<Object>& key) {
   auto result = apply(std::move(update));
   if (!result) return result;
   objects_of<Object>(intent_.api).erase(key);
-  tell_();
+  changed();
   return result;
 }
 
-Result<ConfigManager::Reloaded> ConfigManager::reload(const Config& config, bool dry_run) {
-  if (const auto fixed = fixed_keys(intent_.config, config); !fixed.empty()) {
+Result<ConfigManager::Reload> ConfigManager::prepare(const Intent& now, const Config& config) {
+  if (const auto fixed = fixed_keys(now.config, config); !fixed.empty()) {
     return Error{some_of(fixed) +
                  ": cannot change while weftd runs; restart weftd, or put the old value back"};
   }
-  Intent next;
+  Reload reload;
+  Intent& next = reload.next;
   next.config = config;
   next.file = object_set(config);
   // Those that had no place may have one now; those that have one must keep it.
-  next.api = intent_.api;
+  next.api = now.api;
   ObjectSet lost;
   if (const auto conflicts = fit(config, next.api, lost); !conflicts.empty()) {
     std::string text = "the file contradicts what was put by the API:";
@@ -168,8 +165,8 @@ Result<ConfigManager::Reloaded> ConfigManager::reload(const Config& config, bool
     }
     return Error{text};
   }
-  ObjectSet candidates = intent_.unfit;
-  Reloaded report;
+  ObjectSet candidates = now.unfit;
+  Reloaded& report = reload.report;
   for (const auto& unfit : fit(overlaid(config, next.api), candidates, next.unfit)) {
     report.unfit.push_back(unfit.label);
   }
@@ -178,7 +175,7 @@ Result<ConfigManager::Reloaded> ConfigManager::reload(const Config& config, bool
 
   std::string fixed;
   next.each<VifConfig>([&](const VifConfig& vif, Owner) {
-    const auto old = intent_.wanted<VifConfig>(vif.name);
+    const auto old = now.wanted<VifConfig>(vif.name);
     if (!old) return;
     if (const auto keys = fixed_vif_keys(*old->object, vif); !keys.empty()) {
       fixed += (fixed.empty() ? "" : "\n") + label<VifConfig>(vif.name) + ": " + keys +
@@ -188,13 +185,17 @@ Result<ConfigManager::Reloaded> ConfigManager::reload(const Config& config, bool
   });
   if (!fixed.empty()) return Error{fixed};
 
-  report.difference = difference(intent_, next);
-  report.generation = resolver_.generation();
-  if (dry_run) return report;
-  auto applied = move_to(std::move(next));
+  report.difference = difference(now, next);
+  return reload;
+}
+
+Result<ConfigManager::Reloaded> ConfigManager::finish(Reload reload) {
+  auto applied = apply(reload.report.difference.update);
   if (!applied) return applied.error();
-  report.generation = *applied;
-  return report;
+  reload.report.generation = *applied;
+  intent_ = std::move(reload.next);
+  changed();
+  return std::move(reload.report);
 }
 
 template Result<Generation> ConfigManager::put(const VrfConfig&);

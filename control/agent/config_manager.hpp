@@ -42,21 +42,31 @@ class ConfigManager {
     Generation generation = 0;
     std::vector<std::string> unfit;  ///< the API's objects that still have no place
   };
-  /// Takes the objects of `config` in place of those of the file before, in one batch.
-  Result<Reloaded> reload(const Config& config, bool dry_run);
+  /// What it takes to get from an intent to the one that has the objects of another file.
+  struct Reload {
+    Intent next;
+    Reloaded report;
+  };
+  /// Takes long where there are many objects, and may run on any thread.
+  static Result<Reload> prepare(const Intent& now, const Config& config);
+  /// Does it, in one batch; `reload` was prepared for the present intent.
+  Result<Reloaded> finish(Reload reload);
+  /// Grows with each change of the intent.
+  [[nodiscard]] std::uint64_t version() const { return version_; }
 
  private:
   Result<PortStatus> open(const char* what, const PortRequest& request);
   Result<PortStatus> open_vif(const VifConfig& vif);
   /// Opens the devices of new VIFs, and closes them again when it does not come to an update.
   Result<Generation> apply(Update update);
-  Result<Generation> move_to(Intent next);
+  void changed();
   void close(const std::map<std::string, PortStatus, std::less<>>& opened);
 
   ForwardingPlane& plane_;
   Model& model_;
   Resolver& resolver_;
   Intent intent_;
+  std::uint64_t version_ = 0;
   std::function<void()> tell_ = [] {};
 };
 

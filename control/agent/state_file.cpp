@@ -80,6 +80,13 @@ std::string state_text(const ObjectSet& objects, const ObjectSet& unfit, const N
 }
 
 Result<ObjectSet> read_state(const std::string& path, const Config& config) {
+  const auto directory = std::filesystem::path(path).parent_path().string();
+  if (::access(directory.c_str(), W_OK | X_OK) != 0) {
+    return Error{
+        fmt::format("state file {}: the directory {} cannot be written to ({}); create it, "
+                    "or name another file in state.file",
+                    path, directory, std::strerror(errno))};
+  }
   struct stat status {};
   if (::stat(path.c_str(), &status) != 0) {
     if (errno == ENOENT) return ObjectSet{};

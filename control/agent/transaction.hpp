@@ -63,7 +63,7 @@ class Transaction {
     if (found == map.end()) return;
     // The node itself is kept, since other ways back refer to what is in it.
     const auto node = std::make_shared<typename Map::node_type>(map.extract(found));
-    undo_.push_back([&map, node] { map.insert(std::move(*node)); });
+    undo_.emplace_back([&map, node] { map.insert(std::move(*node)); });
   }
   template <class Set>
   void insert(Set& set, const typename Set::key_type& key) {

@@ -116,6 +116,7 @@ class Session {
       }
       keep_alive = parser.get().keep_alive();
       Response response = answer(parser.release());
+      if (response.later) response = co_await deferred(std::move(response.later));
       if (state_->stopped) co_return;
       if (response.status == static_cast<unsigned>(bhttp::status::method_not_allowed)) {
         keep_alive = false;  // an answer to HEAD may have no body, so what follows would be misread
@@ -156,6 +157,26 @@ class Session {
     } catch (...) {
       return failure(bhttp::status::internal_server_error, "unknown exception");
     }
+  }
+
+  /// Waits for a response that the handler owes.
+  template <class Start>
+  asio::awaitable<Response> deferred(Start start) {
+    struct Wait {
+      explicit Wait(const asio::any_io_executor& executor)
+          : timer(executor, asio::steady_timer::time_point::max()) {}
+      asio::steady_timer timer;
+      std::optional<Response> response;
+    };
+    const auto wait = std::make_shared<Wait>(stream_.get_executor());
+    start([wait](Response response) {
+      wait->response = std::move(response);
+      wait->timer.cancel();
+    });
+    error_code ignored;
+    if (!wait->response) co_await wait->timer.async_wait(to(ignored));
+    co_return wait->response.value_or(
+        failure(bhttp::status::internal_server_error, "the answer was given up"));
   }
 
   /// Answers a peer that may still be sending. What it sends is read for a while, since a socket

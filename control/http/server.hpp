@@ -22,6 +22,9 @@ struct Response {
   unsigned status = 200;
   std::string content_type = "application/json";
   std::string body;
+  /// Where it is set, the response comes later: this is called once with a function that takes it,
+  /// to be called on the thread of the io_context.
+  std::function<void(std::function<void(Response)> done)> later{};
 };
 
 using Handler = std::function<Response(const Request&)>;

@@ -3,9 +3,11 @@
 import os
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
-from weft import BUILD, TOP, run
+from topology import Lone, configure_vm
+from weft import BUILD, TOP, WEFTD, run
 
 
 def install(root, *options):
@@ -46,3 +48,28 @@ def test_systemd_takes_the_unit(tmp_path):
     text = run("systemd-analyze", "security", "--offline=yes", "--threshold=40", "--no-pager", unit,
                env={**os.environ, "SYSTEMD_PAGER": "cat"})
     assert "Overall exposure level" in text
+
+
+def bounding_set():
+    """The unit's capabilities as setpriv takes them."""
+    for line in (TOP / "tools/deploy/weftd.service").read_text().splitlines():
+        if line.startswith("CapabilityBoundingSet="):
+            names = line.partition("=")[2].lower().split()
+            return ",".join(["-all"] + ["+" + name.removeprefix("cap_") for name in names])
+    raise AssertionError("the unit names no capabilities")
+
+
+def test_the_units_capabilities_are_enough(lab):
+    """AF_PACKET, and a tap in another namespace, with no more of root than the unit leaves."""
+    def launch(router):
+        with open(router.log_path, "a", encoding="utf-8") as log:
+            router.process = router.namespace.start(
+                "setpriv", "--no-new-privs", "--bounding-set", bounding_set(), WEFTD, "--config",
+                router.config_path, stdout=log, stderr=subprocess.STDOUT)
+    lone = Lone(lab, start=False)
+    lone.router.launch = lambda: launch(lone.router)
+    lone.router.start()
+    configure_vm(lone.vm, 11)
+    assert lone.vm.ping("10.1.0.1", count=3) == 3
+    status = (Path("/proc") / str(lone.router.process.pid) / "status").read_text()
+    assert "CapEff:\t000001ffffffffff" not in status

@@ -184,6 +184,12 @@ TEST_CASE("state: the API's objects outlive a restart") {
     r.restart();
     r.s->refused("DELETE", "/v1/vif", R"({"name":"vm9"})", 404, "no vif");
   }
+  SECTION("a directory that is missing is an error before anything is changed") {
+    const auto read =
+        read_state(r.scratch.file("no/such/state.json"), weft::agent::load(read_file(r.path)));
+    REQUIRE_FALSE(read);
+    CHECK_THAT(read.error().message, Catch::Contains("no/such") && Catch::Contains("create it"));
+  }
   SECTION("a damaged file is an error that names the remedy") {
     const auto whole = read_file(r.state);
     const auto damaged = [&](const std::string& text, const std::string& part) {

@@ -33,8 +33,15 @@ struct Service {
   };
   Answer call(const char* method, const std::string& path, const std::string& body = "") {
     const auto at = path.find('?');
-    const auto response = api.handle(
+    auto response = api.handle(
         {method, path.substr(0, at), at == std::string::npos ? "" : path.substr(at + 1), body});
+    if (response.later) {
+      std::optional<http::Response> given;
+      response.later([&](http::Response later) { given = std::move(later); });
+      io.restart();
+      while (!given) io.run_one();
+      response = *std::move(given);
+    }
     CHECK(response.content_type == "application/json");
     return {response.status, Json::parse(response.body)};
   }
