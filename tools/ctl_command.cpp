@@ -8,6 +8,7 @@
 #include "ctl_complete.hpp"
 #include "ctl_fields.hpp"
 #include "ctl_objects.hpp"
+#include "ctl_output.hpp"
 #include "http/client.hpp"
 #include "http/percent.hpp"
 
@@ -190,7 +191,7 @@ std::vector<std::string> live_names(const std::string& socket, const std::string
   const auto response = http::request(socket, {"GET", "/v1/" + table, {}, {}});
   std::vector<std::string> out;
   if (!response || response->status != 200) return out;
-  const auto answer = Json::parse(response->body, nullptr, false);
+  const auto answer = parse_answer(response->body);
   if (!answer.is_object() || !answer.contains("rows")) return out;
   const char* key = table == "route" ? "prefix" : table == "neighbour" ? "address" : "name";
   for (const auto& row : answer["rows"]) {

@@ -172,9 +172,9 @@ http::Response reload(Agent& agent, const http::Request& request) {
   if (request.method != "POST") {
     return respond(Failure{405, request.method + " is not for /v1/reload"});
   }
-  const auto body = Json::parse(request.body, nullptr, false);
-  if (body.is_discarded()) return respond(Failure{400, "the body is not JSON"});
-  const auto wanted = api::read_reload(body);
+  const auto body = api::parse_body(request.body);
+  if (!body) return respond(Failure{400, body.error().message});
+  const auto wanted = api::read_reload(*body);
   if (const auto* failure = std::get_if<Failure>(&wanted)) return respond(*failure);
   http::Response response;
   response.later = [&agent, dry_run = std::get<bool>(wanted)](auto done) {
