@@ -1,10 +1,16 @@
 #include "ctl_command.hpp"
 
 #include <CLI/CLI.hpp>
+#include <cstdlib>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <vector>
 
+#include "ctl_complete.hpp"
+#include "ctl_fields.hpp"
+#include "ctl_objects.hpp"
+#include "ctl_output.hpp"
+#include "http/client.hpp"
 #include "http/percent.hpp"
 
 namespace weft::ctl {
@@ -12,75 +18,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 using Answer = Command::Answer;
-
-/// Options that go into the request's JSON, each under its key, when given.
-class Fields {
- public:
-  using Reader = Json (*)(const CLI::Option&);
-
-  CLI::Option* add(CLI::App& app, const std::string& option, std::string key, Reader reader,
-                   const std::string& help) {
-    auto* added = app.add_option(option)->description(help)->type_name("TEXT");
-    fields_.push_back({added, std::move(key), reader});
-    return added;
-  }
-  CLI::Option* text(CLI::App& app, const std::string& option, std::string key,
-                    const std::string& help) {
-    return add(app, option, std::move(key), as<std::string>, help);
-  }
-  CLI::Option* number(CLI::App& app, const std::string& option, std::string key, std::uint32_t most,
-                      const std::string& help) {
-    return add(app, option, std::move(key), as<std::uint32_t>, help)
-        ->type_name("NUMBER")
-        ->check(CLI::Range(std::uint32_t{0}, most));
-  }
-  CLI::Option* list(CLI::App& app, const std::string& option, std::string key,
-                    const std::string& help) {
-    return add(app, option, std::move(key), as<std::vector<std::string>>, help)
-        ->expected(1)
-        ->take_all();
-  }
-  /// All words that are left, joined by blanks.
-  CLI::Option* words(CLI::App& app, const std::string& option, std::string key,
-                     const std::string& help) {
-    return add(app, option, std::move(key), joined, help)
-        ->expected(CLI::detail::expected_max_vector_size)
-        ->take_all();
-  }
-  CLI::Option* flag(CLI::App& app, const std::string& option, std::string key,
-                    const std::string& help) {
-    auto* added = app.add_flag(option)->description(help);
-    fields_.push_back({added, std::move(key), as<bool>});
-    return added;
-  }
-
-  [[nodiscard]] Json json() const {
-    Json out = Json::object();
-    for (const auto& field : fields_) {
-      if (field.option->count() > 0) out[field.key] = field.reader(*field.option);
-    }
-    return out;
-  }
-
- private:
-  template <class T>
-  static Json as(const CLI::Option& option) {
-    return option.as<T>();
-  }
-
-  static Json joined(const CLI::Option& option) {
-    std::string text;
-    for (const auto& word : option.results()) text += (text.empty() ? "" : " ") + word;
-    return text;
-  }
-
-  struct Field {
-    CLI::Option* option;
-    std::string key;
-    Reader reader;
-  };
-  std::vector<Field> fields_;
-};
 
 /// Bytes as hexadecimal digits, which may be set apart by blanks and colons.
 Json hex_digits(const CLI::Option& option) {
@@ -120,8 +57,10 @@ class Parser {
         ->capture_default_str();
     app_.add_flag("--json", command_.json, "print JSON, for programs");
     add_show();
-    add_route();
-    add_tunnel();
+    objects_.add_to(app_, [this](const auto& method, const auto& path, const Json& body) {
+      ask(method, path, Answer::message, body);
+    });
+    add_reload();
     add_explain();
     add_trace();
     add_capture();
@@ -133,9 +72,21 @@ class Parser {
     try {
       app_.parse(argc, argv);
     } catch (const CLI::ParseError& e) {
+      const auto unknown = unknown_word(app_, {argv + 1, argv + argc});
+      if (e.get_exit_code() != 0 && !unknown.empty()) {
+        err << "weftctl: " << unknown << "\nRun with --help for more information.\n";
+        return usage_error;
+      }
       return app_.exit(e, out, err) == 0 ? 0 : usage_error;
     }
     return command_;
+  }
+
+  [[nodiscard]] const CLI::App& app() const { return app_; }
+  /// Where weftd is reached while the words are not complete.
+  [[nodiscard]] std::string socket() const {
+    const char* named = std::getenv("WEFT_SOCKET");
+    return named != nullptr ? named : command_.socket;
   }
 
  private:
@@ -147,12 +98,21 @@ class Parser {
   void add_show() {
     auto* show = app_.add_subcommand("show", "Show a table");
     show->require_subcommand(1);
+    show->footer(examples({"show tunnel", "show route --vrf blue", "show drops --watch",
+                           "show stats --watch 5", "--json show vif | jq '.rows[].name'"}));
     const auto table = [&](const std::string& name, const std::string& help) {
       auto* sub = show->add_subcommand(name, help);
       sub->final_callback([this, name] {
         ask("GET", "/v1/" + name, Answer::table);
         command_.request.query = query_;
       });
+      sub->add_option_function<double>(
+             "--watch", [this](double seconds) { command_.watch_s = seconds; },
+             "show it again every SECONDS (1), with changes a second")
+          ->expected(0, 1)
+          ->default_str("1")
+          ->type_name("SECONDS")
+          ->check(CLI::Range(0.1, 3600.0));
       return sub;
     };
     table("vif", "Virtual interfaces");
@@ -175,44 +135,12 @@ class Parser {
     table("port", "Ports");
   }
 
-  void add_route() {
-    auto* route = app_.add_subcommand("route", "Change routes");
-    route->require_subcommand(1);
-    const auto change = [&](const std::string& name, const std::string& help,
-                            const std::string& method) {
-      auto* sub = route->add_subcommand(name, help);
-      fields_.text(*sub, "--vrf", "vrf", "the VRF, or underlay")->required();
-      fields_.text(*sub, "prefix", "prefix", "like 10.1.0.0/24")->required();
-      sub->final_callback([this, method] {
-        Json body = fields_.json();
-        if (const Json via = via_.json(); !via.empty()) body["via"] = via;
-        ask(method, "/v1/route", Answer::message, body);
-      });
-      return sub;
-    };
-    change("del", "Remove a route", "DELETE");
-    auto* set = change("set", "Add or replace a route", "PUT");
-    auto* way = set->add_option_group("way out")->require_option(1);
-    via_.text(*way, "--tunnel", "tunnel", "into this tunnel");
-    via_.text(*way, "--vif", "vif", "to this vif");
-    via_.text(*way, "--lookup", "vrf", "look up again in this VRF");
-    via_.text(*way, "--gateway", "gateway", "to this neighbour (underlay)");
-    via_.flag(*way, "--discard", "discard", "drop");
-  }
-
-  void add_tunnel() {
-    auto* tunnel = app_.add_subcommand("tunnel", "Change tunnels");
-    tunnel->require_subcommand(1);
-    auto* set = tunnel->add_subcommand("set", "Add a tunnel, or change what is given");
-    fields_.text(*set, "name", "name", "the tunnel's name")->required();
-    fields_.text(*set, "--remote", "remote", "outer destination address");
-    fields_.number(*set, "--vni", "vni", (1U << 24) - 1, "virtual network identifier");
-    fields_.number(*set, "--port", "port", 65535, "UDP destination port");
-    fields_.text(*set, "--source-ports", "source_ports", "UDP source ports, A-B");
-    fields_.text(*set, "--inner-destination-mac", "inner_destination_mac",
-                 "destination of the inner frame");
-    fields_.text(*set, "--kind", "kind", "tunnel kind, like vxlan");
-    set->final_callback([this] { ask("PUT", "/v1/tunnel", Answer::message, fields_.json()); });
+  void add_reload() {
+    auto* reload = app_.add_subcommand(
+        "reload", "Read the configuration file again and apply the differences, in one batch");
+    reload->footer(examples({"reload --dry-run", "reload"}));
+    fields_.flag(*reload, "--dry-run", "dry_run", "only say what would change");
+    reload->final_callback([this] { ask("POST", "/v1/reload", Answer::changes, fields_.json()); });
   }
 
   void add_explain() {
@@ -244,6 +172,10 @@ class Parser {
     packet.push_back(
         packet_.flag(*explain, "--df", "dont_fragment", "set the bit that forbids fragments"));
     for (auto* option : packet) option->excludes(hex);
+    explain->footer(examples(
+        {"explain --vif vm1 --dst 10.1.0.12",
+         "explain --vif vm1 --dst 10.1.0.12 --proto tcp --sport 1024 --dport 80 --size 1400",
+         "explain --port fab0 --hex 0200…"}));
     explain->final_callback([this] {
       Json body = fields_.json();
       if (!body.contains("hex")) {
@@ -290,19 +222,44 @@ class Parser {
         [this] { ask("POST", "/v1/capture", Answer::capture, fields_.json()); });
   }
 
-  CLI::App app_{"weftctl: look into weftd and change its routes and tunnels", "weftctl"};
+  CLI::App app_{
+      "weftctl: look into weftd and change what it does.\n\nExit codes: 0 done; 1 weftd refused; 2 "
+      "the command line is wrong; 3 weftd cannot be reached.",
+      "weftctl"};
   Command command_{.socket = "/run/weft/weftd.sock", .request = {}};
   std::string query_;
+  ObjectCommands objects_;
   Fields fields_;
-  Fields via_;
   Fields packet_;
 };
+
+/// Names of live objects, for a shell that waits: none where weftd does not answer.
+std::vector<std::string> live_names(const std::string& socket, const std::string& table) {
+  const auto response = http::request(socket, {"GET", "/v1/" + table, {}, {}});
+  std::vector<std::string> out;
+  if (!response || response->status != 200) return out;
+  const auto answer = parse_answer(response->body);
+  if (!answer.is_object() || !answer.contains("rows")) return out;
+  const char* key = table == "route" ? "prefix" : table == "neighbour" ? "address" : "name";
+  for (const auto& row : answer["rows"]) {
+    if (row.contains(key) && row[key].is_string()) out.push_back(row[key]);
+  }
+  return out;
+}
 
 }  // namespace
 
 std::variant<Command, int> parse_command(int argc, const char* const* argv, std::ostream& out,
                                          std::ostream& err) {
-  return Parser().parse(argc, argv, out, err);
+  Parser parser;
+  if (argc > 2 && std::string_view(argv[1]) == "--complete") {
+    const auto live = [&](const std::string& table) { return live_names(parser.socket(), table); };
+    for (const auto& word : candidates(parser.app(), {argv + 2, argv + argc}, live)) {
+      out << word << '\n';
+    }
+    return 0;
+  }
+  return parser.parse(argc, argv, out, err);
 }
 
 }  // namespace weft::ctl

@@ -10,9 +10,10 @@
 namespace weft::ctl {
 
 struct Command {
-  enum class Answer { table, message, explanation, trace, capture };
+  enum class Answer { table, message, explanation, changes, trace, capture };
   std::string socket;
-  bool json = false;  ///< print the answer as it came
+  bool json = false;   ///< print the answer as it came
+  double watch_s = 0;  ///< ask again after this time; 0: once
   http::Request request;
   Answer answer = Answer::table;
   std::string output{};  ///< for capture: a file, or `-`

@@ -116,6 +116,15 @@ bool is_list(const Json& answer, const char* key) {
   return found != answer.end() && found->is_array();
 }
 
+std::string render_changes(const Json& answer) {
+  std::string out = text_of(answer, "message") + '\n';
+  for (const auto& [key, mark] : {std::pair("added", "+ "), {"changed", "~ "}, {"removed", "- "}}) {
+    if (!is_list(answer, key)) continue;
+    for (const auto& label : answer[key]) out += mark + cell(label) + '\n';
+  }
+  return out;
+}
+
 }  // namespace
 
 Json parse_answer(const std::string& body) {
@@ -138,6 +147,7 @@ std::string render(Command::Answer shape, const Json& answer) {
       return render_table(answer);
     }
     if (shape == Answer::explanation && is_list(answer, "steps")) return render_explanation(answer);
+    if (shape == Answer::changes && answer.contains("message")) return render_changes(answer);
     if (shape == Answer::message && answer.contains("message")) {
       return text_of(answer, "message") + '\n';
     }

@@ -1,6 +1,5 @@
 // weftd: the vRouter. Reads weft.yaml, starts the data plane and the control thread, and runs until
 // SIGTERM or SIGINT. The only place that sees both sides.
-#include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 #include <systemd/sd-daemon.h>
 
@@ -8,15 +7,20 @@
 #include <algorithm>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
+#include <chrono>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <memory>
+#include <sstream>
 #include <string>
 
 #include "agent/agent.hpp"
 #include "agent/api.hpp"
 #include "agent/config_loader.hpp"
+#include "agent/log_limit.hpp"
+#include "agent/metrics.hpp"
 #include "http/server.hpp"
 #include "io/router.hpp"
 
@@ -58,9 +62,58 @@ int fail(const weft::Error& error) {
   return exit_startup;
 }
 
-int run(const weft::agent::Config& config) {
+/// Where the API's objects are kept; empty: nowhere. systemd names the directory that a unit's
+/// StateDirectory= made.
+std::string state_file(const weft::agent::Config& config) {
+  if (!config.state_file.empty()) return config.state_file;
+  const char* directory = std::getenv("STATE_DIRECTORY");
+  if (directory != nullptr && *directory == '/') {
+    const std::string_view all(directory);
+    return std::string(all.substr(0, all.find(':'))) + "/weftd-state.json";
+  }
+  spdlog::info("what the API changes is lost when weftd ends; to keep it, give state.file");
+  return {};
+}
+
+/// Monitoring alone: no path that changes anything or tells of tenants' routes.
+weft::http::Response monitor(weft::agent::Agent& agent, const weft::http::Request& request) {
+  const auto timer = agent.handler_times().time("monitor");
+  if (request.method != "GET") return {405, "text/plain", "wanted GET\n"};
+  if (request.path == "/metrics") return weft::agent::metrics(agent);
+  if (request.path == "/healthz") return weft::agent::health(agent);
+  return {404, "text/plain", "here are /metrics and /healthz\n"};
+}
+
+void notify_reloading() {
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  const auto us = static_cast<unsigned long long>(now.tv_sec) * 1000000 +
+                  static_cast<unsigned long long>(now.tv_nsec) / 1000;
+  sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu", us);
+}
+
+/// SIGHUP: the same as `weftctl reload`.
+void wait_for_reload(boost::asio::signal_set& signal, weft::agent::Agent& agent) {
+  signal.async_wait([&signal, &agent](const boost::system::error_code& error, int) {
+    if (error) return;
+    notify_reloading();
+    agent.reload(false, [](const auto& done) {
+      if (!done) {
+        spdlog::error("nothing was reloaded:");
+        std::istringstream lines(done.error().message);  // the journal takes line by line
+        for (std::string line; std::getline(lines, line);) spdlog::error("{}", line);
+      }
+      sd_notify(0, "READY=1");
+    });
+    wait_for_reload(signal, agent);
+  });
+}
+
+int run(const Options& options, const weft::agent::Config& config) {
+  const std::chrono::duration<double> started = std::chrono::system_clock::now().time_since_epoch();
   boost::asio::io_context io(1);
   boost::asio::signal_set signals(io, SIGTERM, SIGINT);
+  boost::asio::signal_set hangup(io, SIGHUP);
   std::unique_ptr<weft::agent::Api> api;
 
   // The socket comes first: a second weftd on it must not touch a device.
@@ -69,6 +122,10 @@ int run(const weft::agent::Config& config) {
                                       ignored);
   auto server = weft::http::UnixServer::listen(
       io, config.api_socket, [&api](const weft::http::Request& request) {
+        if (api == nullptr && request.path == "/healthz") {
+          return weft::http::Response{503, "application/json",
+                                      R"({"status": "failing", "reasons": ["weftd is starting"]})"};
+        }
         if (api == nullptr) {
           return weft::http::Response{503, "application/json", R"({"error": "weftd is starting"})"};
         }
@@ -83,7 +140,19 @@ int run(const weft::agent::Config& config) {
                (*router)->with_hugepages() ? "on hugepages" : "without hugepages");
 
   weft::agent::Agent agent(io, **router);
-  if (const weft::Status started = agent.start(config); !started) return fail(started.error());
+  agent.set_process({WEFT_VERSION, started.count()});
+  agent.set_config_path(options.config);
+  if (const auto status = agent.start(config, state_file(config)); !status) {
+    return fail(status.error());
+  }
+  std::unique_ptr<weft::http::TcpServer> monitoring;
+  if (const auto& [address, port] = config.metrics; !address.empty()) {
+    auto listening = weft::http::TcpServer::listen(
+        io, address, port, [&agent](const auto& request) { return monitor(agent, request); });
+    if (!listening) return fail({"metrics.listen: " + listening.error().message});
+    monitoring = std::move(*listening);
+  }
+  wait_for_reload(hangup, agent);
   api = std::make_unique<weft::agent::Api>(agent);
   signals.async_wait([&](const boost::system::error_code& error, int signal) {
     if (error) return;
@@ -117,8 +186,8 @@ int main(int argc, char** argv) {
     const int code = app.exit(error);
     return code == 0 ? 0 : exit_configuration;
   }
-  spdlog::set_default_logger(spdlog::stderr_logger_st("weftd"));
-  spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%e %l %v");
+  spdlog::set_default_logger(std::make_shared<spdlog::logger>(
+      "weftd", weft::agent::standard_error_sink(weft::agent::logs_to_journal())));
   spdlog::set_level(spdlog::level::from_str(options.log_level));
   spdlog::flush_on(spdlog::level::info);
 
@@ -132,7 +201,7 @@ int main(int argc, char** argv) {
     return 0;
   }
   try {
-    return run(*loaded.config);
+    return run(options, *loaded.config);
   } catch (const std::exception& error) {  // of a library: memory, a limit of this process
     spdlog::error("weftd does not start: {}", error.what());
     return exit_startup;

@@ -1,6 +1,10 @@
 #include "agent/agent.hpp"
 
+#include <fmt/format.h>
 #include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <boost/asio/post.hpp>
 
 namespace weft::agent {
 
@@ -14,6 +18,10 @@ constexpr auto reclaim_period = 10ms;
 constexpr double log_lines_per_second = 1;
 constexpr double log_burst = 10;
 
+PacketCount since(const PacketCount& now, const PacketCount& then) {
+  return {now.packets - then.packets, now.bytes - then.bytes};
+}
+
 }  // namespace
 
 Agent::Agent(boost::asio::io_context& io, ForwardingPlane& plane, Clock clock)
@@ -22,6 +30,8 @@ Agent::Agent(boost::asio::io_context& io, ForwardingPlane& plane, Clock clock)
       neighbours_(model_, *this, clock_),
       resolver_(
           model_, [this](const Batch& batch) { return apply(batch); }, neighbours_),
+      manager_(plane, model_, resolver_),
+      io_(io),
       proxy_(model_, plane),
       icmp_(model_, plane, clock_),
       observations_(plane),
@@ -30,29 +40,88 @@ Agent::Agent(boost::asio::io_context& io, ForwardingPlane& plane, Clock clock)
       reclaim_(io),
       log_(log_lines_per_second, log_burst) {}
 
-Agent::~Agent() { stop(); }
+Agent::~Agent() {
+  stop();
+  if (helper_.joinable()) helper_.join();
+}
 
-Status Agent::start(const Config& config) {
-  Resolver::Devices devices;
-  for (const auto& port : config.ports) {
-    std::vector<IpAddress> own = config.node.tunnel_addresses;
-    for (const auto& prefix : port.addresses) own.push_back(prefix.address);
-    auto status = open("port", {port.name, port.device, std::nullopt, port.mtu_bytes,
-                                port.workers == QueueSharing::shared, own});
-    if (!status) return status.error();
-    devices.ports.push_back(*status);
+Status Agent::start(const Config& config, const std::string& state_file) {
+  ObjectSet kept;
+  if (!state_file.empty()) {
+    auto read = read_state(state_file, config);
+    if (!read) return read.error();
+    kept = std::move(*read);
   }
-  for (const auto& vif : config.vifs) {
-    auto status = open("vif", {vif.name, vif.device, vif.mac, vif.mtu_bytes, false, {}});
-    if (!status) return status.error();
-    devices.vifs.push_back(*status);
+  auto unfit = manager_.start(config, std::move(kept));
+  if (!unfit) return unfit.error();
+  for (const auto& object : *unfit) {
+    SPDLOG_WARN("{} from {} is left out: {}; it is kept there and tried again at each reload",
+                object.label, state_file, to_string(object.complaints.front()));
   }
-  if (auto loaded = resolver_.load(config, devices); !loaded) return loaded.error();
+  if (!state_file.empty()) {
+    state_ = std::make_unique<StateWriter>(io_, state_file, [this] {
+      const auto& intent = manager_.intent();
+      return [api = intent.api, left_out = intent.unfit, node = intent.config.node] {
+        return state_text(api, left_out, node);
+      };
+    });
+    manager_.on_change([this] { state_->changed(); });
+  }
   watch_links();
   events_.assign(plane_.event_descriptor());
   wait_for_events();
   wait_for_tick();
+  started_ = true;
   return ok();
+}
+
+void Agent::reload(bool dry_run, ReloadDone done) {
+  if (reloading_) {
+    done(Error{"another reload is under way; try again when it is done"});
+    return;
+  }
+  reloading_ = true;
+  prepare_reload(dry_run, std::move(done));
+}
+
+void Agent::prepare_reload(bool dry_run, ReloadDone done) {
+  if (helper_.joinable()) helper_.join();  // what it was to tell is here, so it has ended
+  helper_ = std::thread([this, dry_run, done = std::move(done), path = config_path_,
+                         intent = manager_.intent(), version = manager_.version()] {
+    using Prepared = Result<ConfigManager::Reload>;
+    const auto loaded = load_config(path);
+    std::string wrong;
+    for (const auto& diagnostic : loaded.diagnostics) {
+      wrong += (wrong.empty() ? "" : "\n") + to_string(diagnostic);
+    }
+    auto prepared = loaded.config ? ConfigManager::prepare(intent, *loaded.config) : Error{wrong};
+    if (loaded.config && !prepared) prepared = Error{path + ": " + prepared.error().message};
+    const auto result = std::make_shared<Prepared>(std::move(prepared));
+    boost::asio::post(io_, [this, dry_run, done, version, result] {
+      const auto timer = times_.time("reload");
+      if (version != manager_.version()) {
+        prepare_reload(dry_run, done);  // the API has changed something meanwhile
+        return;
+      }
+      reloading_ = false;
+      done(finish_reload(std::move(*result), dry_run));
+    });
+  });
+}
+
+Result<ConfigManager::Reloaded> Agent::finish_reload(Result<ConfigManager::Reload> prepared,
+                                                     bool dry_run) {
+  if (!prepared) return prepared.error();
+  if (dry_run) {
+    prepared->report.generation = resolver_.generation();
+    return prepared->report;
+  }
+  auto done = manager_.finish(std::move(*prepared));
+  if (!done) return Error{config_path_ + ": " + done.error().message};
+  const auto& d = done->difference;
+  SPDLOG_INFO("reload of {}: {} added, {} changed, {} removed", config_path_, d.added.size(),
+              d.changed.size(), d.removed.size());
+  return done;
 }
 
 void Agent::stop() {
@@ -60,17 +129,7 @@ void Agent::stop() {
   if (events_.is_open()) events_.release();
   tick_.cancel();
   reclaim_.cancel();
-}
-
-Result<PortStatus> Agent::open(const char* what, const PortRequest& request) {
-  auto status = plane_.open_port(request);
-  if (!status) {
-    return Error{
-        fmt::format("{} {} ({}): {}", what, request.name, request.device, status.error().message)};
-  }
-  spdlog::info("{} {}: opened {}, MAC {}", what, request.name, request.device,
-               to_string(status->mac));
-  return status;
+  if (state_) state_->flush();
 }
 
 Result<Generation> Agent::apply(const Batch& batch) {
@@ -89,8 +148,10 @@ void Agent::wait_to_reclaim() {
   reclaim_.expires_after(reclaim_period);
   reclaim_.async_wait([this](const boost::system::error_code& error) {
     if (error) return;
+    const auto timer = times_.time("reclaim");
+    resolver_.finish_deletions(plane_);
     plane_.reclaim();
-    if (plane_.table_sizes().deferred > 0) {
+    if (resolver_.deleting() || plane_.table_sizes().deferred > 0) {
       wait_to_reclaim();
     } else {
       reclaiming_ = false;
@@ -102,6 +163,7 @@ void Agent::wait_for_events() {
   events_.async_wait(boost::asio::posix::stream_descriptor::wait_read,
                      [this](const boost::system::error_code& error) {
                        if (error) return;
+                       const auto timer = times_.time("events");
                        plane_.drain_events(*this);
                        wait_for_events();
                      });
@@ -111,11 +173,13 @@ void Agent::wait_for_tick() {
   tick_.expires_after(tick_period);
   tick_.async_wait([this](const boost::system::error_code& error) {
     if (error) return;
+    const auto timer = times_.time("tick");
     neighbours_.tick();
     observations_.tick(clock_());
     if (++ticks_ % ticks_per_link_check == 0) {
       watch_links();
       watch_checksums();
+      watch_workers();
     }
     wait_for_tick();
   });
@@ -125,9 +189,9 @@ void Agent::watch_links() {
   for (const auto& status : plane_.ports()) {
     if (!model_.port(status.id)) continue;
     if (!status.link_up) {
-      if (links_up_.erase(status.id) != 0) spdlog::warn("port {}: link down", status.name);
+      if (links_up_.erase(status.id) != 0) SPDLOG_WARN("port {}: link down", status.name);
     } else if (links_up_.insert(status.id).second) {
-      spdlog::info("port {}: link up", status.name);
+      SPDLOG_INFO("port {}: link up", status.name);
       neighbours_.announce(status.id);
     }
   }
@@ -141,13 +205,69 @@ void Agent::watch_checksums() {
     if (counters.unfinished_checksums <= known || !log_.take(clock_())) continue;
     for (const auto& status : plane_.ports()) {
       if (status.id != counters.port) continue;
-      spdlog::warn(
+      SPDLOG_WARN(
           "{} ({}): {} packets came with unfinished TCP or UDP checksums and were dropped; "
           "run `ethtool -K IF tx off` on the peer end of this interface",
           status.name, status.device, counters.unfinished_checksums - known);
     }
     known = counters.unfinished_checksums;
   }
+}
+
+/// A worker that is awake passes a quiescent point each turn, and one that sleeps needs none: a
+/// grace period that does not end means that one stands still.
+void Agent::watch_workers() {
+  if (worker_grace_ && !plane_.grace_over(*worker_grace_)) return;
+  worker_grace_ = plane_.begin_grace();
+  worker_grace_since_ = clock_();
+  worker_loops_.clear();
+  for (const auto& worker : plane_.counters().workers) worker_loops_.push_back(worker.loops);
+}
+
+std::vector<std::string> Agent::ailments() const {
+  std::vector<std::string> out;
+  if (!started_) return {"weftd is starting"};
+  const auto since =
+      std::chrono::duration_cast<std::chrono::seconds>(clock_() - worker_grace_since_);
+  if (worker_grace_ && since >= 2s && !plane_.grace_over(*worker_grace_)) {
+    const auto workers = plane_.counters().workers;
+    for (std::size_t i = 0; i < std::min(workers.size(), worker_loops_.size()); ++i) {
+      if (workers[i].loops != worker_loops_[i]) continue;
+      out.push_back(
+          fmt::format("the worker on lcore {} has stood still for {} s; see `weftctl show "
+                      "workers`, and restart weftd if it stays so",
+                      workers[i].lcore, since.count()));
+    }
+  }
+  for (const auto& status : plane_.ports()) {
+    if (model_.port(status.id) && !status.link_up) {
+      out.push_back(fmt::format("the link of port {} ({}) is down", status.name, status.device));
+    }
+  }
+  return out;
+}
+
+CountersSnapshot Agent::counters() const {
+  auto all = plane_.counters();
+  for (auto& port : all.ports) {
+    const auto before = model_.baselines.ports.find(port.port);
+    if (before == model_.baselines.ports.end()) continue;
+    port.rx = since(port.rx, before->second.rx);
+    port.tx = since(port.tx, before->second.tx);
+  }
+  return all;
+}
+
+PacketCount Agent::nexthop_count(NexthopId id) const {
+  const auto before = model_.baselines.nexthops.find(id.index());
+  const auto count = plane_.nexthop_counters(id);
+  return before == model_.baselines.nexthops.end() ? count : since(count, before->second);
+}
+
+PacketCount Agent::decap_count(DecapId id) const {
+  const auto before = model_.baselines.decaps.find(id.index());
+  const auto count = plane_.decap_counters(id);
+  return before == model_.baselines.decaps.end() ? count : since(count, before->second);
 }
 
 void Agent::on_punt(const PuntedPacket& packet) {
@@ -178,7 +298,7 @@ void Agent::on_capture(const CapturedFrame& frame) { observations_.on_capture(fr
 
 void Agent::report(const Result<Generation>& result, const NeighbourKey& key) {
   if (!result && log_.take(clock_())) {
-    spdlog::error("neighbour {}: {}", to_string(key.address), result.error().message);
+    SPDLOG_ERROR("neighbour {}: {}", to_string(key.address), result.error().message);
   }
 }
 
@@ -200,8 +320,8 @@ std::uint64_t Agent::packets_to(const NeighbourKey& key) {
 
 void Agent::address_conflict(PortId port, const IpAddress& own, const MacAddress& other) {
   if (!log_.take(clock_())) return;
-  spdlog::error("port {}: {} claims our address {}; give one of the two another",
-                model_.port_names.at(port), to_string(other), to_string(own));
+  SPDLOG_ERROR("port {}: {} claims our address {}; give one of the two another",
+               model_.port_names.at(port), to_string(other), to_string(own));
 }
 
 void Agent::drop(DropReason reason) { plane_.count_drop(reason); }

@@ -9,8 +9,11 @@
 #include <boost/asio/steady_timer.hpp>
 #include <map>
 #include <set>
+#include <thread>
 
 #include "agent/clock.hpp"
+#include "agent/config_manager.hpp"
+#include "agent/handler_times.hpp"
 #include "agent/icmp_responder.hpp"
 #include "agent/model.hpp"
 #include "agent/neighbours.hpp"
@@ -18,8 +21,15 @@
 #include "agent/proxy_responder.hpp"
 #include "agent/rate_limiter.hpp"
 #include "agent/resolver.hpp"
+#include "agent/state_file.hpp"
 
 namespace weft::agent {
+
+/// What monitoring tells of the process.
+struct ProcessInfo {
+  std::string version;
+  double started_s = 0;  ///< Unix time
+};
 
 class Agent final : public EventSink, private NeighbourHost {
  public:
@@ -27,8 +37,17 @@ class Agent final : public EventSink, private NeighbourHost {
   ~Agent() override;
 
   /// Opens the devices of the configuration, publishes it in one batch and starts to listen to the
-  /// data plane. Once; an error names the device or object and leaves nothing published.
-  Status start(const Config& config);
+  /// data plane. Once; an error names the device or object and leaves nothing published. Objects
+  /// of the API that come from `state_file` (empty: there is none) stand beside those of the
+  /// configuration, and their changes are kept there.
+  Status start(const Config& config, const std::string& state_file = {});
+  /// Where reload() finds the configuration.
+  void set_config_path(std::string path) { config_path_ = std::move(path); }
+  [[nodiscard]] const std::string& config_path() const { return config_path_; }
+  using ReloadDone = std::function<void(const Result<ConfigManager::Reloaded>&)>;
+  /// Reads the configuration again and applies the differences; an error has changed nothing. What
+  /// takes long runs on another thread; `done` is called on this one.
+  void reload(bool dry_run, ReloadDone done);
   /// Cancels timers and waits, so that the io_context runs out of work.
   void stop();
 
@@ -40,6 +59,20 @@ class Agent final : public EventSink, private NeighbourHost {
   void reclaim_soon();
   [[nodiscard]] ForwardingPlane& plane() { return plane_; }
   [[nodiscard]] Time now() const { return clock_(); }
+  [[nodiscard]] ConfigManager& manager() { return manager_; }
+  [[nodiscard]] HandlerTimes& handler_times() { return times_; }
+  void set_process(ProcessInfo process) { process_ = std::move(process); }
+  [[nodiscard]] const ProcessInfo& process() const { return process_; }
+
+  // Counters of the objects that there are now; an index that had another tenant starts at zero.
+  [[nodiscard]] CountersSnapshot counters() const;
+  [[nodiscard]] PacketCount nexthop_count(NexthopId id) const;
+  [[nodiscard]] PacketCount decap_count(DecapId id) const;
+
+  /// To be called about once a second, for ailments() to know of workers.
+  void watch_workers();
+  /// What is not as it should be: workers that stand still, links that are down.
+  [[nodiscard]] std::vector<std::string> ailments() const;
 
   void on_punt(const PuntedPacket& packet) override;
   void on_neighbour_needed(const NeighbourNeeded& event) override;
@@ -48,7 +81,9 @@ class Agent final : public EventSink, private NeighbourHost {
 
  private:
   Result<Generation> apply(const Batch& batch);
-  Result<PortStatus> open(const char* what, const PortRequest& request);
+  void prepare_reload(bool dry_run, ReloadDone done);
+  Result<ConfigManager::Reloaded> finish_reload(Result<ConfigManager::Reload> prepared,
+                                                bool dry_run);
   void wait_for_events();
   void wait_for_tick();
   void wait_to_reclaim();
@@ -69,6 +104,14 @@ class Agent final : public EventSink, private NeighbourHost {
   Model model_;
   Neighbours neighbours_;
   Resolver resolver_;
+  ConfigManager manager_;
+  HandlerTimes times_;
+  ProcessInfo process_;
+  std::string config_path_;
+  boost::asio::io_context& io_;
+  std::unique_ptr<StateWriter> state_;
+  std::thread helper_;  ///< prepares a reload
+  bool reloading_ = false;
   ProxyResponder proxy_;
   IcmpResponder icmp_;
   Observations observations_;
@@ -77,6 +120,10 @@ class Agent final : public EventSink, private NeighbourHost {
   boost::asio::steady_timer reclaim_;
   bool reclaiming_ = false;
   unsigned ticks_ = 0;
+  bool started_ = false;
+  std::optional<std::uint64_t> worker_grace_;  ///< that has begun and is to end
+  Time worker_grace_since_{};
+  std::vector<std::uint64_t> worker_loops_;  ///< when it began
   std::set<PortId> links_up_;
   std::map<PortId, std::uint64_t> unfinished_;  ///< packets that were warned of
   TokenBucket log_;

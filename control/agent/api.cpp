@@ -2,6 +2,7 @@
 
 #include "agent/api_json.hpp"
 #include "agent/api_stream.hpp"
+#include "agent/metrics.hpp"
 #include "http/percent.hpp"
 
 #include <fmt/format.h>
@@ -120,7 +121,6 @@ std::optional<MacAddress> Members::mac(std::string_view key) {
 namespace {
 
 using api::Failure;
-using api::Json;
 using api::Reply;
 
 http::Response respond(const Reply& reply) {
@@ -144,25 +144,26 @@ Reply dispatch(Agent& agent, const http::Request& request) {
     if (!query) return Failure{400, "the query is not percent-encoded well"};
     return api::show(agent, what, *query);
   }
+  const auto body = api::parse_body(request.body);
+  if (body) {
+    if (auto reply = api::change_object(agent, request.method, what, *body)) return *reply;
+  }
   using Change = Reply (*)(Agent&, const Json&);
   struct Route {
     std::string_view method;
     std::string_view path;
     Change change;
   };
-  constexpr Route routes[] = {{"PUT", "route", api::put_route},
-                              {"DELETE", "route", api::delete_route},
-                              {"PUT", "tunnel", api::put_tunnel},
-                              {"POST", "explain", api::explain}};
+  constexpr Route routes[] = {{"POST", "explain", api::explain}};
   bool path_known = false;
   for (const auto& route : routes) {
     if (route.path != what) continue;
     path_known = true;
     if (route.method != request.method) continue;
-    const auto body = api::parse_body(request.body);
     if (!body) return Failure{400, body.error().message};
     return route.change(agent, *body);
   }
+  if (!body) return Failure{400, body.error().message};
   if (path_known) return Failure{405, request.method + " is not for /v1/" + what};
   return Failure{404, "nothing at /v1/" + what + " to " + request.method};
 }
@@ -172,17 +173,39 @@ std::optional<http::Response> stream(Agent& agent, const http::Request& request)
   if (request.method != "POST") return std::nullopt;
   const bool trace = request.path == "/v1/trace";
   if (!trace && request.path != "/v1/capture") return std::nullopt;
-  const auto body = Json::parse(request.body, nullptr, false);
-  if (body.is_discarded()) return respond(Failure{400, "the body is not JSON"});
-  auto reply = trace ? api::trace(agent, body) : api::capture(agent, body);
+  const auto body = api::parse_body(request.body);
+  if (!body) return respond(Failure{400, body.error().message});
+  auto reply = trace ? api::trace(agent, *body) : api::capture(agent, *body);
   if (auto* failure = std::get_if<Failure>(&reply)) return respond(std::move(*failure));
   return std::get<http::Response>(std::move(reply));
+}
+
+/// The answer comes when the file has been read.
+http::Response reload(Agent& agent, const http::Request& request) {
+  if (request.method != "POST") {
+    return respond(Failure{405, request.method + " is not for /v1/reload"});
+  }
+  const auto body = api::parse_body(request.body);
+  if (!body) return respond(Failure{400, body.error().message});
+  const auto wanted = api::read_reload(*body);
+  if (const auto* failure = std::get_if<Failure>(&wanted)) return respond(*failure);
+  http::Response response;
+  response.later = [&agent, dry_run = std::get<bool>(wanted)](auto done) {
+    agent.reload(dry_run, [done, dry_run](const auto& result) {
+      done(respond(api::reloaded(result, dry_run)));
+    });
+  };
+  return response;
 }
 
 }  // namespace
 
 http::Response Api::handle(const http::Request& request) {
+  const auto timer = agent_.handler_times().time("api");
   if (auto streamed = stream(agent_, request)) return *std::move(streamed);
+  if (request.method == "GET" && request.path == "/metrics") return metrics(agent_);
+  if (request.method == "GET" && request.path == "/healthz") return health(agent_);
+  if (request.path == "/v1/reload") return reload(agent_, request);
   return respond(dispatch(agent_, request));
 }
 

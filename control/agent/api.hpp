@@ -3,9 +3,14 @@
 /// thread; no answer takes longer than a bounded number of rows.
 ///
 ///     GET  /v1/{port,vif,vrf,route,nexthop,tunnel,decap,neighbour,drops,stats,workers,observers}
-///     PUT  /v1/route  /v1/tunnel      DELETE /v1/route      POST /v1/explain
+///     POST, PUT, DELETE /v1/{vrf,vif,tunnel,decap,route,neighbour}
+///     POST /v1/explain  /v1/reload
 ///     POST /v1/trace     the answer grows: one JSON object a line, the last one has "end"
 ///     POST /v1/capture   the answer grows: pcapng
+///     GET  /metrics  /healthz
+///
+/// POST creates an object and refuses one that is there; PUT creates it or changes what is given;
+/// the bodies are objects of `weft.yaml`.
 ///
 /// A table is {"title", "columns": […], "rows": [{…}]}, and "truncated": true when there is more. A
 /// change answers {"message", "generation"}; a refusal {"error"} with status 400 (not understood),

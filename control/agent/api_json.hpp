@@ -11,13 +11,13 @@
 #include <vector>
 
 #include "agent/agent.hpp"
+#include "agent/object_json.hpp"
 #include "agent/yaml_reader.hpp"
 #include "weft/address.hpp"
 #include "weft/result.hpp"
 
 namespace weft::agent::api {
 
-using Json = nlohmann::ordered_json;
 using Query = std::map<std::string, std::string>;
 
 struct Failure {
@@ -27,9 +27,12 @@ struct Failure {
 using Reply = std::variant<Json, Failure>;
 
 Reply show(Agent& agent, const std::string& table, const Query& query);
-Reply put_route(Agent& agent, const Json& body);
-Reply delete_route(Agent& agent, const Json& body);
-Reply put_tunnel(Agent& agent, const Json& body);
+/// POST (add), PUT (create or change) and DELETE; nothing when there are no objects of that kind.
+std::optional<Reply> change_object(Agent& agent, std::string_view method, std::string_view kind,
+                                   const Json& body);
+/// Whether a reload is asked for as a rehearsal.
+std::variant<bool, Failure> read_reload(const Json& body);
+Reply reloaded(const Result<ConfigManager::Reloaded>& done, bool dry_run);
 Reply explain(Agent& agent, const Json& body);
 /// What the stages decided, with the names of what they used.
 Json explanation(Agent& agent, const ExplainReport& report);

@@ -5,6 +5,7 @@
 
 #include "agent/api_json.hpp"
 #include "agent/api_stream.hpp"
+#include "agent/objects.hpp"
 
 namespace weft::agent::api {
 
@@ -107,6 +108,13 @@ std::string_view link_text(const PortStatus* status) {
   return status == nullptr ? "gone" : status->link_up ? "up" : "down";
 }
 
+/// Who owns an object, and whether it stands in place of one of the file.
+template <class Object>
+std::string owner_text(Agent& agent, const KeyOf<Object>& key, Owner owner) {
+  const auto wanted = agent.manager().intent().wanted<Object>(key);
+  return std::string(owner_name(owner)) + (wanted && wanted->overrides ? " over file" : "");
+}
+
 double rounded(double value) { return std::round(value * 10) / 10; }
 
 Reply show_ports(Agent& agent, const Query&) {
@@ -130,7 +138,7 @@ Reply show_vifs(Agent& agent, const Query&) {
     const auto& config = vif.config;
     table.add({name, config.device, config.vrf, to_string(config.mac), texts(config.addresses),
                config.mtu_bytes, link_text(status_of(statuses, vif.port)), config.anti_spoofing,
-               owner_name(vif.owner)});
+               owner_text<VifConfig>(agent, name, vif.owner)});
   }
   return std::move(table).finish();
 }
@@ -145,7 +153,8 @@ Reply show_vrfs(Agent& agent, const Query&) {
     }
     const auto& mac = vrf.config.router_mac;
     table.add({name, vrf.config.id, mac.zero() ? Json() : Json(to_string(mac)), subnets,
-               model.ribs.at(vrf.id).slots().size(), owner_name(vrf.owner)});
+               model.ribs.at(vrf.id).slots().size(),
+               owner_text<VrfConfig>(agent, name, vrf.owner)});
   }
   return std::move(table).finish();
 }
@@ -162,8 +171,10 @@ Reply show_routes(Agent& agent, const Query& query) {
     for (const auto& [prefix, slot] : model.ribs.at(vrf.id).slots()) {
       const auto& best = slot.front();
       const bool learned = best.source == RouteSource::neighbour;
-      if (!table.add({name, to_string(prefix), use_text(model, model.nexthops.at(best.nexthop)),
-                      source_text(best.source), learned ? "learned" : owner_name(best.owner)})) {
+      if (!table.add(
+              {name, to_string(prefix), use_text(model, model.nexthops.at(best.nexthop)),
+               source_text(best.source),
+               learned ? "learned" : owner_text<RouteConfig>(agent, {name, prefix}, best.owner)})) {
         return std::move(table).finish();
       }
     }
@@ -174,7 +185,7 @@ Reply show_routes(Agent& agent, const Query& query) {
 Reply show_nexthops(Agent& agent, const Query&) {
   Table table("Next hops", {"id", "kind", "to", "packets", "bytes"});
   for (const auto& [id, use] : agent.model().nexthops) {
-    const auto count = agent.plane().nexthop_counters(id);
+    const auto count = agent.nexthop_count(id);
     if (!table.add({id.index(), kind_text(use.kind), use_text(agent.model(), use), count.packets,
                     count.bytes})) {
       break;
@@ -196,13 +207,14 @@ Reply show_tunnels(Agent& agent, const Query&) {
   const auto& model = agent.model();
   for (const auto& [name, tunnel] : model.tunnels) {
     const auto& p = tunnel.profile;
-    const auto count = agent.plane().nexthop_counters(tunnel.nexthop);
+    const auto count = agent.nexthop_count(tunnel.nexthop);
     if (!table.add(
             {name, describe(p.kind).name, p.vni, to_string(p.local), to_string(p.remote),
              p.destination_port,
              std::to_string(p.source_ports.first) + "-" + std::to_string(p.source_ports.last),
              tunnel.via ? Json(neighbour_text(model, *tunnel.via)) : Json(),
-             tunnel_state(model, tunnel), count.packets, count.bytes, owner_name(tunnel.owner)})) {
+             tunnel_state(model, tunnel), count.packets, count.bytes,
+             owner_text<TunnelConfig>(agent, name, tunnel.owner)})) {
       break;
     }
   }
@@ -217,11 +229,12 @@ Reply show_decaps(Agent& agent, const Query&) {
   for (const auto& [name, decap] : model.decaps) {
     const auto& config = decap.config;
     const auto& entry = model.decap_entries.at(key_of(config));
-    const auto count = agent.plane().decap_counters(entry.id);
+    const auto count = agent.decap_count(entry.id);
     if (!table.add({name, describe(config.kind).name, config.destination_port, config.vni,
                     to_string(config.local), texts(config.sources),
                     config.vif.empty() ? "vrf " + config.vrf : "vif " + config.vif,
-                    entry.id.index(), count.packets, count.bytes, owner_name(decap.owner)})) {
+                    entry.id.index(), count.packets, count.bytes,
+                    owner_text<DecapConfig>(agent, name, decap.owner)})) {
       break;
     }
   }
@@ -231,12 +244,18 @@ Reply show_decaps(Agent& agent, const Query&) {
 Reply show_neighbours(Agent& agent, const Query&) {
   Table table("Neighbours", {"port", "address", "mac", "state", "age_s", "owner"});
   const auto now = agent.now();
+  const auto owner_of = [&](const NeighbourKey& key) {
+    const auto found = agent.model().static_neighbours.find(key);
+    const auto owner =
+        found == agent.model().static_neighbours.end() ? Owner::file : found->second.owner;
+    return owner_text<NeighbourConfig>(agent, key.address, owner);
+  };
   for (const auto& [key, entry] : agent.neighbours().entries()) {
     const auto age = std::chrono::duration_cast<std::chrono::seconds>(now - entry.since);
     const bool fixed = entry.state == NeighbourState::fixed;
     if (!table.add({agent.model().port_names.at(key.port), to_string(key.address),
                     entry.has_mac() ? Json(to_string(entry.mac)) : Json(), state_name(entry.state),
-                    age.count(), fixed ? owner_name(Owner::file) : "learned"})) {
+                    age.count(), fixed ? owner_of(key) : "learned"})) {
       break;
     }
   }
@@ -247,7 +266,7 @@ Reply show_drops(Agent& agent, const Query& query) {
   Table table("Drops", {"reason", "stage", "packets", "explanation"});
   const auto all = query.find("all");
   const bool zeros = all != query.end() && all->second != "0";
-  const auto drops = agent.plane().counters().drops;
+  const auto drops = agent.counters().drops;
   for (std::size_t i = 1; i < drop_reason_count; ++i) {
     if (drops[i] == 0 && !zeros) continue;
     const auto& info = drop_reasons[i];
@@ -258,7 +277,7 @@ Reply show_drops(Agent& agent, const Query& query) {
 
 Reply show_stats(Agent& agent, const Query&) {
   Table table("Statistics", {"object", "counter", "value"});
-  const auto counters = agent.plane().counters();
+  const auto counters = agent.counters();
   const auto statuses = agent.plane().ports();
   for (const auto& port : counters.ports) {
     const auto* status = status_of(statuses, port.port);
@@ -291,7 +310,7 @@ Reply show_workers(Agent& agent, const Query&) {
   const auto ratio = [](std::uint64_t part, std::uint64_t whole) {
     return whole == 0 ? 0.0 : static_cast<double>(part) / static_cast<double>(whole);
   };
-  for (const auto& worker : agent.plane().counters().workers) {
+  for (const auto& worker : agent.counters().workers) {
     table.add({worker.lcore, worker.queues, worker.loops,
                rounded(100 * ratio(worker.busy_cycles, worker.total_cycles)), worker.packets,
                rounded(ratio(worker.busy_cycles, worker.packets)), worker.sleeps,

@@ -18,12 +18,14 @@ inline constexpr const char* underlay_name = "underlay";
 struct NodeConfig {
   std::string name;
   std::vector<IpAddress> tunnel_addresses;  ///< at most one of each family
+  friend bool operator==(const NodeConfig&, const NodeConfig&) = default;
 };
 
 struct DpdkConfig {
   enum class Hugepages { automatic, on, off };
   Hugepages hugepages = Hugepages::automatic;
   unsigned memory_mb = 512;
+  friend bool operator==(const DpdkConfig&, const DpdkConfig&) = default;
 };
 
 struct WorkersConfig {
@@ -31,6 +33,7 @@ struct WorkersConfig {
   std::vector<unsigned> lcores{0, 1};  ///< CPU numbers
   unsigned burst = 32;
   Idle idle = Idle::adaptive;
+  friend bool operator==(const WorkersConfig&, const WorkersConfig&) = default;
 };
 
 enum class QueueSharing { automatic, shared, exclusive };
@@ -42,17 +45,20 @@ struct PortConfig {
   std::vector<IpAddress> gateways;  ///< at most one of each family
   std::uint16_t mtu_bytes = 1500;
   QueueSharing workers = QueueSharing::automatic;
+  friend bool operator==(const PortConfig&, const PortConfig&) = default;
 };
 
 struct NeighbourConfig {
   std::string port;  ///< whose subnet holds the address
   IpAddress address;
   MacAddress mac;
+  friend bool operator==(const NeighbourConfig&, const NeighbourConfig&) = default;
 };
 
 struct SubnetConfig {
   IpPrefix prefix;
   IpAddress gateway;
+  friend bool operator==(const SubnetConfig&, const SubnetConfig&) = default;
 };
 
 struct VrfConfig {
@@ -60,6 +66,7 @@ struct VrfConfig {
   std::uint32_t id = 0;  ///< the operator's number, unique, not 0
   MacAddress router_mac;
   std::vector<SubnetConfig> subnets;
+  friend bool operator==(const VrfConfig&, const VrfConfig&) = default;
 };
 
 struct VifConfig {
@@ -70,11 +77,13 @@ struct VifConfig {
   std::vector<IpAddress> addresses;
   std::uint16_t mtu_bytes = 1500;
   bool anti_spoofing = true;
+  friend bool operator==(const VifConfig&, const VifConfig&) = default;
 };
 
 struct TunnelConfig {
   std::string name;
   TunnelProfile profile;  ///< `local` filled in from the node's tunnel address of that family
+  friend bool operator==(const TunnelConfig&, const TunnelConfig&) = default;
 };
 
 struct DecapConfig {
@@ -87,6 +96,7 @@ struct DecapConfig {
   std::uint32_t vni = 0;
   std::vector<IpPrefix> sources;
   bool zero_udp_checksum6 = false;
+  friend bool operator==(const DecapConfig&, const DecapConfig&) = default;
 };
 
 /// Where a route leads: exactly one is set.
@@ -103,6 +113,13 @@ struct RouteConfig {
   std::string vrf;
   IpPrefix prefix;
   RouteTarget via;
+  friend bool operator==(const RouteConfig&, const RouteConfig&) = default;
+};
+
+struct MetricsConfig {
+  std::string address;     ///< empty: only the API's socket has them
+  std::uint16_t port = 0;  ///< TCP
+  friend bool operator==(const MetricsConfig&, const MetricsConfig&) = default;
 };
 
 struct Config {
@@ -110,6 +127,9 @@ struct Config {
   DpdkConfig dpdk;
   WorkersConfig workers;
   std::string api_socket = "/run/weft/weftd.sock";
+  /// Where objects of the API outlive a restart; empty: what `weftd` finds sensible.
+  std::string state_file;
+  MetricsConfig metrics;
   std::vector<PortConfig> ports;
   std::vector<NeighbourConfig> neighbours;
   std::vector<VrfConfig> vrfs;

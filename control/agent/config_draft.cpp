@@ -93,7 +93,9 @@ std::optional<TunnelKind> tunnel_kind(const Value& v) {
     v.error("tunnels of kind " + *word + " come later; there are " + join(now));
     return std::nullopt;
   }
-  return v.wanted("one of the tunnel kinds that there are: " + join(now));
+  v.error("wanted one of the tunnel kinds that there are: " + join(now) + "; found " +
+          yaml::quoted(*word) + yaml::did_you_mean(*word, now));
+  return std::nullopt;
 }
 
 std::optional<PortRange> port_range(const Value& v) {
@@ -214,6 +216,48 @@ std::optional<std::string> read_api(const Value& v) {
   map.optional("socket", socket, socket_path);
   map.finish();
   return socket;
+}
+
+std::optional<std::string> read_state(const Value& v) {
+  std::string file;
+  Map map(v);
+  map.required("file", file, [](const Value& value) -> std::optional<std::string> {
+    auto path = yaml::text(value);
+    if (path && !path->starts_with('/')) {
+      return value.wanted("a path from the root, like /var/lib/weft/weftd-state.json");
+    }
+    return path;
+  });
+  map.finish();
+  return file;
+}
+
+/// ADDRESS:PORT, an IPv6 address in brackets.
+std::optional<MetricsConfig> listen_address(const Value& v) {
+  constexpr auto wanted = "an address and a TCP port, like 127.0.0.1:9464 or \"[::1]:9464\"";
+  const std::string_view s = v.element().text;
+  const auto colon = s.rfind(':');
+  if (!v.scalar() || colon == std::string_view::npos) return v.wanted(wanted);
+  auto host = s.substr(0, colon);
+  const auto digits = s.substr(colon + 1);
+  const bool brackets = host.starts_with('[') && host.ends_with(']');
+  if (brackets) host = host.substr(1, host.size() - 2);
+  const auto address = parse_ip(host);
+  std::uint16_t port = 0;
+  const auto [end, failed] = std::from_chars(digits.data(), digits.data() + digits.size(), port);
+  if (!address || address->is_v4() == brackets || failed != std::errc() ||
+      end != digits.data() + digits.size() || port == 0) {
+    return v.wanted(wanted);
+  }
+  return MetricsConfig{std::string(host), port};
+}
+
+std::optional<MetricsConfig> read_metrics(const Value& v) {
+  MetricsConfig metrics;
+  Map map(v);
+  map.required("listen", metrics, listen_address);
+  map.finish();
+  return metrics;
 }
 
 std::optional<PortDraft> read_port(const Value& v) {
@@ -382,6 +426,14 @@ void read_list(Map& map, std::string_view key, std::vector<T>& into, Reader read
   into = values(std::move(placed));
 }
 
+template <class Drafts>
+auto configs(Drafts& drafts) {
+  std::vector<decltype(drafts[0].config)> out;
+  out.reserve(drafts.size());
+  for (auto& draft : drafts) out.push_back(std::move(draft.config));
+  return out;
+}
+
 }  // namespace
 
 ConfigDraft read_draft(const Value& root) {
@@ -392,6 +444,8 @@ ConfigDraft read_draft(const Value& root) {
   map.optional("dpdk", draft.dpdk, read_dpdk);
   map.optional("workers", draft.workers, read_workers);
   map.optional("api", draft.api_socket, read_api);
+  map.optional("state", draft.state_file, read_state);
+  map.optional("metrics", draft.metrics, read_metrics);
   read_list(map, "ports", draft.ports, read_port);
   read_list(map, "neighbours", draft.neighbours, read_neighbour);
   read_list(map, "vrfs", draft.vrfs, read_vrf);
@@ -402,6 +456,24 @@ ConfigDraft read_draft(const Value& root) {
   map.optional("controllers", controllers, read_controllers);
   map.finish();
   return draft;
+}
+
+Config take_config(ConfigDraft& draft) {
+  return {
+      .node = draft.node->config,
+      .dpdk = draft.dpdk,
+      .workers = draft.workers,
+      .api_socket = draft.api_socket,
+      .state_file = draft.state_file,
+      .metrics = draft.metrics,
+      .ports = configs(draft.ports),
+      .neighbours = configs(draft.neighbours),
+      .vrfs = configs(draft.vrfs),
+      .vifs = configs(draft.vifs),
+      .tunnels = configs(draft.tunnels),
+      .decaps = configs(draft.decaps),
+      .routes = configs(draft.routes),
+  };
 }
 
 }  // namespace weft::agent

@@ -13,8 +13,10 @@ template <class T>
 struct Draft {
   explicit Draft(const yaml::Value& value) : map(value) {}
 
-  /// Where in the file, for other messages to point at: `vrfs[0] (line 9)`.
+  /// Where in the file, for other messages to point at: `vrfs[0] (line 9)`. What stands in no file
+  /// has a label.
   [[nodiscard]] std::string place() const {
+    if (const auto& label = map.value().element().text; !label.empty()) return label;
     return map.value().path() + " (line " + std::to_string(map.value().line()) + ")";
   }
 
@@ -63,6 +65,8 @@ struct ConfigDraft {
   DpdkConfig dpdk;
   WorkersConfig workers;
   std::string api_socket = Config{}.api_socket;
+  std::string state_file;
+  MetricsConfig metrics;
   std::vector<PortDraft> ports;
   std::vector<NeighbourDraft> neighbours;
   std::vector<VrfDraft> vrfs;
@@ -73,5 +77,8 @@ struct ConfigDraft {
 };
 
 ConfigDraft read_draft(const yaml::Value& root);
+
+/// The values of a draft that was checked and holds no error.
+Config take_config(ConfigDraft& draft);
 
 }  // namespace weft::agent

@@ -18,31 +18,6 @@ LoadedConfig failed(const std::string& file, std::string message) {
   return {std::nullopt, {{file, 0, 0, "", std::move(message)}}};
 }
 
-template <class Drafts>
-auto configs(Drafts& drafts) {
-  std::vector<decltype(drafts[0].config)> out;
-  out.reserve(drafts.size());
-  for (auto& draft : drafts) out.push_back(std::move(draft.config));
-  return out;
-}
-
-/// `draft` holds no error.
-Config finish(ConfigDraft& draft) {
-  return {
-      .node = draft.node->config,
-      .dpdk = draft.dpdk,
-      .workers = draft.workers,
-      .api_socket = draft.api_socket,
-      .ports = configs(draft.ports),
-      .neighbours = configs(draft.neighbours),
-      .vrfs = configs(draft.vrfs),
-      .vifs = configs(draft.vifs),
-      .tunnels = configs(draft.tunnels),
-      .decaps = configs(draft.decaps),
-      .routes = configs(draft.routes),
-  };
-}
-
 }  // namespace
 
 std::string to_string(const Diagnostic& d) {
@@ -60,7 +35,7 @@ LoadedConfig parse_config(const std::string& text, const std::string& name) {
   ConfigDraft draft = read_draft(yaml::Value(*root, "", report));
   check(draft);
   LoadedConfig loaded{std::nullopt, report.sorted()};
-  if (loaded.diagnostics.empty()) loaded.config = finish(draft);
+  if (loaded.diagnostics.empty()) loaded.config = take_config(draft);
   return loaded;
 }
 

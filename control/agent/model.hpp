@@ -14,6 +14,13 @@
 
 namespace weft::agent {
 
+/// What a counter of the data plane had counted when its index came to a new object.
+struct Baselines {
+  std::unordered_map<std::uint32_t, PacketCount> nexthops;
+  std::unordered_map<std::uint32_t, PacketCount> decaps;
+  std::unordered_map<PortId, PortCounters> ports;
+};
+
 struct Model {
   template <class Object>
   using Named = std::map<std::string, Object, std::less<>>;
@@ -27,11 +34,15 @@ struct Model {
 
   std::unordered_map<VrfId, Rib> ribs;
   std::map<DecapKey, DecapEntry> decap_entries;
+  std::map<NeighbourKey, StaticNeighbour> static_neighbours;
   std::unordered_map<NeighbourKey, AdjacencyObject> adjacencies;
   std::map<NexthopId, NexthopUse> nexthops;
   std::unordered_map<PortId, std::string> port_names;  ///< fabric ports only
   std::unordered_map<VrfId, std::string> vrf_names;
   std::unordered_map<VifId, std::string> vif_names;
+  Baselines baselines;
+  /// Addresses of the node and of decaps, which have a host route of their own in the underlay.
+  std::set<IpAddress> local_addresses;
   /// Tunnels in the order of their remotes, to find those that a change of the underlay touches.
   std::set<std::pair<IpAddress, NexthopId>> remotes;
 

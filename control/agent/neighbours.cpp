@@ -60,6 +60,19 @@ void Neighbours::add_static(const NeighbourKey& key, const MacAddress& mac) {
   entry.since = clock_();
 }
 
+/// Packets go on as they went until it has been asked.
+void Neighbours::remove_static(const NeighbourKey& key) {
+  const auto found = entries_.find(key);
+  if (found == entries_.end()) return;
+  auto& entry = found->second;
+  const auto now = clock_();
+  entry.state = NeighbourState::stale;
+  entry.tries = 0;
+  entry.since = now;
+  entry.packets = host_.packets_to(key);
+  entry.deadline = entry.pinned ? now : now + use_check;
+}
+
 void Neighbours::need(const NeighbourKey& key) {
   const auto now = clock_();
   if (const auto found = entries_.find(key); found != entries_.end()) {

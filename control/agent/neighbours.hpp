@@ -80,6 +80,7 @@ class Neighbours final : public NeighbourKeeper {
   void pin(const NeighbourKey& key) override;
   void unpin(const NeighbourKey& key) override;
   void add_static(const NeighbourKey& key, const MacAddress& mac) override;
+  void remove_static(const NeighbourKey& key) override;
 
   /// A packet waits for this neighbour.
   void need(const NeighbourKey& key);

@@ -52,6 +52,8 @@ struct VifObject {
   PortId port;
   VrfId vrf;
   NexthopId nexthop;
+  AdjacencyId adjacency;
+  bool may_leave_checksums = false;
   Owner owner = Owner::file;
 };
 
@@ -64,6 +66,12 @@ struct TunnelObject {
 
 struct DecapObject {
   DecapConfig config;
+  Owner owner = Owner::file;
+};
+
+/// A neighbour whose MAC address is configured.
+struct StaticNeighbour {
+  NeighbourConfig config;
   Owner owner = Owner::file;
 };
 

@@ -13,11 +13,32 @@ Result<Generation> Resolver::publish(Transaction& tx) {
     if (!applied) return applied;
     generation_ = *applied;
   }
+  if (!tx.later.batch.empty() || !tx.later.release.empty()) {
+    deletions_.push_back({std::move(tx.later), std::nullopt});
+  }
   tx.commit();
   return generation_;
 }
 
 Result<Generation> Resolver::load(const Config& config, const Devices& devices) {
+  Update objects;
+  const auto all = [](auto& changes, const auto& configs) {
+    for (const auto& object : configs) changes.put.push_back({object, Owner::file});
+  };
+  all(objects.vrfs, config.vrfs);
+  all(objects.neighbours, config.neighbours);
+  all(objects.vifs, config.vifs);
+  all(objects.tunnels, config.tunnels);
+  all(objects.decaps, config.decaps);
+  all(objects.routes, config.routes);
+  for (std::size_t i = 0; i < config.vifs.size(); ++i) {
+    objects.opened.emplace(config.vifs[i].name, devices.vifs[i]);
+  }
+  return load(config, devices.ports, objects);
+}
+
+Result<Generation> Resolver::load(const Config& config, std::span<const PortStatus> ports,
+                                  const Update& objects) {
   Transaction tx;
   tx.on_undo([this] { model_.node = {}; });
   model_.node = config.node;
@@ -26,32 +47,10 @@ Result<Generation> Resolver::load(const Config& config, const Devices& devices) 
 
   VrfConfig underlay;
   underlay.name = underlay_name;
-  add_vrf(tx, underlay, take(tx, vrf_ids_));
-  for (const auto& vrf : config.vrfs) add_vrf(tx, vrf, take(tx, vrf_ids_));
-  for (std::size_t i = 0; i < config.ports.size(); ++i) {
-    add_port(tx, config.ports[i], devices.ports[i]);
-  }
-  add_local_addresses(tx, config.decaps);
-  for (const auto& neighbour : config.neighbours) {
-    if (auto status = add_static_neighbour(tx, neighbour); !status) return status.error();
-  }
-  for (std::size_t i = 0; i < config.vifs.size(); ++i) {
-    if (auto status = add_vif(tx, config.vifs[i], devices.vifs[i]); !status) return status.error();
-  }
-  // Tunnels rest on the routes to gateways, and the other routes on tunnels.
-  const auto add_routes = [&](bool to_gateways) -> Status {
-    for (const auto& route : config.routes) {
-      if (route.via.gateway.has_value() != to_gateways) continue;
-      if (auto status = add_route(tx, route, Owner::file); !status) return status;
-    }
-    return ok();
-  };
-  if (auto status = add_routes(true); !status) return status.error();
-  for (const auto& tunnel : config.tunnels) {
-    if (auto status = add_tunnel(tx, tunnel, Owner::file); !status) return status.error();
-  }
-  if (auto status = add_decaps(tx, config.decaps, Owner::file); !status) return status.error();
-  if (auto status = add_routes(false); !status) return status.error();
+  add_vrf(tx, underlay, take(tx, vrf_ids_), Owner::file);
+  for (std::size_t i = 0; i < config.ports.size(); ++i) add_port(tx, config.ports[i], ports[i]);
+  refresh_local_addresses(tx);
+  if (auto status = apply_update(tx, objects); !status) return status.error();
   return publish(tx);
 }
 
@@ -62,6 +61,12 @@ Result<Generation> Resolver::put_route(const RouteConfig& route, Owner owner) {
 }
 
 Result<Generation> Resolver::erase_route(const std::string& vrf, const IpPrefix& prefix) {
+  Transaction tx;
+  if (auto status = remove_route(tx, vrf, prefix); !status) return status.error();
+  return publish(tx);
+}
+
+Status Resolver::remove_route(Transaction& tx, const std::string& vrf, const IpPrefix& prefix) {
   const auto found = model_.vrfs.find(vrf);
   if (found == model_.vrfs.end()) return Error{"no VRF " + vrf};
   const auto id = found->second.id;
@@ -72,12 +77,11 @@ Result<Generation> Resolver::erase_route(const std::string& vrf, const IpPrefix&
   });
   if (old == slot.end()) return Error{"no configured route " + to_string(wanted) + " in " + vrf};
 
-  Transaction tx;
-  const auto& use = model_.nexthops.at(old->nexthop);
+  const auto use = model_.nexthops.at(old->nexthop);
   if (use.kind == NexthopUse::Kind::neighbour) unpin(tx, use.neighbour);
   change_route(tx, id, wanted, RouteSource::configured, std::nullopt);
   if (id == underlay_vrf) underlay_changed(tx, wanted);
-  return publish(tx);
+  return ok();
 }
 
 Result<Generation> Resolver::put_tunnel(const TunnelConfig& tunnel, Owner owner) {
@@ -112,8 +116,8 @@ NexthopId Resolver::add_nexthop(Transaction& tx, const Nexthop& nexthop, Nexthop
   return id;
 }
 
-void Resolver::add_vrf(Transaction& tx, const VrfConfig& config, VrfId id) {
-  VrfObject vrf{config, id, {}, Owner::file};
+void Resolver::add_vrf(Transaction& tx, const VrfConfig& config, VrfId id, Owner owner) {
+  VrfObject vrf{config, id, {}, owner};
   vrf.lookup = add_nexthop(tx, nexthop::Lookup{id}, {NexthopUse::Kind::vrf, config.name, {}});
   tx.vrfs[id] = Vrf{config.router_mac};
   tx.put(model_.ribs, id, {});
@@ -121,30 +125,30 @@ void Resolver::add_vrf(Transaction& tx, const VrfConfig& config, VrfId id) {
   tx.put(model_.vrfs, config.name, vrf);
   for (const auto& subnet : config.subnets) {
     change_route(tx, id, IpPrefix::host(subnet.gateway), RouteSource::own,
-                 RibEntry{RouteSource::own, Owner::file, receive_});
+                 RibEntry{RouteSource::own, owner, receive_});
   }
 }
 
-Status Resolver::add_vif(Transaction& tx, const VifConfig& config, const PortStatus& status) {
+Status Resolver::add_vif(Transaction& tx, const VifConfig& config, const PortStatus& status,
+                         Owner owner) {
   const auto vrf = model_.vrfs.find(config.vrf);
   if (vrf == model_.vrfs.end()) return Error{"vif " + config.name + ": no VRF " + config.vrf};
-  const auto& router_mac = vrf->second.config.router_mac;
-
-  VifObject vif{config, take(tx, vif_ids_), status.id, vrf->second.id, {}, Owner::file};
-  tx.ports[status.id] = Port{router_mac, config.mtu_bytes, vif.id, status.may_leave_checksums};
-  tx.vifs[vif.id] = Vif{status.id, vif.vrf, config.mac, config.addresses, config.anti_spoofing};
-
-  const auto adjacency_id = take(tx, adjacency_ids_);
-  const auto neighbour = config.addresses.empty() ? IpAddress{} : config.addresses.front();
-  tx.adjacencies[adjacency_id] =
-      Adjacency{status.id, neighbour, router_mac, config.mac, config.mtu_bytes};
+  VifObject vif{config,
+                take(tx, vif_ids_),
+                status.id,
+                vrf->second.id,
+                {},
+                take(tx, adjacency_ids_),
+                status.may_leave_checksums,
+                owner};
+  publish_vif(tx, vif);
   vif.nexthop =
-      add_nexthop(tx, nexthop::Interface{adjacency_id}, {NexthopUse::Kind::vif, config.name, {}});
+      add_nexthop(tx, nexthop::Interface{vif.adjacency}, {NexthopUse::Kind::vif, config.name, {}});
   tx.put(model_.vif_names, vif.id, config.name);
   tx.put(model_.vifs, config.name, vif);
   for (const auto& address : config.addresses) {
     change_route(tx, vif.vrf, IpPrefix::host(address), RouteSource::vif,
-                 RibEntry{RouteSource::vif, Owner::file, vif.nexthop});
+                 RibEntry{RouteSource::vif, owner, vif.nexthop});
   }
   return ok();
 }

@@ -4,6 +4,7 @@
 ///
 /// One thread: the control thread.
 
+#include <deque>
 #include <functional>
 #include <span>
 #include <string>
@@ -12,6 +13,7 @@
 #include "agent/id_allocator.hpp"
 #include "agent/model.hpp"
 #include "agent/transaction.hpp"
+#include "agent/update.hpp"
 #include "weft/forwarding.hpp"
 
 namespace weft::agent {
@@ -24,6 +26,8 @@ class NeighbourKeeper {
   virtual void pin(const NeighbourKey& key) = 0;
   virtual void unpin(const NeighbourKey& key) = 0;
   virtual void add_static(const NeighbourKey& key, const MacAddress& mac) = 0;
+  /// From now on the neighbour has to answer for itself.
+  virtual void remove_static(const NeighbourKey& key) = 0;
 };
 
 class Resolver {
@@ -40,6 +44,13 @@ class Resolver {
   };
   /// The whole node, once, in one batch.
   Result<Generation> load(const Config& config, const Devices& devices);
+  /// The same with owners: of `config` it takes the node and its ports, the objects from `objects`.
+  Result<Generation> load(const Config& config, std::span<const PortStatus> ports,
+                          const Update& objects);
+
+  /// Changes objects while the node forwards, in one batch; what is erased follows in another one,
+  /// see finish_deletions().
+  Result<Generation> update(const Update& update);
 
   Result<Generation> put_route(const RouteConfig& route, Owner owner);
   Result<Generation> erase_route(const std::string& vrf, const IpPrefix& prefix);
@@ -51,18 +62,42 @@ class Resolver {
   /// Forgets a neighbour that nothing rests on.
   Result<Generation> erase_neighbour(const NeighbourKey& key);
 
+  /// Whether objects wait to be deleted.
+  [[nodiscard]] bool deleting() const { return !deletions_.empty(); }
+  /// Deletes what no worker can hold any more. To be called about every 10 ms while deleting().
+  void finish_deletions(ForwardingPlane& plane);
+
   /// Of the last batch that was applied.
   [[nodiscard]] Generation generation() const { return generation_; }
 
  private:
   Result<Generation> publish(Transaction& tx);
 
-  void add_vrf(Transaction& tx, const VrfConfig& config, VrfId id);
+  /// Next hops and VRFs whose names are asked for until the transaction is complete.
+  struct Erased {
+    std::vector<NexthopId> nexthops;
+    std::vector<VrfId> vrfs;
+  };
+  Status apply_update(Transaction& tx, const Update& update);
+  void delete_nexthop(Transaction& tx, NexthopId id);
+  void delete_adjacency(Transaction& tx, AdjacencyId id);
+
+  void add_vrf(Transaction& tx, const VrfConfig& config, VrfId id, Owner owner);
+  void put_vrf(Transaction& tx, const VrfConfig& config, Owner owner);
+  void remove_vrf(Transaction& tx, const std::string& name, Erased& erased);
   void add_port(Transaction& tx, const PortConfig& config, const PortStatus& status);
-  Status add_vif(Transaction& tx, const VifConfig& config, const PortStatus& status);
-  void add_local_addresses(Transaction& tx, std::span<const DecapConfig> decaps);
-  Status add_static_neighbour(Transaction& tx, const NeighbourConfig& config);
-  Status add_decaps(Transaction& tx, std::span<const DecapConfig> configs, Owner owner);
+  Status add_vif(Transaction& tx, const VifConfig& config, const PortStatus& status, Owner owner);
+  Status put_vif(Transaction& tx, const VifConfig& config, Owner owner, const Update& update);
+  void publish_vif(Transaction& tx, const VifObject& vif);
+  void remove_vif(Transaction& tx, const std::string& name, Erased& erased);
+  /// The addresses at which the node takes packets for itself, after decaps changed.
+  void refresh_local_addresses(Transaction& tx);
+  Status add_static_neighbour(Transaction& tx, const NeighbourConfig& config, Owner owner);
+  void remove_static_neighbour(Transaction& tx, const IpAddress& address);
+  Status change_decaps(Transaction& tx, const Update::Changes<DecapConfig, std::string>& changes);
+  Status publish_entry(Transaction& tx, const DecapKey& key);
+  Status remove_route(Transaction& tx, const std::string& vrf, const IpPrefix& prefix);
+  void remove_tunnel(Transaction& tx, const std::string& name, Erased& erased);
   Status add_route(Transaction& tx, const RouteConfig& route, Owner owner);
   Status add_tunnel(Transaction& tx, const TunnelConfig& tunnel, Owner owner);
 
@@ -99,11 +134,6 @@ class Resolver {
     }
     return id;
   }
-  template <class Identifier>
-  void give_back(Transaction& tx, IdAllocator<Identifier>& ids, Identifier id) {
-    tx.on_commit([&ids, id] { ids.release(id); });
-  }
-
   Model& model_;
   Apply apply_;
   NeighbourKeeper& keeper_;
@@ -116,6 +146,12 @@ class Resolver {
   IdAllocator<DecapId> decap_ids_;
   NexthopId discard_;
   NexthopId receive_;
+
+  struct Deletion {
+    Transaction::Deletions what;
+    std::optional<std::uint64_t> grace;  ///< set when the wait has begun
+  };
+  std::deque<Deletion> deletions_;
 };
 
 }  // namespace weft::agent

@@ -1,6 +1,7 @@
 /// The resolver's decapsulation entries.
 
-#include <map>
+#include <algorithm>
+#include <set>
 
 #include "agent/aggregate.hpp"
 #include "agent/resolver.hpp"
@@ -18,45 +19,72 @@ Result<NexthopId> Resolver::decap_nexthop(const DecapConfig& config) const {
   return vrf->second.lookup;
 }
 
-Status Resolver::add_decaps(Transaction& tx, std::span<const DecapConfig> configs, Owner owner) {
-  std::map<DecapKey, std::vector<const DecapConfig*>> by_key;
-  for (const auto& config : configs) by_key[key_of(config)].push_back(&config);
-
-  for (const auto& [key, profiles] : by_key) {
+Status Resolver::change_decaps(Transaction& tx,
+                               const Update::Changes<DecapConfig, std::string>& changes) {
+  std::set<DecapKey> keys;
+  const auto leave = [&](const DecapConfig& config) {
+    const auto key = key_of(config);
+    auto entry = model_.decap_entries.at(key);
+    std::erase(entry.profiles, config.name);
+    tx.put(model_.decap_entries, key, std::move(entry));
+    keys.insert(key);
+  };
+  for (const auto& name : changes.erase) {
+    const auto found = model_.decaps.find(name);
+    if (found == model_.decaps.end()) continue;
+    leave(found->second.config);
+    tx.erase(model_.decaps, name);
+  }
+  for (const auto& [config, owner] : changes.put) {
+    const auto found = model_.decaps.find(config.name);
+    const bool known = found != model_.decaps.end();
+    const auto key = key_of(config);
+    if (known && key_of(found->second.config) != key) leave(found->second.config);
     DecapEntry entry;
-    Decap decap{key.kind, key.local, key.destination_port, key.vni, {}, false, {}};
-    const auto agree = [&](const DecapConfig& config, bool first) -> Status {
-      const auto nexthop = decap_nexthop(config);
-      if (!nexthop) return nexthop.error();
-      if (first) {
-        decap.zero_udp_checksum6 = config.zero_udp_checksum6;
-        decap.nexthop = *nexthop;
-      } else if (decap.nexthop != *nexthop ||
-                 decap.zero_udp_checksum6 != config.zero_udp_checksum6) {
-        return Error{"decap " + config.name + ": " + entry.profiles.front() +
-                     " takes the same packets elsewhere or with another zero_udp_checksum6"};
-      }
-      decap.sources.insert(decap.sources.end(), config.sources.begin(), config.sources.end());
-      return ok();
-    };
-    if (const auto found = model_.decap_entries.find(key); found != model_.decap_entries.end()) {
-      entry = found->second;
-      for (const auto& name : entry.profiles) {
-        const auto& config = model_.decaps.find(name)->second.config;
-        if (auto status = agree(config, name == entry.profiles.front()); !status) return status;
-      }
+    if (const auto shared = model_.decap_entries.find(key); shared != model_.decap_entries.end()) {
+      entry = shared->second;
     } else {
       entry.id = take(tx, decap_ids_);
     }
-    for (const auto* config : profiles) {
-      if (auto status = agree(*config, entry.profiles.empty()); !status) return status;
-      entry.profiles.push_back(config->name);
-      tx.put(model_.decaps, config->name, DecapObject{*config, owner});
+    if (std::ranges::find(entry.profiles, config.name) == entry.profiles.end()) {
+      entry.profiles.push_back(config.name);
     }
-    decap.sources = aggregate_prefixes(std::move(decap.sources));
-    tx.decaps[entry.id] = std::move(decap);
     tx.put(model_.decap_entries, key, std::move(entry));
+    tx.put(model_.decaps, config.name, DecapObject{config, owner});
+    keys.insert(key);
   }
+  for (const auto& key : keys) {
+    if (auto status = publish_entry(tx, key); !status) return status;
+  }
+  return ok();
+}
+
+/// Tells the data plane what the profiles of a key amount to; they must agree where they lead.
+Status Resolver::publish_entry(Transaction& tx, const DecapKey& key) {
+  const auto& [id, profiles] = model_.decap_entries.at(key);
+  if (profiles.empty()) {
+    tx.decaps[id] = std::nullopt;
+    tx.later.decaps.push_back(id);
+    tx.later.release.emplace_back([this, id = id] { decap_ids_.release(id); });
+    tx.erase(model_.decap_entries, key);
+    return ok();
+  }
+  Decap decap{key.kind, key.local, key.destination_port, key.vni, {}, false, {}};
+  for (const auto& name : profiles) {
+    const auto& config = model_.decaps.find(name)->second.config;
+    const auto nexthop = decap_nexthop(config);
+    if (!nexthop) return nexthop.error();
+    if (name == profiles.front()) {
+      decap.zero_udp_checksum6 = config.zero_udp_checksum6;
+      decap.nexthop = *nexthop;
+    } else if (decap.nexthop != *nexthop || decap.zero_udp_checksum6 != config.zero_udp_checksum6) {
+      return Error{"decap " + config.name + ": " + profiles.front() +
+                   " takes the same packets elsewhere or with another zero_udp_checksum6"};
+    }
+    decap.sources.insert(decap.sources.end(), config.sources.begin(), config.sources.end());
+  }
+  decap.sources = aggregate_prefixes(std::move(decap.sources));
+  tx.decaps[id] = std::move(decap);
   return ok();
 }
 

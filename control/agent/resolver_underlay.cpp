@@ -42,30 +42,43 @@ void Resolver::add_port(Transaction& tx, const PortConfig& config, const PortSta
   }
 }
 
-void Resolver::add_local_addresses(Transaction& tx, std::span<const DecapConfig> decaps) {
-  LocalAddresses local{model_.node.tunnel_addresses};
-  for (const auto& decap : decaps) local.addresses.push_back(decap.local);
-  for (const auto& address : local.addresses) {
-    change_route(tx, underlay_vrf, IpPrefix::host(address), RouteSource::own,
-                 RibEntry{RouteSource::own, Owner::file, receive_});
-  }
+void Resolver::refresh_local_addresses(Transaction& tx) {
+  std::set<IpAddress> own(model_.node.tunnel_addresses.begin(), model_.node.tunnel_addresses.end());
+  for (const auto& [key, entry] : model_.decap_entries) own.insert(key.local);
+  std::set<IpAddress> of_ports;
+  std::set<IpAddress> all = own;
   for (const auto& [name, port] : model_.ports) {
-    for (const auto& own : port.config.addresses) local.addresses.push_back(own.address);
-    if (port.link_local) local.addresses.emplace_back(*port.link_local);
+    for (const auto& address : port.config.addresses) of_ports.insert(address.address);
+    if (port.link_local) all.insert(*port.link_local);
   }
-  std::sort(local.addresses.begin(), local.addresses.end());
-  local.addresses.erase(std::unique(local.addresses.begin(), local.addresses.end()),
-                        local.addresses.end());
-  tx.local_addresses = std::move(local);
+  all.insert(of_ports.begin(), of_ports.end());
+
+  const auto change = [&](const IpAddress& address, std::optional<RibEntry> entry) {
+    change_route(tx, underlay_vrf, IpPrefix::host(address), RouteSource::own, entry);
+    underlay_changed(tx, IpPrefix::host(address));
+  };
+  const auto before = model_.local_addresses;
+  for (const auto& address : before) {
+    if (own.contains(address)) continue;
+    if (!of_ports.contains(address)) change(address, std::nullopt);
+    tx.erase(model_.local_addresses, address);
+  }
+  for (const auto& address : own) {
+    if (before.contains(address)) continue;
+    change(address, RibEntry{RouteSource::own, Owner::file, receive_});
+    tx.insert(model_.local_addresses, address);
+  }
+  if (before != own || before.empty()) tx.local_addresses = {{all.begin(), all.end()}};
 }
 
-Status Resolver::add_static_neighbour(Transaction& tx, const NeighbourConfig& config) {
+Status Resolver::add_static_neighbour(Transaction& tx, const NeighbourConfig& config, Owner owner) {
   const auto port = model_.ports.find(config.port);
   if (port == model_.ports.end()) {
     return Error{"neighbour " + to_string(config.address) + ": no port " + config.port};
   }
   const NeighbourKey key{port->second.id, config.address};
   set_mac(tx, key, config.mac);
+  tx.put(model_.static_neighbours, key, StaticNeighbour{config, owner});
   tx.on_commit([this, key, mac = config.mac] { keeper_.add_static(key, mac); });
   return ok();
 }
@@ -129,12 +142,10 @@ Result<Generation> Resolver::erase_neighbour(const NeighbourKey& key) {
   const auto a = found->second;
   Transaction tx;
   change_route(tx, underlay_vrf, IpPrefix::host(key.address), RouteSource::neighbour, std::nullopt);
-  tx.nexthops[a.nexthop] = std::nullopt;
-  tx.adjacencies[a.id] = std::nullopt;
+  delete_nexthop(tx, a.nexthop);
+  delete_adjacency(tx, a.id);
   tx.erase(model_.nexthops, a.nexthop);
   tx.erase(model_.adjacencies, key);
-  give_back(tx, nexthop_ids_, a.nexthop);
-  give_back(tx, adjacency_ids_, a.id);
   return publish(tx);
 }
 

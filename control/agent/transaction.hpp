@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -29,6 +30,17 @@ class Transaction {
   std::optional<LocalAddresses> local_addresses;
   bool exhausted = false;  ///< an id could not be had
 
+  /// Objects that nothing leads to once this is published. They are deleted, their ids given back
+  /// and their devices closed when no worker can have found them any more: a worker stands between
+  /// two tables for a moment, with the id of an object that it is about to load.
+  struct Deletions {
+    Batch batch;
+    std::vector<std::function<void()>> release;
+    std::vector<PortId> close;
+    std::vector<DecapId> decaps;  ///< that are gone already
+  };
+  Deletions later;
+
   Transaction() = default;
   Transaction(const Transaction&) = delete;
   Transaction& operator=(const Transaction&) = delete;
@@ -49,8 +61,9 @@ class Transaction {
   void erase(Map& map, const typename Map::key_type& key) {
     const auto found = map.find(key);
     if (found == map.end()) return;
-    undo_.push_back([&map, value = *found] { map.insert(value); });
-    map.erase(found);
+    // The node itself is kept, since other ways back refer to what is in it.
+    const auto node = std::make_shared<typename Map::node_type>(map.extract(found));
+    undo_.emplace_back([&map, node] { map.insert(std::move(*node)); });
   }
   template <class Set>
   void insert(Set& set, const typename Set::key_type& key) {

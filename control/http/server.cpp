@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/basic_stream.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
@@ -42,8 +43,8 @@ void BodyStream::reader_left() {
 namespace asio = boost::asio;
 namespace beast = boost::beast;
 namespace bhttp = boost::beast::http;
-using Protocol = asio::local::stream_protocol;
-using Stream = beast::basic_stream<Protocol>;
+using Local = asio::local::stream_protocol;
+using Tcp = asio::ip::tcp;
 using boost::system::error_code;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
@@ -83,23 +84,26 @@ std::optional<Response> complaint(const error_code& error, const Limits& limits)
 
 }  // namespace
 
+template <class Protocol>
 class Session;
 
+template <class Protocol>
 struct State {
   State(asio::io_context& io, Handler the_handler, Limits the_limits)
       : acceptor(io), handler(std::move(the_handler)), limits(the_limits) {}
 
-  Protocol::acceptor acceptor;
+  typename Protocol::acceptor acceptor;
   Handler handler;
   Limits limits;
   bool stopped = false;
-  std::set<Session*> sessions;
+  std::set<Session<Protocol>*> sessions;
 };
 
 /// One connection. It shares the state, since it may outlive the server by a turn of the loop.
-class Session : public std::enable_shared_from_this<Session> {
+template <class Protocol>
+class Session : public std::enable_shared_from_this<Session<Protocol>> {
  public:
-  Session(std::shared_ptr<State> state, Protocol::socket socket)
+  Session(std::shared_ptr<State<Protocol>> state, typename Protocol::socket socket)
       : state_(std::move(state)), stream_(std::move(socket)) {
     state_->sessions.insert(this);
   }
@@ -137,6 +141,7 @@ class Session : public std::enable_shared_from_this<Session> {
       }
       keep_alive = parser.get().keep_alive();
       Response response = answer(parser.release());
+      if (response.later) response = co_await deferred(std::move(response.later));
       if (state_->stopped) co_return;
       if (response.stream) {
         co_await send_stream(response);
@@ -198,7 +203,8 @@ class Session : public std::enable_shared_from_this<Session> {
     stream_.expires_never();
     asio::co_spawn(
         stream_.get_executor(),
-        [self = shared_from_this(), body]() { return self->watch_reader(body); }, asio::detached);
+        [self = this->shared_from_this(), body]() { return self->watch_reader(body); },
+        asio::detached);
     while (!error && !state_->stopped && !(body->finished_ && body->waiting_.empty())) {
       if (body->waiting_.empty()) {
         news.expires_at(asio::steady_timer::time_point::max());
@@ -228,6 +234,26 @@ class Session : public std::enable_shared_from_this<Session> {
     body->reader_left();
   }
 
+  /// Waits for a response that the handler owes.
+  template <class Start>
+  asio::awaitable<Response> deferred(Start start) {
+    struct Wait {
+      explicit Wait(const asio::any_io_executor& executor)
+          : timer(executor, asio::steady_timer::time_point::max()) {}
+      asio::steady_timer timer;
+      std::optional<Response> response;
+    };
+    const auto wait = std::make_shared<Wait>(stream_.get_executor());
+    start([wait](Response response) {
+      wait->response = std::move(response);
+      wait->timer.cancel();
+    });
+    error_code ignored;
+    if (!wait->response) co_await wait->timer.async_wait(to(ignored));
+    co_return wait->response.value_or(
+        failure(bhttp::status::internal_server_error, "the answer was given up"));
+  }
+
   /// Answers a peer that may still be sending. What it sends is read for a while, since a socket
   /// that closes on unread bytes makes the peer's write fail before it has seen the answer.
   asio::awaitable<void> refuse(Response response) {
@@ -237,7 +263,7 @@ class Session : public std::enable_shared_from_this<Session> {
     stream_.expires_after(seconds(state_->limits.idle_timeout_s));
     co_await bhttp::async_write(stream_, message, to(error));
     if (error) co_return;
-    stream_.socket().shutdown(Protocol::socket::shutdown_send, error);
+    stream_.socket().shutdown(asio::socket_base::shutdown_send, error);
     std::array<char, 16 << 10> scratch;
     std::size_t drained = 0;
     while (!error && drained < most * state_->limits.body_bytes) {
@@ -245,15 +271,16 @@ class Session : public std::enable_shared_from_this<Session> {
     }
   }
 
-  std::shared_ptr<State> state_;
-  Stream stream_;
+  std::shared_ptr<State<Protocol>> state_;
+  beast::basic_stream<Protocol> stream_;
   std::shared_ptr<BodyStream> body_;  ///< of an answer that grows
 };
 
 namespace {
 
 /// Says 503 without waiting: it fits into the empty send buffer.
-void turn_away(Protocol::socket& socket) {
+template <class Socket>
+void turn_away(Socket& socket) {
   const auto message = to_message(
       failure(bhttp::status::service_unavailable, "too many connections; try again later"), false);
   error_code ignored;
@@ -261,11 +288,12 @@ void turn_away(Protocol::socket& socket) {
   bhttp::write(socket, message, ignored);
 }
 
-asio::awaitable<void> accept_loop(std::shared_ptr<State> state) {
+template <class Protocol>
+asio::awaitable<void> accept_loop(std::shared_ptr<State<Protocol>> state) {
   const auto executor = state->acceptor.get_executor();
   while (!state->stopped) {
     error_code error;
-    Protocol::socket socket(executor);
+    typename Protocol::socket socket(executor);
     co_await state->acceptor.async_accept(socket, asio::redirect_error(asio::use_awaitable, error));
     if (state->stopped) co_return;
     if (error) {
@@ -276,7 +304,7 @@ asio::awaitable<void> accept_loop(std::shared_ptr<State> state) {
     } else if (state->sessions.size() >= state->limits.connections) {
       turn_away(socket);
     } else {
-      const auto session = std::make_shared<Session>(state, std::move(socket));
+      const auto session = std::make_shared<Session<Protocol>>(state, std::move(socket));
       asio::co_spawn(
           executor, [session]() { return session->run(); }, asio::detached);
     }
@@ -301,25 +329,45 @@ std::optional<FileIdentity> identity_of(const std::string& path) {
   return FileIdentity{status->st_dev, status->st_ino};
 }
 
-class Server final : public UnixServer {
+/// Ends what still runs.
+template <class Protocol>
+void stop(State<Protocol>& state) {
+  state.stopped = true;
+  error_code ignored;
+  state.acceptor.close(ignored);
+  for (auto* session : state.sessions) session->close();
+}
+
+class LocalServer final : public UnixServer {
  public:
-  Server(std::shared_ptr<State> state, std::string path)
+  LocalServer(std::shared_ptr<State<Local>> state, std::string path)
       : state_(std::move(state)), path_(std::move(path)), identity_(identity_of(path_)) {}
-  Server(const Server&) = delete;
-  Server& operator=(const Server&) = delete;
-  ~Server() override {
-    state_->stopped = true;
-    error_code ignored;
-    state_->acceptor.close(ignored);
-    for (Session* session : state_->sessions) session->close();
+  LocalServer(const LocalServer&) = delete;
+  LocalServer& operator=(const LocalServer&) = delete;
+  ~LocalServer() override {
+    stop(*state_);
     // Not the socket of whoever took the path over since.
     if (identity_ && identity_of(path_) == identity_) ::unlink(path_.c_str());
   }
 
  private:
-  std::shared_ptr<State> state_;
+  std::shared_ptr<State<Local>> state_;
   std::string path_;
   std::optional<FileIdentity> identity_;
+};
+
+class IpServer final : public TcpServer {
+ public:
+  explicit IpServer(std::shared_ptr<State<Tcp>> state) : state_(std::move(state)) {}
+  IpServer(const IpServer&) = delete;
+  IpServer& operator=(const IpServer&) = delete;
+  ~IpServer() override { stop(*state_); }
+  [[nodiscard]] std::uint16_t port() const override {
+    return state_->acceptor.local_endpoint().port();
+  }
+
+ private:
+  std::shared_ptr<State<Tcp>> state_;
 };
 
 /// Leaves nothing at `path` but what must stay there, which is an error.
@@ -330,8 +378,8 @@ Status clear_path(asio::io_context& io, const std::string& path) {
     return Error{path + " is there and is no socket; remove it or choose another path"};
   }
   error_code error;
-  Protocol::socket probe(io);
-  probe.open(Protocol(), error);
+  Local::socket probe(io);
+  probe.open(Local(), error);
   probe.non_blocking(true, error);
   probe.connect(path, error);
   if (error == boost::system::errc::connection_refused) {
@@ -353,24 +401,43 @@ Result<std::unique_ptr<UnixServer>> UnixServer::listen(asio::io_context& io,
     return Error{"\"" + path + "\" is no socket path: wanted 1 to 107 bytes"};
   }
   if (auto cleared = clear_path(io, path); !cleared) return cleared.error();
-  const auto state = std::make_shared<State>(io, std::move(handler), limits);
+  const auto state = std::make_shared<State<Local>>(io, std::move(handler), limits);
   auto& acceptor = state->acceptor;
   error_code error;
-  acceptor.open(Protocol(), error);
+  acceptor.open(Local(), error);
   if (!error) acceptor.bind(path, error);
   if (error == boost::system::errc::no_such_file_or_directory) {
     return Error{"the directory of " + path + " is missing; create it or choose another path"};
   }
   if (error) return Error{path + " cannot be bound: " + error.message()};
-  auto server = std::make_unique<Server>(state, path);
+  auto server = std::make_unique<LocalServer>(state, path);
   // Until it listens nobody can connect, so there is no moment with wrong permissions.
   if (::chmod(path.c_str(), 0660) != 0) {
     return Error{path + ": its mode cannot be set to 0660"};
   }
-  acceptor.listen(Protocol::acceptor::max_listen_connections, error);
+  acceptor.listen(Local::acceptor::max_listen_connections, error);
   if (error) return Error{path + " cannot be listened on: " + error.message()};
-  asio::co_spawn(io, accept_loop(state), asio::detached);
+  asio::co_spawn(io, accept_loop<Local>(state), asio::detached);
   return Result<std::unique_ptr<UnixServer>>(std::move(server));
+}
+
+Result<std::unique_ptr<TcpServer>> TcpServer::listen(asio::io_context& io,
+                                                     const std::string& address, std::uint16_t port,
+                                                     Handler handler, Limits limits) {
+  const auto place = address + " port " + std::to_string(port);
+  error_code error;
+  const auto ip = asio::ip::make_address(address, error);
+  if (error) return Error{"\"" + address + "\" is no IP address"};
+  const auto state = std::make_shared<State<Tcp>>(io, std::move(handler), limits);
+  auto& acceptor = state->acceptor;
+  const Tcp::endpoint endpoint(ip, port);
+  acceptor.open(endpoint.protocol(), error);
+  if (!error) acceptor.set_option(asio::socket_base::reuse_address(true), error);
+  if (!error) acceptor.bind(endpoint, error);
+  if (!error) acceptor.listen(asio::socket_base::max_listen_connections, error);
+  if (error) return Error{place + " cannot be listened on: " + error.message()};
+  asio::co_spawn(io, accept_loop<Tcp>(state), asio::detached);
+  return Result<std::unique_ptr<TcpServer>>(std::make_unique<IpServer>(state));
 }
 
 }  // namespace weft::http

@@ -1,7 +1,8 @@
 #pragma once
-/// HTTP/1.1 over a Unix socket, on the control thread.
+/// HTTP/1.1 over Unix sockets and TCP, on the control thread.
 
 #include <boost/asio/io_context.hpp>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -36,6 +37,7 @@ class BodyStream {
   std::function<void()> on_reader_left;
 
  private:
+  template <class Protocol>
   friend class Session;
   void reader_left();
 
@@ -51,6 +53,9 @@ struct Response {
   std::string content_type = "application/json";
   std::string body;
   std::shared_ptr<BodyStream> stream{};  ///< instead of `body`
+  /// Where it is set, the response comes later: this is called once with a function that takes it,
+  /// to be called on the thread of the io_context.
+  std::function<void(std::function<void(Response)> done)> later{};
 };
 
 using Handler = std::function<Response(const Request&)>;
@@ -72,6 +77,17 @@ class UnixServer {
                                                     const std::string& path, Handler handler,
                                                     Limits limits = {});
   virtual ~UnixServer() = default;
+};
+
+/// The same over TCP. Whoever reaches the address is served, so its handler should only tell.
+class TcpServer {
+ public:
+  /// `port` 0: any that is free.
+  static Result<std::unique_ptr<TcpServer>> listen(boost::asio::io_context& io,
+                                                   const std::string& address, std::uint16_t port,
+                                                   Handler handler, Limits limits = {});
+  virtual ~TcpServer() = default;
+  [[nodiscard]] virtual std::uint16_t port() const = 0;
 };
 
 }  // namespace weft::http

@@ -124,6 +124,17 @@ std::optional<unsigned> interface_mtu(const std::string& interface) {
   return found ? std::optional<unsigned>(static_cast<unsigned>(request.ifr_mtu)) : std::nullopt;
 }
 
+bool interface_running(const std::string& interface) {
+  ifreq request{};
+  if (interface.size() >= sizeof request.ifr_name) return false;
+  interface.copy(request.ifr_name, sizeof request.ifr_name - 1);
+  const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return false;
+  const bool found = ioctl(fd, SIOCGIFFLAGS, &request) == 0;
+  close(fd);
+  return found && (request.ifr_flags & IFF_UP) != 0 && (request.ifr_flags & IFF_RUNNING) != 0;
+}
+
 std::optional<IpAddress> kernel_holds(const std::string& interface,
                                       const std::vector<IpAddress>& ours) {
   ifaddrs* list = nullptr;

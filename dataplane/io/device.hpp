@@ -42,6 +42,9 @@ class NetnsScope {
 /// MTU of a kernel interface of this thread's namespace; nullopt when there is none.
 std::optional<unsigned> interface_mtu(const std::string& interface);
 
+/// Whether such an interface is up and has a carrier.
+bool interface_running(const std::string& interface);
+
 /// The first of `ours` that the kernel holds on `interface` of this thread's namespace.
 std::optional<IpAddress> kernel_holds(const std::string& interface,
                                       const std::vector<IpAddress>& ours);

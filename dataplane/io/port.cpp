@@ -163,6 +163,9 @@ PortStatus AttachedPort::status() const {
   rte_eth_link link{};
   rte_eth_link_get_nowait(index_, &link);
   status.link_up = link.link_status != 0 && !vanished();
+  // DPDK's driver says that it is up, always.
+  if (spec_.scheme == "af_packet")
+    status.link_up = !vanished() && interface_running(spec_.interface);
   status.may_leave_checksums = spec_.may_leave_checksums;
   return status;
 }

@@ -47,6 +47,8 @@ class Router final : public ForwardingPlane {
   void count_drop(DropReason reason) override { control_counters_.drop(reason); }
   [[nodiscard]] int event_descriptor() const override { return event_fd_; }
   void drain_events(EventSink& sink) override;
+  [[nodiscard]] std::uint64_t begin_grace() override { return rcu_.begin_grace(); }
+  [[nodiscard]] bool grace_over(std::uint64_t moment) override { return rcu_.grace_over(moment); }
   void reclaim() override { rcu_.reclaim(); }
 
  private:

@@ -48,6 +48,12 @@ class Rcu {
     });
   }
 
+  /// A token, and whether every reader has passed a quiescent point since it was taken.
+  [[nodiscard]] std::uint64_t begin_grace() { return rte_rcu_qsbr_start(qsbr_.get()); }
+  [[nodiscard]] bool grace_over(std::uint64_t token) {
+    return rte_rcu_qsbr_check(qsbr_.get(), token, false) == 1;
+  }
+
   /// Frees what can be freed now, at most `limit` objects; answers how many wait still.
   std::size_t reclaim(std::size_t limit = 4096) {
     while (limit-- > 0 && !retired_.empty()) {

@@ -201,6 +201,10 @@ class ForwardingPlane {
   /// Readable when events wait; drain_events() delivers a bounded number of them.
   [[nodiscard]] virtual int event_descriptor() const = 0;
   virtual void drain_events(EventSink& sink) = 0;
+  /// A moment, for grace_over(): true once every worker has passed a quiescent point since, so that
+  /// none acts on anything it had found before.
+  [[nodiscard]] virtual std::uint64_t begin_grace() = 0;
+  [[nodiscard]] virtual bool grace_over(std::uint64_t moment) = 0;
   /// Frees what every worker has let go of. Call about every 10 ms while table_sizes().deferred.
   virtual void reclaim() = 0;
 };

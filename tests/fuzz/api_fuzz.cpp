@@ -49,6 +49,7 @@ std::string cut_off(std::string_view& text, char separator) {
 }
 
 void check(const http::Request& request, const http::Response& response) {
+  if (response.later) return;  // a reload, whose file is for config_fuzz.cpp
   if (response.content_type != "application/json") {
     fuzz::require(!response.body.empty(), "an answer says something");
     return;
@@ -64,6 +65,11 @@ void check(const http::Request& request, const http::Response& response) {
     case 405:
     case 409:
       fuzz::require(!body.value("error", "").empty(), "a refusal says why");
+      return;
+    case 503:
+      fuzz::require(
+          request.path == "/healthz" && !body.value("reasons", nlohmann::json::array()).empty(),
+          "sickness has reasons");
       return;
     default:
       fuzz::broken("an unknown status to " + request.method + " " + request.path);

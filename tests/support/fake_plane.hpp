@@ -48,6 +48,7 @@ class FakePlane final : public ForwardingPlane {
   std::vector<std::uint8_t> explained_frame;
   std::vector<std::function<void(EventSink&)>> events;
   std::uint64_t deferred = 0;
+  bool workers_stand_still = false;  ///< no grace period ends
   unsigned reclaims = 0;
   std::vector<TraceRequest> traces;
   std::vector<CaptureRequest> captures;
@@ -161,6 +162,8 @@ class FakePlane final : public ForwardingPlane {
     events.push_back(std::move(event));
     eventfd_write(event_, 1);
   }
+  [[nodiscard]] std::uint64_t begin_grace() override { return ++graces_; }
+  [[nodiscard]] bool grace_over(std::uint64_t) override { return !workers_stand_still; }
   void reclaim() override {
     ++reclaims;
     if (deferred > 0) --deferred;
@@ -236,6 +239,7 @@ class FakePlane final : public ForwardingPlane {
   }
 
   int event_;
+  std::uint64_t graces_ = 0;
   std::string error_;
 };
 

@@ -16,7 +16,7 @@ packages_fuzz=(clang-14 libclang-rt-14-dev llvm-14 python3 python3-scapy)
 # shellcheck disable=SC2034
 packages_test=(
   python3 python3-pytest python3-scapy git curl
-  iproute2 iputils-ping ethtool iperf3 tshark tcpdump openvswitch-switch
+  iproute2 iputils-ping ethtool iperf3 tshark tcpdump openvswitch-switch prometheus
   clang-format clang-tidy-19 shellcheck valgrind
 )
 
@@ -34,7 +34,7 @@ restore_service_policy() {
   fi
 }
 
-# Packages may bring services (openvswitch-switch does); none of them may start here.
+# Packages may bring services (openvswitch-switch and prometheus do); none of them may start here.
 deny_service_starts() {
   restore_service_policy # of a run that was killed
   if [[ -e $policy_file || -L $policy_file ]]; then mv -f "$policy_file" "$policy_saved"; fi
@@ -80,8 +80,10 @@ install_packages() (
     apt-get install -qq -y --no-install-recommends -o DPkg::Lock::Timeout=300 "$@" </dev/null 9>&- ||
     exit 1
   # Nor at the next boot.
-  if [[ " $* " == *" openvswitch-switch "* ]]; then
-    update-rc.d openvswitch-switch disable || exit 1
-    if command -v systemctl >/dev/null; then systemctl disable openvswitch-switch.service || exit 1; fi
-  fi
+  local service
+  for service in openvswitch-switch prometheus; do
+    [[ " $* " == *" $service "* ]] || continue
+    update-rc.d "$service" disable || exit 1
+    if command -v systemctl >/dev/null; then systemctl disable "$service.service" || exit 1; fi
+  done
 )

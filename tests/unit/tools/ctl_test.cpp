@@ -4,7 +4,10 @@
 #include <vector>
 
 #include "ctl_command.hpp"
+#include "ctl_complete.hpp"
+#include "ctl_objects.hpp"
 #include "ctl_output.hpp"
+#include "ctl_watch.hpp"
 
 namespace weft::ctl {
 namespace {
@@ -85,6 +88,121 @@ TEST_CASE("weftctl: each command is one request") {
         R"(POST /v1/explain {"vif":"vm1","fields":{"dst":"10.1.0.12","protocol":89}})");
 }
 
+TEST_CASE("weftctl: commands that change objects") {
+  CHECK(asks({"tunnel", "add", "to-c", "--kind", "vxlan", "--vni", "5", "--remote", "192.0.2.3",
+              "--inner-destination-mac", "02:00:00:00:00:01", "--ttl", "9", "--dscp", "46",
+              "--local", "192.0.2.1", "--zero-udp-checksum6", "on"}) ==
+        R"(POST /v1/tunnel {"name":"to-c","remote":"192.0.2.3","local":"192.0.2.1","vni":5,)"
+        R"("inner_destination_mac":"02:00:00:00:00:01","kind":"vxlan","ttl":9,"dscp":46,)"
+        R"("zero_udp_checksum6":true})");
+  CHECK(asks({"vif", "add", "vm1", "--device", "tap:vm1", "--vrf", "blue", "--mac",
+              "02:00:00:00:01:01", "--address", "10.1.0.11", "--address", "fd00:1::11", "--mtu",
+              "1450", "--anti-spoofing", "off"}) ==
+        R"(POST /v1/vif {"name":"vm1","device":"tap:vm1","vrf":"blue","mac":"02:00:00:00:01:01",)"
+        R"("addresses":["10.1.0.11","fd00:1::11"],"mtu":1450,"anti_spoofing":false})");
+  CHECK(asks({"vrf", "set", "blue", "--id", "7", "--subnet", "10.1.0.0/24=10.1.0.1", "--subnet",
+              "fd00:1::/64=fd00:1::1"}) == R"(PUT /v1/vrf {"name":"blue","id":7,"subnets":[)"
+                                           R"({"prefix":"10.1.0.0/24","gateway":"10.1.0.1"},)"
+                                           R"({"prefix":"fd00:1::/64","gateway":"fd00:1::1"}]})");
+  CHECK(asks({"decap", "set", "d", "--vif", "vm1", "--source", "192.0.2.0/24", "--source",
+              "198.51.100.0/24"}) ==
+        R"(PUT /v1/decap {"name":"d","vif":"vm1","sources":["192.0.2.0/24","198.51.100.0/24"]})");
+  CHECK(asks({"neighbour", "set", "192.0.2.9", "--mac", "02:00:00:00:00:09"}) ==
+        R"(PUT /v1/neighbour {"address":"192.0.2.9","mac":"02:00:00:00:00:09"})");
+  CHECK(asks({"route", "add", "--vrf", "blue", "::/0", "--vif", "vm1"}) ==
+        R"(POST /v1/route {"vrf":"blue","prefix":"::/0","via":{"vif":"vm1"}})");
+  for (const std::string kind : {"tunnel", "vif", "vrf", "decap"}) {
+    CHECK(asks({kind.c_str(), "del", "x"}) == "DELETE /v1/" + kind + R"( {"name":"x"})");
+  }
+  CHECK(asks({"neighbour", "del", "192.0.2.9"}) ==
+        R"(DELETE /v1/neighbour {"address":"192.0.2.9"})");
+  CHECK(asks({"reload", "--dry-run"}) == R"(POST /v1/reload {"dry_run":true})");
+  CHECK(asks({"reload"}) == "POST /v1/reload {}");
+  CHECK(command({"show", "drops", "--watch"}).watch_s == 1);
+  CHECK(command({"show", "drops", "--watch", "2.5"}).watch_s == 2.5);
+  CHECK(command({"show", "drops"}).watch_s == 0);
+}
+
+TEST_CASE("weftctl: an unknown word is answered with the nearest one") {
+  const auto said = [](const std::vector<const char*>& words) {
+    const auto parsed = parse(words);
+    CHECK(std::get<int>(parsed.result) == 2);
+    return parsed.err;
+  };
+  CHECK_THAT(said({"shwo", "vif"}), Catch::Contains(R"(no command "shwo"; did you mean "show"?)"));
+  CHECK_THAT(said({"show", "tunel"}), Catch::Contains(R"(did you mean "tunnel"?)"));
+  CHECK_THAT(said({"tunnel", "ad", "x"}), Catch::Contains(R"(did you mean "add"?)"));
+  CHECK_THAT(said({"tunnel", "set", "x", "--remot", "::1"}),
+             Catch::Contains(R"(no option "--remot"; did you mean "--remote"?)"));
+}
+
+TEST_CASE("weftctl: every command's help has an example") {
+  for (const auto& words : std::vector<std::vector<const char*>>{{"show", "--help"},
+                                                                 {"explain", "--help"},
+                                                                 {"reload", "--help"},
+                                                                 {"route", "add", "--help"},
+                                                                 {"tunnel", "set", "--help"},
+                                                                 {"decap", "add", "--help"},
+                                                                 {"vif", "del", "--help"},
+                                                                 {"vrf", "add", "--help"},
+                                                                 {"neighbour", "--help"}}) {
+    const auto help = parse(words);
+    CHECK(std::get<int>(help.result) == 0);
+    CHECK_THAT(help.out, Catch::Contains("Example") && Catch::Contains("weftctl "));
+  }
+}
+
+TEST_CASE("weftctl: completion") {
+  CLI::App app;
+  app.add_flag("--json");
+  app.add_option("--socket");
+  auto* show = app.add_subcommand("show");
+  show->add_subcommand("vif");
+  show->add_subcommand("vrf");
+  show->add_subcommand("drops")->add_flag("--all");
+  ObjectCommands objects;
+  objects.add_to(app, [](const auto&, const auto&, const auto&) {});
+  using Words = std::vector<std::string>;
+  std::string asked;
+  const auto live = [&](const std::string& table) -> Words {
+    asked = table;
+    return {"blue", "black", "red"};
+  };
+  const auto of = [&](const Words& words) { return candidates(app, words, live); };
+  CHECK(of({"s"}) == Words{"show"});
+  CHECK(of({"show", "v"}) == Words{"vif", "vrf"});
+  CHECK(of({"show", "drops", "--"}) == Words{"--all", "--help", "--json", "--socket"});
+  CHECK(of({"route", ""}) == Words{"add", "del", "set"});
+  CHECK(asked.empty());
+  CHECK(of({"vrf", "set", "bl"}) == Words{"black", "blue"});
+  CHECK(asked == "vrf");
+  CHECK(of({"tunnel", "del", ""}).size() == 3);
+  CHECK(asked == "tunnel");
+  CHECK(of({"tunnel", "add", ""}).empty());
+  CHECK(of({"route", "add", "--vrf", "r"}) == Words{"red"});
+  CHECK(of({"route", "add", "--vrf", "red", "10.0.0.0/8", "--tu"}) == Words{"--tunnel"});
+  CHECK(of({"tunnel", "add", "x", "--kind", ""}) == Words{"vxlan"});
+  CHECK(of({"vif", "set", "x", "--anti-spoofing", ""}) == Words{"off", "on"});
+}
+
+TEST_CASE("weftctl: rates of a table that is watched") {
+  const auto table = [](int packets, int busy) {
+    return Json{{"columns", {"name", "packets", "busy"}},
+                {"rows", Json::array({{{"name", "a"}, {"packets", packets}, {"busy", busy}}})}};
+  };
+  const auto rated = with_rates(table(100, 1), table(400, 2), 2);
+  CHECK(rated["columns"] == Json{"name", "packets", "packets/s", "busy"});
+  CHECK(rated["rows"][0]["packets/s"] == 150);
+  CHECK(render(Answer::table, with_rates(Json::object(), table(400, 2), 2)) ==
+        "name  packets  busy\na         400     2\n");
+}
+
+TEST_CASE("weftctl: what a reload did") {
+  CHECK(render(Answer::changes, Json::parse(R"({"message":"1 added, 1 changed, 1 removed",
+      "added":["vif a"],"changed":["vrf b"],"removed":["tunnel c"]})")) ==
+        "1 added, 1 changed, 1 removed\n+ vif a\n~ vrf b\n- tunnel c\n");
+}
+
 TEST_CASE("weftctl: the socket, and JSON for programs") {
   ::unsetenv("WEFT_SOCKET");
   CHECK(command({"show", "vif"}).socket == "/run/weft/weftd.sock");
@@ -106,6 +224,10 @@ TEST_CASE("weftctl: what it cannot understand is exit code 2, help is 0") {
       {"show", "vifs"},
       {"show", "vif", "--vrf", "blue"},
       {"route", "set", "--vrf", "blue", "10.0.0.0/8"},
+      {"vrf", "add", "blue", "--subnet", "10.0.0.0/8"},
+      {"vif", "add"},
+      {"vif", "set", "a", "--anti-spoofing", "perhaps"},
+      {"show", "vif", "--watch", "0"},
       {"route", "set", "--vrf", "blue", "10.0.0.0/8", "--discard", "--vif", "vm1"},
       {"route", "set", "10.0.0.0/8", "--discard"},
       {"route", "del", "--vrf", "blue"},

@@ -4,7 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "agent/frame_builder.hpp"
-#include "node.hpp"
+#include "service.hpp"
 #include "support/hex.hpp"
 
 namespace weft::agent {
@@ -13,51 +13,6 @@ namespace {
 using namespace test;
 using weft::test::hex;
 using weft::test::to_hex;
-using Json = nlohmann::ordered_json;
-
-struct Service {
-  boost::asio::io_context io;
-  FakePlane plane;
-  Time now{std::chrono::hours(1)};
-  Agent agent{io, plane, [this] { return now; }};
-  Api api{agent};
-
-  explicit Service(const Config& config = sample()) {
-    const auto started = agent.start(config);
-    if (!started) throw std::runtime_error(started.error().message);
-  }
-
-  struct Answer {
-    unsigned status;
-    Json body;
-    [[nodiscard]] std::string error() const { return body.value("error", ""); }
-  };
-  Answer call(const char* method, const std::string& path, const std::string& body = "") {
-    const auto at = path.find('?');
-    const auto response = api.handle(
-        {method, path.substr(0, at), at == std::string::npos ? "" : path.substr(at + 1), body});
-    CHECK(response.content_type == "application/json");
-    return {response.status, Json::parse(response.body)};
-  }
-  Json rows(const std::string& table) {
-    const auto answer = call("GET", "/v1/" + table);
-    REQUIRE(answer.status == 200);
-    for (const auto& row : answer.body["rows"]) {
-      REQUIRE(row.size() == answer.body["columns"].size());
-      for (const auto& column : answer.body["columns"]) {
-        REQUIRE(row.contains(column.get<std::string>()));
-      }
-    }
-    return answer.body["rows"];
-  }
-  Json row(const std::string& table, const char* key, const std::string& value) {
-    for (const auto& row : rows(table)) {
-      if (row[key] == value) return row;
-    }
-    return {};
-  }
-};
-
 TEST_CASE("tables") {
   Service s;
   CHECK(s.row("port", "name", "fab0") ==
@@ -128,17 +83,19 @@ TEST_CASE("routes change") {
   const auto put = s.call("PUT", "/v1/route",
                           R"({"vrf":"blue","prefix":"10.1.0.12/32","via":{"tunnel":"to-far"}})");
   CHECK(put.status == 200);
-  CHECK(put.body["message"] == "route 10.1.0.12/32 in blue leads via tunnel to-far");
+  CHECK(put.body["message"] ==
+        "route 10.1.0.12/32 in blue leads via tunnel to-far (in place of the file's)");
   CHECK(put.body["generation"] == s.plane.batches.size());
-  CHECK(s.row("route", "prefix", "10.1.0.12/32")["owner"] == "api");
+  CHECK(s.row("route", "prefix", "10.1.0.12/32")["owner"] == "api over file");
   CHECK(s.call("PUT", "/v1/route",
-               R"({"vrf":"underlay","prefix":"0.0.0.0/0","via":{"gateway":"192.0.2.9"}})")
+               R"({"vrf":"underlay","prefix":"203.0.113.0/24","via":{"gateway":"192.0.2.9"}})")
             .status == 200);
   CHECK(s.row("tunnel", "name", "to-far")["via"] == "fab0 192.0.2.9");
 
   const auto erased = s.call("DELETE", "/v1/route", R"({"vrf":"blue","prefix":"10.1.0.12/32"})");
   CHECK(erased.status == 200);
-  CHECK(s.row("route", "prefix", "10.1.0.12/32").is_null());
+  CHECK(s.row("route", "prefix", "10.1.0.12/32")["via"] == "tunnel to-b");
+  CHECK(s.row("route", "prefix", "10.1.0.12/32")["owner"] == "file");
 }
 
 TEST_CASE("tunnels change and are made") {
@@ -148,7 +105,7 @@ TEST_CASE("tunnels change and are made") {
   const auto row = s.row("tunnel", "name", "to-b");
   CHECK(row["remote"] == "192.0.2.3");
   CHECK(row["vni"] == 100);
-  CHECK(row["owner"] == "api");
+  CHECK(row["owner"] == "api over file");
   // ARP for the new remote goes out at once.
   CHECK(s.row("neighbour", "address", "192.0.2.3")["state"] == "incomplete");
 
@@ -174,18 +131,13 @@ TEST_CASE("tunnels change and are made") {
 TEST_CASE("refusals name the thing and the remedy") {
   Service s;
   const auto refused = [&](const char* method, const char* path, const char* body, unsigned status,
-                           const char* part) {
-    const auto answer = s.call(method, path, body);
-    INFO(body << " → " << answer.body.dump());
-    CHECK(answer.status == status);
-    CHECK(answer.error().find(part) != std::string::npos);
-  };
+                           const char* part) { s.refused(method, path, body, status, part); };
   const auto batches = s.plane.batches.size();
   refused("GET", "/v1/tunnels", "", 404, "did you mean \"tunnel\"");
   refused("GET", "/v1/route?vrf=blu", "", 404, "did you mean \"blue\"");
   refused("GET", "/v1/route?vrf=%zz", "", 400, "percent");
   refused("GET", "/", "", 404, "/v1/");
-  refused("POST", "/v1/route", "{}", 405, "POST");
+  refused("PUT", "/v1/explain", "{}", 405, "PUT");
   refused("PUT", "/v1/nothing", "{}", 404, "nothing");
   refused("PUT", "/v1/route", "{", 400, "JSON");
   refused("PUT", "/v1/route", "[]", 400, "object");
@@ -220,7 +172,7 @@ TEST_CASE("refusals name the thing and the remedy") {
   refused("PUT", "/v1/tunnel", R"({"name":"to-b","port":0})", 400, "port");
   refused("PUT", "/v1/tunnel", R"({"name":"to-b","source_ports":"9-7"})", 400, "source_ports");
   refused("PUT", "/v1/tunnel", R"({"name":"to-b","remote":"224.0.0.1"})", 400, "remote");
-  refused("PUT", "/v1/tunnel", R"({"name":"to-b","remote":"192.0.2.1"})", 409, "own address");
+  refused("PUT", "/v1/tunnel", R"({"name":"to-b","remote":"192.0.2.1"})", 409, "another node's");
   refused("PUT", "/v1/tunnel", R"({"name":"to-b","inner_destination_mac":"01:00:00:00:00:00"})",
           400, "inner");
   CHECK(s.plane.batches.size() == batches);
@@ -242,7 +194,7 @@ TEST_CASE("a body that would take long to read is refused") {
     CHECK(answer.status == 400);
     return answer.error();
   };
-  CHECK_THAT(error(members(64)), Catch::Contains("unknown key"));
+  CHECK_THAT(error(members(64)), Catch::Contains("is missing"));
   CHECK_THAT(error(members(65)), Catch::Contains("more than 64 members"));
   CHECK_THAT(error(members(100'000)), Catch::Contains("more than 64 members"));
   CHECK_THAT(error("{\"via\":" + members(65) + "}"), Catch::Contains("more than 64 members"));

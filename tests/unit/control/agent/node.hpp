@@ -100,6 +100,7 @@ struct FakeKeeper final : NeighbourKeeper {
   void pin(const NeighbourKey& key) override { pinned.insert(key); }
   void unpin(const NeighbourKey& key) override { pinned.erase(key); }
   void add_static(const NeighbourKey& key, const MacAddress& m) override { fixed[key] = m; }
+  void remove_static(const NeighbourKey& key) override { fixed.erase(key); }
 };
 
 /// A loaded model.

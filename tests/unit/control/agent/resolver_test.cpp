@@ -103,6 +103,8 @@ TEST_CASE("a neighbour nothing rests on comes and goes") {
   CHECK_FALSE(node.plane.tables.adjacencies.at(id).destination);
   REQUIRE(node.resolver.erase_neighbour(key));
   CHECK_FALSE(node.plane.has_route(underlay_vrf, "192.0.2.77/32"));
+  CHECK(node.plane.tables.nexthops.size() == before + 1);
+  node.resolver.finish_deletions(node.plane);
   CHECK(node.plane.tables.nexthops.size() == before);
 
   REQUIRE(node.resolver.put_neighbour(key, std::nullopt));

@@ -1,0 +1,130 @@
+#include "agent/object_json.hpp"
+
+#include <algorithm>
+
+namespace weft::agent {
+
+namespace {
+
+constexpr int deepest = 8;
+
+template <class List>
+Json texts(const List& list) {
+  Json out = Json::array();
+  for (const auto& item : list) out.push_back(to_string(item));
+  return out;
+}
+
+bool is_default_local(const NodeConfig& node, const IpAddress& local) {
+  return std::ranges::find(node.tunnel_addresses, local) != node.tunnel_addresses.end();
+}
+
+yaml::Element element(const Json& json, const std::string& label, int depth) {
+  using Kind = yaml::Element::Kind;
+  yaml::Element out;
+  if (depth > deepest) return out;
+  if (json.is_object()) {
+    out.kind = Kind::map;
+    out.text = label;
+    for (const auto& [key, value] : json.items()) {
+      yaml::Element name;
+      name.kind = Kind::scalar;
+      name.text = key;
+      out.children.push_back(std::move(name));
+      out.children.push_back(element(value, label, depth + 1));
+    }
+  } else if (json.is_array()) {
+    out.kind = Kind::list;
+    for (const auto& item : json) out.children.push_back(element(item, label, depth + 1));
+  } else if (!json.is_null()) {
+    out.kind = Kind::scalar;
+    out.quoted = json.is_string();
+    out.text = out.quoted ? json.get<std::string>() : json.dump();
+  }
+  return out;
+}
+
+}  // namespace
+
+Json object_json(const VrfConfig& vrf, const NodeConfig&) {
+  Json subnets = Json::array();
+  for (const auto& subnet : vrf.subnets) {
+    subnets.push_back({{"prefix", to_string(subnet.prefix)},  //
+                       {"gateway", to_string(subnet.gateway)}});
+  }
+  return {{"name", vrf.name},
+          {"id", vrf.id},
+          {"router_mac", to_string(vrf.router_mac)},
+          {"subnets", subnets}};
+}
+
+Json object_json(const NeighbourConfig& neighbour, const NodeConfig&) {
+  return {{"address", to_string(neighbour.address)}, {"mac", to_string(neighbour.mac)}};
+}
+
+Json object_json(const VifConfig& vif, const NodeConfig&) {
+  return {{"name", vif.name},
+          {"device", vif.device},
+          {"vrf", vif.vrf},
+          {"mac", to_string(vif.mac)},
+          {"addresses", texts(vif.addresses)},
+          {"mtu", vif.mtu_bytes},
+          {"anti_spoofing", vif.anti_spoofing}};
+}
+
+Json object_json(const TunnelConfig& tunnel, const NodeConfig& node) {
+  const auto& p = tunnel.profile;
+  const auto& kind = describe(p.kind);
+  Json out{{"name", tunnel.name}, {"kind", kind.name}, {"vni", p.vni}};
+  out["remote"] = to_string(p.remote);
+  if (p.local != IpAddress{} && !is_default_local(node, p.local)) out["local"] = to_string(p.local);
+  if (p.destination_port != kind.default_udp_port) out["port"] = p.destination_port;
+  out["source_ports"] =
+      std::to_string(p.source_ports.first) + "-" + std::to_string(p.source_ports.last);
+  out["inner_destination_mac"] = to_string(p.inner_destination_mac);
+  out["ttl"] = p.ttl;
+  out["dscp"] = p.dscp;
+  out["zero_udp_checksum6"] = p.zero_udp_checksum6;
+  return out;
+}
+
+Json object_json(const DecapConfig& decap, const NodeConfig& node) {
+  const auto& kind = describe(decap.kind);
+  Json out{{"name", decap.name}, {"kind", kind.name}, {"vni", decap.vni}};
+  if (!decap.vrf.empty()) out["vrf"] = decap.vrf;
+  if (!decap.vif.empty()) out["vif"] = decap.vif;
+  out["sources"] = texts(decap.sources);
+  if (decap.local != IpAddress{} && !is_default_local(node, decap.local)) {
+    out["local"] = to_string(decap.local);
+  }
+  if (decap.destination_port != kind.default_udp_port) out["port"] = decap.destination_port;
+  out["zero_udp_checksum6"] = decap.zero_udp_checksum6;
+  return out;
+}
+
+Json object_json(const RouteConfig& route, const NodeConfig&) {
+  Json via = Json::object();
+  if (!route.via.tunnel.empty()) via["tunnel"] = route.via.tunnel;
+  if (!route.via.vif.empty()) via["vif"] = route.via.vif;
+  if (!route.via.vrf.empty()) via["vrf"] = route.via.vrf;
+  if (route.via.gateway) via["gateway"] = to_string(*route.via.gateway);
+  if (route.via.discard) via["discard"] = true;
+  return {{"vrf", route.vrf}, {"prefix", to_string(route.prefix)}, {"via", via}};
+}
+
+Json object_json(const PortConfig& port) {
+  Json out{{"name", port.name}, {"device", port.device}, {"addresses", texts(port.addresses)}};
+  out["gateway"] = texts(port.gateways);
+  out["mtu"] = port.mtu_bytes;
+  return out;
+}
+
+Json object_json(const NodeConfig& node) {
+  return {{"name", node.name}, {"tunnel_address", texts(node.tunnel_addresses)}};
+}
+
+yaml::Element to_element(const Json& json, const std::string& label) {
+  return element(json, label, 0);
+}
+
+}  // namespace weft::agent

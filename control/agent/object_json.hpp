@@ -1,0 +1,29 @@
+#pragma once
+/// Objects as JSON in the words of `weft.yaml`: what the API takes and what is kept across a
+/// restart.
+
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "agent/config.hpp"
+#include "agent/yaml_reader.hpp"
+
+namespace weft::agent {
+
+using Json = nlohmann::ordered_json;  // keeps the order in which things are told
+
+// A local address that follows from the node's tunnel address is left out, so that it follows on.
+Json object_json(const VrfConfig& vrf, const NodeConfig& node);
+Json object_json(const NeighbourConfig& neighbour, const NodeConfig& node);
+Json object_json(const VifConfig& vif, const NodeConfig& node);
+Json object_json(const TunnelConfig& tunnel, const NodeConfig& node);
+Json object_json(const DecapConfig& decap, const NodeConfig& node);
+Json object_json(const RouteConfig& route, const NodeConfig& node);
+Json object_json(const PortConfig& port);
+Json object_json(const NodeConfig& node);
+
+/// The tree that the configuration's readers take. Maps in it are called `label` in messages, since
+/// they stand in no line. What is nested deeper than any object becomes null.
+yaml::Element to_element(const Json& json, const std::string& label);
+
+}  // namespace weft::agent

@@ -1,0 +1,158 @@
+#include "ctl_objects.hpp"
+
+#include <sstream>
+
+namespace weft::ctl {
+
+namespace {
+
+constexpr std::uint32_t max_vni = (1U << 24) - 1;
+using Json = Fields::Json;
+
+/// PREFIX=GATEWAY, for each subnet.
+Json subnets(const CLI::Option& option) {
+  Json out = Json::array();
+  for (const auto& word : option.as<std::vector<std::string>>()) {
+    const auto equals = word.find('=');
+    if (equals == std::string::npos) {
+      throw CLI::ValidationError("--subnet", "wanted PREFIX=GATEWAY, like 10.1.0.0/24=10.1.0.1");
+    }
+    out.push_back({{"prefix", word.substr(0, equals)}, {"gateway", word.substr(equals + 1)}});
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string examples(const std::vector<std::string>& lines) {
+  std::string out = lines.size() == 1 ? "\nExample:" : "\nExamples:";
+  for (const auto& line : lines) out += "\n  weftctl " + line;
+  return out;
+}
+
+Fields& ObjectCommands::make_fields() {
+  fields_.push_back(std::make_unique<Fields>());
+  return *fields_.back();
+}
+
+void ObjectCommands::kind(CLI::App& app, const Kind& kind,
+                          const std::function<void(CLI::App&, Fields&, Fields&)>& options) {
+  auto* group = app.add_subcommand(kind.word, "Change " + kind.what);
+  group->require_subcommand(1);
+  std::istringstream lines(kind.examples);
+  std::vector<std::string> all;
+  for (std::string line; std::getline(lines, line);) all.push_back(line);
+  group->footer(examples(all));
+
+  const auto way = [&](const std::string& name, const std::string& method, const std::string& help,
+                       const std::string& example, bool with_options) {
+    auto* command = group->add_subcommand(name, help);
+    command->footer(examples({example}));
+    auto& fields = make_fields();
+    auto& via = make_fields();
+    if (kind.word == "route") {
+      fields.text(*command, "--vrf", "vrf", "the VRF, or underlay")->required();
+    }
+    fields.text(*command, kind.key, kind.key, kind.key_help)->required();
+    if (with_options) options(*command, fields, via);
+    command->final_callback([this, method, word = kind.word, &fields, &via] {
+      Json body = fields.json();
+      if (const Json target = via.json(); !target.empty()) body["via"] = target;
+      ask_(method, "/v1/" + word, body);
+    });
+  };
+  way("add", "POST", "Create one; refused when it is there already", all.at(0), true);
+  way("set", "PUT", "Create one, or change what is given and leave the rest", all.at(1), true);
+  way("del", "DELETE",
+      "Delete one that the API made; where the configuration file has one, that is back", all.at(2),
+      false);
+}
+
+void ObjectCommands::add_to(CLI::App& app, Ask ask) {
+  ask_ = std::move(ask);
+  kind(app,
+       {"route", "routes", "prefix", "like 10.1.0.0/24",
+        "route add --vrf blue 10.1.0.12/32 --tunnel to-b\n"
+        "route set --vrf underlay 0.0.0.0/0 --gateway 192.0.2.254\n"
+        "route del --vrf blue 10.1.0.12/32"},
+       [](CLI::App& command, Fields&, Fields& via) {
+         auto* way = command.add_option_group("way out")->require_option(1);
+         via.text(*way, "--tunnel", "tunnel", "into this tunnel");
+         via.text(*way, "--vif", "vif", "to this vif");
+         via.text(*way, "--lookup", "vrf", "look up again in this VRF");
+         via.text(*way, "--gateway", "gateway", "to this neighbour (underlay)");
+         via.flag(*way, "--discard", "discard", "drop");
+       });
+  kind(app,
+       {"tunnel", "tunnels, the encapsulations", "name", "the tunnel's name",
+        "tunnel add to-b --kind vxlan --vni 100 --remote 192.0.2.2 --inner-destination-mac "
+        "02:00:5e:00:01:01\n"
+        "tunnel set to-b --remote 192.0.2.3\n"
+        "tunnel del to-b"},
+       [](CLI::App& command, Fields& fields, Fields&) {
+         fields.text(command, "--remote", "remote", "outer destination address");
+         fields.text(command, "--local", "local", "outer source (else the node's tunnel address)");
+         fields.number(command, "--vni", "vni", max_vni, "virtual network identifier");
+         fields.number(command, "--port", "port", 65535, "UDP destination port (4789 for vxlan)");
+         fields.text(command, "--source-ports", "source_ports", "UDP source ports, A-B");
+         fields.text(command, "--inner-destination-mac", "inner_destination_mac",
+                     "destination of the inner frame");
+         fields.text(command, "--kind", "kind", "tunnel kind, like vxlan");
+         fields.number(command, "--ttl", "ttl", 255, "outer TTL or hop limit (64)");
+         fields.number(command, "--dscp", "dscp", 63, "outer DSCP (0)");
+         fields.on_off(command, "--zero-udp-checksum6", "zero_udp_checksum6",
+                       "send UDP checksum zero over IPv6");
+       });
+  kind(app,
+       {"decap", "decapsulations: what is let in", "name", "the decap's name",
+        "decap add from-b --kind vxlan --vni 100 --vrf blue --source 192.0.2.0/24\n"
+        "decap set from-b --source 192.0.2.2/32 --source 192.0.2.3/32\n"
+        "decap del from-b"},
+       [](CLI::App& command, Fields& fields, Fields&) {
+         fields.text(command, "--kind", "kind", "tunnel kind, like vxlan");
+         fields.number(command, "--vni", "vni", max_vni, "virtual network identifier");
+         auto* vrf = fields.text(command, "--vrf", "vrf", "look inner packets up in this VRF");
+         fields.text(command, "--vif", "vif", "or hand them to this vif")->excludes(vrf);
+         fields.texts(command, "--source", "sources", "accepted outer sources; all of them");
+         fields.text(command, "--local", "local", "outer destination (else the node's)");
+         fields.number(command, "--port", "port", 65535, "UDP destination port (4789 for vxlan)");
+         fields.on_off(command, "--zero-udp-checksum6", "zero_udp_checksum6",
+                       "take UDP checksum zero over IPv6");
+       });
+  kind(app,
+       {"vif", "virtual interfaces", "name", "the vif's name",
+        "vif add vm1 --device tap:vm1@vm1-ns --vrf blue --mac 02:00:00:00:01:01 --address "
+        "10.1.0.11\n"
+        "vif set vm1 --address 10.1.0.11 --address fd00:1::11\n"
+        "vif del vm1"},
+       [](CLI::App& command, Fields& fields, Fields&) {
+         fields.text(command, "--device", "device", "like tap:vm1 or tap:vm1@NETNS; with add only");
+         fields.text(command, "--vrf", "vrf", "the VRF it is in");
+         fields.text(command, "--mac", "mac", "the VM's MAC address; with add only");
+         fields.texts(command, "--address", "addresses", "addresses it may use; all of them");
+         fields.number(command, "--mtu", "mtu", 9000, "largest IP packet (1500); with add only");
+         fields.on_off(command, "--anti-spoofing", "anti_spoofing",
+                       "drop what it sends from other addresses (on)");
+       });
+  kind(app,
+       {"vrf", "routing tables", "name", "the VRF's name",
+        "vrf add blue --id 1 --subnet 10.1.0.0/24=10.1.0.1\n"
+        "vrf set blue --subnet 10.1.0.0/24=10.1.0.1 --subnet fd00:1::/64=fd00:1::1\n"
+        "vrf del blue"},
+       [](CLI::App& command, Fields& fields, Fields&) {
+         fields.number(command, "--id", "id", 0xffffffff, "the operator's number, not 0");
+         fields.text(command, "--router-mac", "router_mac", "MAC address of the VRF's gateways");
+         fields.add(command, "--subnet", "subnets", subnets, "PREFIX=GATEWAY; all of them")
+             ->take_all();
+       });
+  kind(app,
+       {"neighbour", "static neighbours of the underlay", "address", "its IP address",
+        "neighbour add 192.0.2.9 --mac 02:00:00:00:00:09\n"
+        "neighbour set 192.0.2.9 --mac 02:00:00:00:00:0a\n"
+        "neighbour del 192.0.2.9"},
+       [](CLI::App& command, Fields& fields, Fields&) {
+         fields.text(command, "--mac", "mac", "its MAC address");
+       });
+}
+
+}  // namespace weft::ctl
