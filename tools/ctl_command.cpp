@@ -131,6 +131,7 @@ class Parser {
             "--all", [this] { query_ = "all=true"; }, "also reasons that never were");
     table("stats", "Counters");
     table("workers", "Worker threads");
+    table("stages", "Cycles a packet of each stage");
     table("observers", "Traces and captures that run");
     table("port", "Ports");
   }

@@ -2,7 +2,8 @@
 /// The local API: what weftctl and `curl --unix-socket` reach. JSON over HTTP, on the control
 /// thread; no answer takes longer than a bounded number of rows.
 ///
-///     GET  /v1/{port,vif,vrf,route,nexthop,tunnel,decap,neighbour,drops,stats,workers,observers}
+///     GET  /v1/{port,vif,vrf,route,nexthop,tunnel,decap,neighbour,drops,stats,workers,stages,
+///               observers}
 ///     POST, PUT, DELETE /v1/{vrf,vif,tunnel,decap,route,neighbour}
 ///     POST /v1/explain  /v1/reload
 ///     POST /v1/trace     the answer grows: one JSON object a line, the last one has "end"

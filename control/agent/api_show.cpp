@@ -319,6 +319,19 @@ Reply show_workers(Agent& agent, const Query&) {
   return std::move(table).finish();
 }
 
+Reply show_stages(Agent& agent, const Query&) {
+  Table table("Stages, one burst measured in many",
+              {"lcore", "stage", "packets", "cycles_per_packet"});
+  for (const auto& worker : agent.counters().workers) {
+    for (const auto& stage : worker.stages) {
+      const double packets = static_cast<double>(std::max<std::uint64_t>(stage.packets, 1));
+      table.add({worker.lcore, std::string(stage.stage), stage.packets,
+                 rounded(static_cast<double>(stage.cycles) / packets)});
+    }
+  }
+  return std::move(table).finish();
+}
+
 struct Shown {
   std::string_view name;
   Reply (*show)(Agent&, const Query&);
@@ -330,6 +343,7 @@ constexpr Shown tables[] = {
     {"decap", show_decaps},     {"neighbour", show_neighbours},
     {"drops", show_drops},      {"stats", show_stats},
     {"workers", show_workers},  {"observers", show_observers},
+    {"stages", show_stages},
 };
 
 }  // namespace

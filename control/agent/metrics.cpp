@@ -133,6 +133,19 @@ void write_workers(MetricsText& out, const CountersSnapshot& counters) {
          const auto total = static_cast<double>(w.total_cycles);
          return total == 0 ? 1.0 : 1 - static_cast<double>(w.busy_cycles) / total;
        });
+  const auto stages = [&](std::string_view name, std::string_view help, auto value) {
+    out.family(name, "counter", help);
+    for (const auto& worker : counters.workers) {
+      for (const auto& stage : worker.stages) {
+        out.sample({{"lcore", std::to_string(worker.lcore)}, {"stage", std::string(stage.stage)}},
+                   value(stage));
+      }
+    }
+  };
+  stages("weft_stage_cycles_total", "TSC cycles of a stage, in the bursts that were measured.",
+         [](const auto& s) { return s.cycles; });
+  stages("weft_stage_packets_total", "Packets of a stage, in the bursts that were measured.",
+         [](const auto& s) { return s.packets; });
   each("weft_worker_loops_total", "counter", "Turns of a worker's loop.",
        [](const auto& w) { return w.loops; });
   each("weft_worker_sleeps_total", "counter", "Times that a worker went to sleep.",

@@ -155,7 +155,7 @@ class Worker {
   InjectChannel injected_;
   std::array<TokenBucket, punt_class_count> buckets_;
 
-  static constexpr unsigned bursts_per_measurement = 64;
+  static constexpr unsigned bursts_per_measurement = 1024;
   unsigned until_measured_ = 0;  // bursts
   StageClocks clocks_;
   Counter loops_;

@@ -33,7 +33,7 @@ TEST_CASE("metrics: values with their labels") {
   c.ports.push_back({model.ports.at("fab0").id, {10, 1000}, {20, 2000}});
   c.ports.push_back({model.vifs.at("vm1").port, {3, 300}, {5, 500}});
   c.ports.push_back({model.vifs.at("vm2").port, {4, 400}, {6, 600}});
-  c.workers.push_back({3, 1000, 500, 200, 4000, 16000, 9, 1, {"fab0/0"}});
+  c.workers.push_back({3, 1000, 500, 200, 4000, 16000, 9, 1, {"fab0/0"}, {{"parse", 32, 640}}});
   s.plane.nexthop_counts[model.tunnels.at("to-b").nexthop] = {8, 800};
   const auto text = text_of(s);
   for (const auto* line : {
@@ -53,6 +53,8 @@ TEST_CASE("metrics: values with their labels") {
            R"(weft_punt_limited_packets_total{class="local"} 2)",
            R"(weft_worker_idle_ratio{lcore="3"} 0.75)",
            R"(weft_worker_sleeps_total{lcore="3"} 9)",
+           R"(weft_stage_cycles_total{lcore="3",stage="parse"} 640)",
+           R"(weft_stage_packets_total{lcore="3",stage="parse"} 32)",
            R"(weft_port_up{port="fab0"} 1)",
            R"(weft_neighbours{state="failed"} 0)",
            R"(weft_vrf_routes{vrf="red"} 2)",
@@ -118,8 +120,8 @@ TEST_CASE("metrics: handler times are cumulated") {
 TEST_CASE("health: workers that stand still and links that are down") {
   Service s;
   auto& workers = s.plane.counters_now.workers;
-  workers.push_back({2, 100, 0, 0, 0, 0, 0, 0, {}});
-  workers.push_back({3, 100, 0, 0, 0, 0, 0, 0, {}});
+  workers.push_back({2, 100, 0, 0, 0, 0, 0, 0, {}, {}});
+  workers.push_back({3, 100, 0, 0, 0, 0, 0, 0, {}, {}});
   const auto turn = [&](std::chrono::milliseconds time) {
     s.now += time;
     s.agent.watch_workers();

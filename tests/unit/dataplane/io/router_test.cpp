@@ -235,7 +235,7 @@ TEST_CASE("a port that is closed lets go of its packets, and its index starts an
   CHECK(within(2, [&] { return free_buffers() + 4 >= before; }));
 }
 
-TEST_CASE("one burst in 64 is measured, stage by stage") {
+TEST_CASE("one burst in many is measured, stage by stage") {
   Pair pair;
   pair.from_vm(packets::vm1_udp4, 600);
   const auto parsed = [] {
