@@ -3,7 +3,9 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <ifaddrs.h>
+#include <linux/ethtool.h>
 #include <linux/if_packet.h>
+#include <linux/sockios.h>
 #include <net/if.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -131,8 +133,13 @@ bool interface_running(const std::string& interface) {
   const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   if (fd < 0) return false;
   const bool found = ioctl(fd, SIOCGIFFLAGS, &request) == 0;
+  const auto flags = static_cast<unsigned>(request.ifr_flags);
+  // The carrier as it is: IFF_RUNNING follows it by up to a second.
+  ethtool_value link{.cmd = ETHTOOL_GLINK, .data = 0};
+  request.ifr_data = reinterpret_cast<char*>(&link);
+  const bool told = ioctl(fd, SIOCETHTOOL, &request) == 0;
   close(fd);
-  return found && (request.ifr_flags & IFF_UP) != 0 && (request.ifr_flags & IFF_RUNNING) != 0;
+  return found && (flags & IFF_UP) != 0 && (told ? link.data != 0 : (flags & IFF_RUNNING) != 0);
 }
 
 std::optional<IpAddress> kernel_holds(const std::string& interface,
