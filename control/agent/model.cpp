@@ -20,16 +20,6 @@ const PortObject* Model::port(PortId id) const { return by_id(port_names, ports,
 const VrfObject* Model::vrf(VrfId id) const { return by_id(vrf_names, vrfs, id); }
 const VifObject* Model::vif(VifId id) const { return by_id(vif_names, vifs, id); }
 
-const VifObject* Model::vif_with(VrfId vrf, const IpAddress& address) const {
-  const auto rib = ribs.find(vrf);
-  if (rib == ribs.end()) return nullptr;
-  for (const auto& entry : rib->second.at(IpPrefix::host(address))) {
-    if (entry.source == RouteSource::vif)
-      return &vifs.find(nexthops.at(entry.nexthop).name)->second;
-  }
-  return nullptr;
-}
-
 std::optional<Model::Way> Model::way(VrfId vrf, const IpAddress& address) const {
   for (unsigned lookups = 0; lookups <= lookups_max; ++lookups) {
     const auto rib = ribs.find(vrf);

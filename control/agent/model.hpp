@@ -49,8 +49,6 @@ struct Model {
   [[nodiscard]] const PortObject* port(PortId id) const;
   [[nodiscard]] const VrfObject* vrf(VrfId id) const;
   [[nodiscard]] const VifObject* vif(VifId id) const;
-  /// The VIF of `vrf` that has `address`.
-  [[nodiscard]] const VifObject* vif_with(VrfId vrf, const IpAddress& address) const;
 
   /// Where `vrf` sends packets to `address`, lookups in other VRFs followed. Null: no route.
   struct Way {

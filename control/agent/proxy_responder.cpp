@@ -72,14 +72,21 @@ ProxyResponder::Verdict ProxyResponder::judge_vm(const VifObject& vif, const Que
 }
 
 ProxyResponder::Verdict ProxyResponder::judge_remote(VrfId vrf, const Question& q) const {
-  const bool ours =
-      gateway_of(*model_.vrf(vrf), q.target) || model_.vif_with(vrf, q.target) != nullptr;
-  if (!q.asks || q.claims_nothing || q.sender == q.target || !ours) {
+  if (!q.asks || q.claims_nothing || q.sender == q.target || !is_here(vrf, q.target)) {
     return DropReason::neighbour_not_ours;
   }
   const auto way = model_.way(vrf, q.sender);
   if (!way || way->use->kind != NexthopUse::Kind::tunnel) return DropReason::neighbour_not_ours;
   return Injection::IntoTunnel{way->nexthop};
+}
+
+/// Whether the target is this router's or one of its VIFs', in `vrf` or where its routes lead.
+bool ProxyResponder::is_here(VrfId vrf, const IpAddress& target) const {
+  const auto way = model_.way(vrf, target);
+  if (!way) return false;
+  if (way->use->kind == NexthopUse::Kind::receive) return true;
+  return way->use->kind == NexthopUse::Kind::vif &&
+         contains(model_.vifs.at(way->use->name).config.addresses, target);
 }
 
 bool ProxyResponder::has_route(VrfId vrf, const IpAddress& target) const {

@@ -33,6 +33,7 @@ class ProxyResponder {
   [[nodiscard]] Verdict judge(const PuntedPacket& packet, const Question& question) const;
   [[nodiscard]] Verdict judge_vm(const VifObject& vif, const Question& question) const;
   [[nodiscard]] Verdict judge_remote(VrfId vrf, const Question& question) const;
+  [[nodiscard]] bool is_here(VrfId vrf, const IpAddress& target) const;
   [[nodiscard]] bool has_route(VrfId vrf, const IpAddress& target) const;
   template <class Build>
   void answer(const Verdict& verdict, Build build);

@@ -213,7 +213,8 @@ def _chain(config, random):
 OPTIONS = {"tunnel": "--tunnel", "vif": "--vif", "vrf": "--lookup", "gateway": "--gateway"}
 
 
-def _way_options(via):
+def way_options(via):
+    """The options of `weftctl route` that say where a route leads."""
     (way, target), = via.items()
     return ["--discard"] if way == "discard" else [OPTIONS[way], target]
 
@@ -242,7 +243,7 @@ def change(random, config):
             return None
         config["routes"].append(route)
         place = route["vrf"], route["prefix"]
-        return ["route", "set", "--vrf", route["vrf"], route["prefix"], *_way_options(route["via"])], None, place
+        return ["route", "set", "--vrf", route["vrf"], route["prefix"], *way_options(route["via"])], None, place
     if not mine:
         return None
     route = random.choice(mine)
@@ -251,4 +252,4 @@ def change(random, config):
         config["routes"].remove(route)
         return ["route", "del", "--vrf", route["vrf"], route["prefix"]], None, place
     route["via"] = _via(config, route["vrf"], random)
-    return ["route", "set", "--vrf", route["vrf"], route["prefix"], *_way_options(route["via"])], None, place
+    return ["route", "set", "--vrf", route["vrf"], route["prefix"], *way_options(route["via"])], None, place

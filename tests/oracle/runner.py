@@ -5,7 +5,7 @@ import time
 from collections import Counter
 
 from compare import Flows, Round
-from generate import Packets, change, topology
+from generate import Packets, change, topology, way_options
 from net import Tester
 from oracle import Oracle
 from weft import Lab
@@ -29,7 +29,11 @@ class Session:
         self.shrink = shrink
         self.random = random.Random(seed)
         self.config = topology(self.random)
-        self.tester = Tester(lab, self.config)
+        # The tenants' routes come by the API, which may then delete them; the file keeps its own.
+        tenants = [route for route in self.config["routes"] if route["vrf"] != "underlay"]
+        self.tester = Tester(lab, {**self.config, "routes": [r for r in self.config["routes"] if r not in tenants]})
+        for route in tenants:
+            self.tester.router.text("route", "add", "--vrf", route["vrf"], route["prefix"], *way_options(route["via"]))
         self.oracle = Oracle(self.config, self.tester.port_macs)
         self.packets = Packets(self.random, self.config, self.tester.port_macs)
         self.flows = Flows()
