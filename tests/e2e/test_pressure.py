@@ -1,0 +1,145 @@
+"""Whatever presses on one part, the others go on, and all is well again within a second."""
+
+import ctypes
+import os
+import socket
+import time
+
+import pytest
+from topology import Pair
+from weft import Stream, inside, udp_socket, wait_until
+
+PTRACE_ATTACH, PTRACE_DETACH = 16, 17
+WAIT_ALL = 0x40000000  # __WALL: threads too
+_libc = ctypes.CDLL(None, use_errno=True)
+_libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p]
+
+
+@pytest.fixture(scope="module")
+def pair(module_lab):
+    return Pair(module_lab)
+
+
+@pytest.fixture
+def stream(pair):
+    """Of the red tenant, a to b."""
+    made = Stream(pair.vms["red", "a"], pair.vms["red", "b"], "10.1.0.12")
+    assert pair.vms["red", "a"].ping("10.1.0.12", count=3) == 3
+    yield made
+    made.close()
+
+
+def worker_of(router, port):
+    """The thread that polls the port's one queue."""
+    lcore, = [w["lcore"] for w in router.table("workers") if any(q.startswith(f"{port}/") for q in w["queues"])]
+    tasks = f"/proc/{router_pid(router)}/task"
+    for task in os.listdir(tasks):
+        with open(f"{tasks}/{task}/status", encoding="ascii") as status:
+            fields = dict(line.split(":", 1) for line in status)
+        with open(f"{tasks}/{task}/comm", encoding="ascii") as comm:
+            name = comm.read()
+        if "worker" in name and fields["Cpus_allowed_list"].strip() == str(lcore):
+            return int(task)
+    raise AssertionError(f"no worker on lcore {lcore}")
+
+
+def router_pid(router):
+    """`ip netns exec` becomes the router itself."""
+    return router.process.pid
+
+
+class Stalled:
+    """One thread stands still meanwhile."""
+
+    def __init__(self, thread):
+        self.thread = thread
+
+    def __enter__(self):
+        assert _libc.ptrace(PTRACE_ATTACH, self.thread, None, None) == 0, os.strerror(ctypes.get_errno())
+        os.waitpid(self.thread, WAIT_ALL)
+
+    def __exit__(self, *_):
+        assert _libc.ptrace(PTRACE_DETACH, self.thread, None, None) == 0
+
+
+def test_a_worker_that_stalls_costs_the_others_nothing(pair, stream):
+    blue, red = worker_of(pair.a, "blue"), worker_of(pair.a, "red")
+    assert blue != red, "each VIF has a worker of its own"
+    turns = []
+
+    def meanwhile(turn):
+        if turn % 8 == 2:
+            with Stalled(blue):
+                began = time.monotonic()
+                # Control waits for no worker: not to change, not to show.
+                pair.a.set_route("blue", "10.1.0.77/32", "to-blue")
+                assert pair.a.row("tunnel", "to-blue")["remote"] == "192.0.2.2"
+                while time.monotonic() - began < 0.1:
+                    time.sleep(0.005)
+            turns.append(turn)
+    stream.run(8000, 4000, meanwhile)
+    assert len(turns) >= 2
+    assert not stream.lost(), f"{len(stream.lost())} of {stream.sent} lost; drops {pair.a.drops()}"
+    assert pair.vms["blue", "a"].ping("10.1.0.12", count=3) == 3
+    pair.a.text("route", "del", "--vrf", "blue", "10.1.0.77/32")
+
+
+def test_a_vm_that_floods_arp_is_bounded_and_disturbs_nobody(pair, stream):
+    with inside(pair.vms["blue", "a"].name):
+        flood = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+        flood.bind(("vm0", 0))
+    mac = flood.getsockname()[4]
+    request = (b"\xff" * 6 + mac + bytes.fromhex("08060001080006040001") + mac + socket.inet_aton("10.1.0.11") +
+               bytes(6) + socket.inet_aton("10.1.0.1"))
+    before = pair.a.drops()["punt_neighbour_limited"]
+
+    def meanwhile(_turn):
+        for _ in range(1000):
+            flood.send(request)
+    with flood:
+        stream.run(8000, 4000, meanwhile)
+    assert pair.a.drops()["punt_neighbour_limited"] > before + 1000, "control was asked for all of it"
+    assert not stream.lost(), f"{len(stream.lost())} of {stream.sent} lost; drops {pair.a.drops()}"
+    vm = pair.vms["blue", "a"]
+    vm.ip("neigh", "flush", "all")
+    wait_until(lambda: vm.ping("10.1.0.12", count=1) == 1, 1, "ARP answered within a second")
+
+
+def test_a_tenant_whose_neighbour_is_silent_does_not_hold_up_the_other(pair, stream):
+    """Packets that wait for a neighbour fill a bounded queue; the rest is dropped and counted."""
+    pair.a.text("tunnel", "add", "to-nobody", "--kind", "vxlan", "--vni", 300, "--remote", "192.0.2.99",
+                "--inner-destination-mac", "02:00:5e:00:01:01")
+    pair.a.set_route("blue", "10.1.0.99/32", "to-nobody")
+    try:
+        with udp_socket(pair.vms["blue", "a"].name) as out:
+            def meanwhile(_turn):
+                for _ in range(300):
+                    out.sendto(b"x", ("10.1.0.99", 9))
+            stream.run(8000, 4000, meanwhile)
+        assert pair.a.drops()["hold_queue_full"] > 1000
+        assert not stream.lost(), f"{len(stream.lost())} of {stream.sent} lost; drops {pair.a.drops()}"
+        assert sum(w["held"] for w in pair.a.table("workers")) <= 2 * 64
+    finally:
+        pair.a.text("route", "del", "--vrf", "blue", "10.1.0.99/32")
+        pair.a.text("tunnel", "del", "to-nobody")
+    wait_until(lambda: sum(w["held"] for w in pair.a.table("workers")) == 0, 5, "no packet waits any more")
+
+
+def test_connections_that_say_nothing_do_not_keep_others_out_for_long(pair, stream):
+    idle = []
+
+    def meanwhile(_turn):
+        if len(idle) < 400:
+            for _ in range(100):
+                s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+                s.settimeout(2)
+                s.connect(str(pair.a.socket))
+                idle.append(s)
+    try:
+        stream.run(8000, 4000, meanwhile)
+        assert len(idle) == 400
+        assert not stream.lost(), f"{len(stream.lost())} of {stream.sent} lost"
+    finally:
+        for s in idle:
+            s.close()
+    wait_until(lambda: pair.a._ctl("show", "workers").returncode == 0, 1, "weftctl heard within a second")
