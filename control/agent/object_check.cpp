@@ -115,7 +115,7 @@ std::vector<Unfit> fit(const Config& base, ObjectSet& wanted, ObjectSet& unfit) 
   std::vector<Candidate> candidates;
   for_each_kind([&]<class Object>() {
     for (const auto& [key, object] : objects_of<Object>(wanted)) {
-      candidates.push_back({label<Object>(key), [key, object](ObjectSet& set) {
+      candidates.push_back({label<Object>(key), [key = key, object = object](ObjectSet& set) {
                               objects_of<Object>(set).insert_or_assign(key, object);
                             }});
     }
