@@ -1,4 +1,5 @@
-// The walk over IPv6 extension headers against one written the slow way from RFC 8200 §4.
+// The walk over IPv6 extension headers against one written the slow way from RFC 8200 §4 and,
+// for a fragment header alone in its packet, RFC 6946.
 #include <optional>
 
 #include "fuzz/fuzz.hpp"
@@ -19,14 +20,20 @@ struct Found {
   bool fragment;
 };
 
-/// Nothing where the chain leaves the packet or has more than eight links.
+/// Nothing where the chain leaves the packet, has more than eight links, or goes on in the middle
+/// of something: behind the fragment header of a later piece.
 std::optional<Found> slow_walk(fuzz::Bytes packet) {
   Found found{40, packet[6], false};
   for (int link = 0; extension(found.protocol); ++link) {
     if (link == 8 || found.offset + 8 > packet.size()) return std::nullopt;
     const std::size_t bytes =
         found.protocol == 44 ? 8 : (packet[found.offset + 1] + std::size_t{1}) * 8;
-    found.fragment = found.fragment || found.protocol == 44;
+    if (found.protocol == 44) {
+      const unsigned piece_offset = packet[found.offset + 2] * 32U + packet[found.offset + 3] / 8U;
+      const bool more_pieces = packet[found.offset + 3] % 2 == 1;
+      if (piece_offset != 0) return std::nullopt;
+      found.fragment = found.fragment || more_pieces;
+    }
     found.protocol = packet[found.offset];
     found.offset += bytes;
     if (found.offset > packet.size()) return std::nullopt;
