@@ -24,10 +24,11 @@ inline void run_up_to(Context& ctx, const Ingress& ingress, std::span<rte_mbuf* 
   for (rte_mbuf* mbuf : packets) {
     if (last < 1) continue;
     PacketContext p = received(ingress, Packet(mbuf));
-    constexpr auto shape = stage::Shape::ipv4;
-    Next next = stage::parse_one<shape>(ctx, p);
+    Next next = stage::parse_one<stage::Shape::ipv4>(ctx, p);
     if (last < 2) continue;
-    while ((next = stage::decap_one(ctx, p)) == Next::again) stage::parse_one<shape>(ctx, p);
+    while ((next = stage::decap_one(ctx, p)) == Next::again) {
+      stage::parse_one<stage::Shape::inner_ipv4>(ctx, p);
+    }
     if (last < 3 || next != Next::forward) continue;
     stage::search(ctx.tables, p);
     next = stage::resolve_one(ctx, p);

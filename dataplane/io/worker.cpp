@@ -160,7 +160,6 @@ unsigned Worker::take_injected() {
       lose(packet, DropReason::vrf_missing, {}, packet.data());
     } else {
       p.l2 = packet.data();
-      p.whole_frame = true;
       p.nexthop = tables_.nexthops.get(m.nexthop);
       if (p.nexthop != nullptr && p.nexthop->kind == NexthopKind::tunnel) {
         p.adjacency = tables_.adjacencies.get(p.nexthop->adjacency);

@@ -9,6 +9,7 @@
 #include "tables/counters.hpp"
 #include "tables/objects.hpp"
 #include "tunnel/codec.hpp"
+#include "wire/frame_pattern.hpp"
 
 namespace weft {
 
@@ -19,6 +20,8 @@ struct Ingress {
   const VrfEntry* vrf = nullptr;    ///< nullptr: the port or its VRF is being deleted
   const MacAddress* mac = nullptr;  ///< the destination that frames must have
   const VifEntry* guard = nullptr;  ///< the VIF from whose own addresses alone they may come
+  wire::FramePattern ipv4;          ///< what ordinary frames begin with
+  wire::FramePattern ipv6;
   PortId port;
   VifId vif;
   bool check_finished = false;  ///< the port may hand over unfinished checksums
@@ -37,32 +40,34 @@ inline constexpr Ingress nowhere;  ///< of packets of the router's own
 ///    nexthop, adjacency  decap, resolve      rewrite, encap, output
 ///    reason, punt, mtu   whoever ends it     exits
 struct alignas(64) PacketContext {
+  /// What `search` and `parse` write before anyone reads it begins undefined.
+  PacketContext() noexcept {}
+
   Packet packet;
   /// Ethernet header; nullptr where there is none (injected, IP payload)
   std::uint8_t* l2 = nullptr;
-  std::uint8_t* l3 = nullptr;  ///< IP header
   const VrfEntry* vrf = nullptr;
-  const NexthopEntry* nexthop = nullptr;
-  const AdjacencyEntry* adjacency = nullptr;
-  std::uint32_t bytes = 0;     ///< from l2 (or l3 where there is no l2) to the end of the packet
-  std::uint32_t l4_ports = 0;  ///< both ports as they lie in the packet; 0: fragment or none
-  std::uint16_t l3_bytes = 0;  ///< the IP packet, header included
-  std::uint8_t protocol = 0;
+  std::uint8_t* end = nullptr;   ///< end of the contiguous bytes
+  const Ingress* in = &nowhere;  ///< of the outer packet, where tunnels were taken off
+  std::uint32_t bytes = 0;       ///< from l2 (or l3 where there is no l2) to the end of the packet
+  std::uint32_t l4_ports;        ///< both ports as they lie in the packet; 0: fragment or none
+  std::uint16_t l3_bytes;        ///< the IP packet, header included
+  std::uint16_t l4_offset;       ///< from l3
+  std::uint8_t protocol;
   bool v4 = true;
-  bool originated = false;   ///< by this router: TTL stays, no ICMP error about it
-  bool whole_frame = false;  ///< encapsulate the Ethernet frame as it is
-  bool fragment = false;
+  bool fragment;
   std::uint8_t tunnels = 0;  ///< tunnels that were taken off
 
-  std::uint8_t* end = nullptr;     ///< end of the contiguous bytes
-  const Ingress* in = &nowhere;    ///< of the outer packet, where tunnels were taken off
+  std::uint8_t* l3 = nullptr;  ///< IP header
+  const NexthopEntry* nexthop = nullptr;
+  const AdjacencyEntry* adjacency = nullptr;
   const VrfEntry* home = nullptr;  ///< where the sender is known, when a route led into other VRFs
-  fib::Cursor route;               ///< the search for it
-  std::uint16_t l4_offset = 0;     ///< from l3
+  bool originated = false;         ///< by this router: TTL stays, no ICMP error about it
   std::uint16_t mtu_bytes = 0;
-  DecapId decap;
   DropReason reason = DropReason::none;
-  PuntClass punt = PuntClass::local;
+  PuntClass punt = PuntClass::neighbour;
+  DecapId decap;
+  fib::Cursor route;  ///< the search for it
 };
 static_assert(sizeof(PacketContext) == 128);
 

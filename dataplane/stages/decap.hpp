@@ -13,12 +13,11 @@ inline constexpr unsigned max_tunnels = 4;
 
 /// The kind of tunnel that the packet's outer headers announce, or none.
 [[gnu::always_inline]] inline TunnelKind tunnel_kind(const Tables& tables, const PacketContext& p) {
-  if (p.protocol != static_cast<std::uint8_t>(wire::IpProtocol::udp) || p.l4_ports == 0 ||
-      p.vrf->id != underlay_vrf) {
+  if (p.vrf->id != underlay_vrf || p.protocol != static_cast<std::uint8_t>(wire::IpProtocol::udp) ||
+      p.l4_ports == 0) {
     return TunnelKind::none;
   }
-  const auto port = __builtin_bswap16(static_cast<std::uint16_t>(p.l4_ports >> 16));
-  return tables.udp_kinds[port].load(std::memory_order_relaxed);
+  return tables.udp_kinds[p.l4_ports >> 16].load(std::memory_order_relaxed);
 }
 
 [[gnu::always_inline]] inline std::uint32_t raw_destination4(const PacketContext& p) {
@@ -79,6 +78,35 @@ template <class Tracer>
   return Next::again;
 }
 
+/// The tunnel header of `kind` behind the outer UDP header, whose length must be that of the rest
+/// of the IP packet.
+[[gnu::always_inline]] inline tunnel::ParsedHeader read_header(const PacketContext& p,
+                                                               TunnelKind kind) {
+  std::uint8_t* const l4 = p.l3 + p.l4_offset;
+  const std::uint32_t l4_bytes = p.l3_bytes - p.l4_offset;
+  if (l4_bytes < sizeof(wire::Udp) || p.end - l4 < static_cast<std::ptrdiff_t>(sizeof(wire::Udp)) ||
+      header_at<wire::Udp>(l4).length.get() != l4_bytes) {
+    return {.reason = DropReason::outer_udp_length};
+  }
+  std::uint8_t* const header = l4 + sizeof(wire::Udp);
+  const auto readable = static_cast<std::size_t>(std::min(p.end, p.l3 + p.l3_bytes) - header);
+  return tunnel::parse_header(kind, {header, readable});
+}
+
+[[gnu::always_inline]] inline const DecapEntry* find_entry(const Tables& tables,
+                                                           const PacketContext& p,
+                                                           std::uint64_t key) {
+  return p.v4 ? tables.decaps.find(key, raw_destination4(p))
+              : tables.decaps.find(key, header_at<wire::Ipv6>(p.l3).destination);
+}
+
+/// No decap takes the packet, for `reason`: that is the end of those that are addressed to us.
+[[gnu::noinline]] inline DropReason refused(const Tables& tables, const PacketContext& p,
+                                            DropReason reason) {
+  if (!to_local_address(tables, p)) return DropReason::none;
+  return p.tunnels >= max_tunnels ? DropReason::tunnel_nesting : reason;
+}
+
 template <class Tracer>
 [[gnu::always_inline]] inline Next decap_one(StageContext<Tracer>& ctx, PacketContext& p) {
   const TunnelKind kind = tunnel_kind(ctx.tables, p);
@@ -90,30 +118,24 @@ template <class Tracer>
     }
     return Next::forward;
   }
-  if (!to_local_address(ctx.tables, p)) return Next::forward;
-  if (p.tunnels >= max_tunnels) return drop(p, DropReason::tunnel_nesting);
-
-  std::uint8_t* l4 = p.l3 + p.l4_offset;
-  const std::uint32_t l4_bytes = p.l3_bytes - p.l4_offset;
-  if (l4_bytes < sizeof(wire::Udp) || p.end - l4 < static_cast<std::ptrdiff_t>(sizeof(wire::Udp))) {
-    return drop(p, DropReason::outer_udp_length);
+  const tunnel::ParsedHeader header = read_header(p, kind);
+  const auto& udp = header_at<wire::Udp>(p.l3 + p.l4_offset);
+  DropReason reason = header.reason;
+  const DecapEntry* entry = nullptr;
+  if (reason == DropReason::none) [[likely]] {
+    // A decap's local address is one of ours, so what it takes needs no search among those.
+    entry = find_entry(ctx.tables, p, decap_key(kind, udp.destination_port.get(), header.vni));
+    reason = DropReason::decap_unknown_vni;
   }
-  const auto& udp = header_at<wire::Udp>(l4);
-  if (udp.length.get() != l4_bytes) return drop(p, DropReason::outer_udp_length);
-
-  std::uint8_t* tunnel_header = l4 + sizeof(wire::Udp);
-  std::uint8_t* packet_end = p.l3 + p.l3_bytes;
-  const auto readable = static_cast<std::size_t>(std::min(p.end, packet_end) - tunnel_header);
-  const tunnel::ParsedHeader header = tunnel::parse_header(kind, {tunnel_header, readable});
-  if (header.reason != DropReason::none) return drop(p, header.reason);
-
-  const std::uint64_t key = decap_key(kind, udp.destination_port.get(), header.vni);
-  const DecapEntry* entry =
-      p.v4 ? ctx.tables.decaps.find(key, raw_destination4(p))
-           : ctx.tables.decaps.find(key, header_at<wire::Ipv6>(p.l3).destination);
-  if (entry == nullptr) return drop(p, DropReason::decap_unknown_vni);
-  if (!source_accepted(*entry, p)) return drop(p, DropReason::decap_source_unlisted);
-  if (const DropReason r = check_outer_udp(*entry, p, udp, l4_bytes); r != DropReason::none) {
+  if (entry == nullptr || p.tunnels >= max_tunnels) [[unlikely]] {
+    reason = refused(ctx.tables, PacketContext(p), reason);
+    return reason == DropReason::none ? Next::forward : drop(p, reason);
+  }
+  if (!source_accepted(*entry, p)) [[unlikely]]
+    return drop(p, DropReason::decap_source_unlisted);
+  const std::uint32_t l4_bytes = p.l3_bytes - p.l4_offset;
+  if (const DropReason r = check_outer_udp(*entry, p, udp, l4_bytes); r != DropReason::none)
+      [[unlikely]] {
     return drop(p, r);
   }
   ctx.counters.decaps[entry->id.index()].add(p.l3_bytes);
@@ -125,7 +147,8 @@ template <class Tracer>
              to_string(entry->decap.local) + ": decap " + std::to_string(entry->id.index());
     });
   ++p.tunnels;
-  std::uint8_t* inner = tunnel_header + header.bytes;
+  std::uint8_t* const packet_end = p.l3 + p.l3_bytes;
+  std::uint8_t* const inner = p.l3 + p.l4_offset + sizeof(wire::Udp) + header.bytes;
   p.bytes = static_cast<std::uint32_t>(packet_end - inner);
   p.end = std::min(p.end, packet_end);
   p.l2 = header.payload == tunnel::Payload::ethernet ? inner : nullptr;

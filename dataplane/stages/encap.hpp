@@ -42,28 +42,27 @@ inline constexpr std::string_view encap_name = "encap";
   if (udp.checksum.get() == 0) udp.checksum = 0xffff;
 }
 
-/// A frame that already has its inner Ethernet header gets only what stands before that.
-template <class Tracer>
+/// What goes into the tunnel: an IP packet, for which the header has an inner Ethernet header where
+/// the kind wants one, or a frame with its own.
+enum class Inside : std::uint8_t { packet, frame };
+
+template <Inside inside = Inside::packet, class Tracer>
 [[gnu::always_inline]] inline Next encap_one(StageContext<Tracer>& ctx, PacketContext& p) {
+  constexpr bool frame = inside == Inside::frame;
   const NexthopEntry& tunnel = *p.nexthop;
-  const bool whole_frame = p.whole_frame;
   const unsigned inner_offset = tunnel.inner_ethernet_offset;
   const unsigned udp_offset = tunnel.udp_offset;
   const bool outer_v4 = tunnel.outer_v4;
-  std::uint8_t* const payload = whole_frame ? p.l2 : p.l3;
-  const std::size_t header_bytes = whole_frame ? inner_offset : tunnel.header_bytes;
-  const auto total =
-      static_cast<std::uint16_t>(header_bytes + (whole_frame ? p.bytes : p.l3_bytes));
-  const std::uint32_t hash = whole_frame ? 0 : flow_hash(ctx.tables, p);
-  if (header_bytes == 0 || !copy_header(tunnel, p, payload, header_bytes)) [[unlikely]] {
+  std::uint8_t* const payload = frame ? p.l2 : p.l3;
+  const std::size_t header_bytes = frame ? inner_offset : tunnel.header_bytes;
+  const auto total = static_cast<std::uint16_t>(header_bytes + (frame ? p.bytes : p.l3_bytes));
+  const std::uint32_t hash = frame ? 0 : flow_hash(ctx.tables, p);
+  if (!copy_header(tunnel, p, payload, header_bytes)) [[unlikely]] {
     return drop(p, DropReason::headroom_short);
   }
   std::uint8_t* const outer = payload - header_bytes;
-  if (inner_offset != 0 && !whole_frame) {
-    auto& inner = header_at<wire::Ethernet>(outer + inner_offset);
-    const auto type = p.v4 ? wire::EtherType::ipv4 : wire::EtherType::ipv6;
-    inner.source = p.vrf->router_mac;
-    inner.ether_type = static_cast<std::uint16_t>(type);
+  if (!frame && inner_offset != 0) {
+    p.vrf->router.write(outer + inner_offset + sizeof(MacAddress), p.v4);
   }
   if (outer_v4) {
     auto& ip = header_at<wire::Ipv4>(outer);
@@ -76,7 +75,7 @@ template <class Tracer>
   if (udp_offset != 0) {
     auto& udp = header_at<wire::Udp>(outer + udp_offset);
     const auto udp_bytes = static_cast<std::uint16_t>(total - udp_offset);
-    udp.source_port = tunnel::source_port(tunnel.source_ports, hash);
+    udp.source_port = tunnel.source_ports.choose(hash);
     udp.length = udp_bytes;
     if (tunnel.udp_checksum) complete_udp_checksum(p.packet, outer, udp, udp_bytes, payload);
   }

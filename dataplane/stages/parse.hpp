@@ -20,9 +20,16 @@ Header& header_at(std::uint8_t* at) {
   return *reinterpret_cast<Header*>(at);
 }
 
-constexpr bool has_ports(std::uint8_t protocol) {
-  return protocol == static_cast<std::uint8_t>(wire::IpProtocol::udp) ||
-         protocol == static_cast<std::uint8_t>(wire::IpProtocol::tcp);
+/// Both ports as they lie at `l4`, of which four bytes are readable; 0 where `protocol` has none.
+[[gnu::always_inline]] inline std::uint32_t ports_at(const std::uint8_t* l4,
+                                                     std::uint8_t protocol) {
+  if (protocol != static_cast<std::uint8_t>(wire::IpProtocol::udp) &&
+      protocol != static_cast<std::uint8_t>(wire::IpProtocol::tcp)) {
+    return 0;
+  }
+  std::uint32_t ports;
+  std::memcpy(&ports, l4, sizeof ports);
+  return ports;
 }
 
 /// Whether a TCP or UDP checksum is the bare pseudo-header sum that a kernel leaves to hardware
@@ -51,26 +58,42 @@ constexpr bool has_ports(std::uint8_t protocol) {
 }
 
 /// What the first bytes of a frame look like: the stages are compiled for each shape, with what
-/// follows from it known.
-enum class Shape : std::uint8_t { ipv4, ipv6, other };
+/// follows from it known. In all but `other` the MAC addresses are right, IPv4 has no options, and
+/// the fixed header and four bytes behind it lie in one piece.
+enum class Shape : std::uint8_t { ipv4, ipv6, inner_ipv4, inner_ipv6, other };
 
-/// ipv4: without options; ipv4, ipv6: the fixed header lies in one piece.
+constexpr bool is_v4(Shape shape) { return shape == Shape::ipv4 || shape == Shape::inner_ipv4; }
+constexpr bool is_v6(Shape shape) { return shape == Shape::ipv6 || shape == Shape::inner_ipv6; }
+
+inline constexpr std::ptrdiff_t shaped_bytes4 = sizeof(wire::Ethernet) + sizeof(wire::Ipv4) + 4;
+inline constexpr std::ptrdiff_t shaped_bytes6 = sizeof(wire::Ethernet) + sizeof(wire::Ipv6) + 4;
+
+/// As a port received it.
 [[gnu::always_inline]] inline Shape shape_of(const PacketContext& p) {
-  constexpr auto ethernet = static_cast<std::ptrdiff_t>(sizeof(wire::Ethernet));
-  constexpr auto v4_bytes = ethernet + static_cast<std::ptrdiff_t>(sizeof(wire::Ipv4));
-  constexpr auto v6_bytes = ethernet + static_cast<std::ptrdiff_t>(sizeof(wire::Ipv6));
-  if (p.l2 == nullptr || p.end - p.l2 < v4_bytes) return Shape::other;
+  if (p.end - p.l2 < shaped_bytes4) return Shape::other;
+  if (p.in->ipv4.matches(p.l2)) [[likely]]
+    return Shape::ipv4;
+  return p.in->ipv6.matches(p.l2) && p.end - p.l2 >= shaped_bytes6 ? Shape::ipv6 : Shape::other;
+}
+
+/// As a tunnel brought it.
+[[gnu::always_inline]] inline Shape inner_shape_of(const PacketContext& p) {
+  if (p.l2 == nullptr || p.end - p.l2 < shaped_bytes4 || !p.vrf->router.ipv4.takes(p.l2)) {
+    return Shape::other;
+  }
   be32 type_version;
   std::memcpy(&type_version, p.l2 + 2 * sizeof(MacAddress), sizeof type_version);
-  const std::uint32_t bits = type_version.get();
-  if (bits >> 8 == 0x080045) return Shape::ipv4;
-  if (bits >> 12 == 0x86dd6 && p.end - p.l2 >= v6_bytes) return Shape::ipv6;
-  return Shape::other;
+  if (type_version.get() >> 8 == 0x080045) [[likely]]
+    return Shape::inner_ipv4;
+  return type_version.get() >> 12 == 0x86dd6 && p.end - p.l2 >= shaped_bytes6 ? Shape::inner_ipv6
+                                                                              : Shape::other;
 }
 
 /// The VIF from whose own addresses alone the packet may come; nullptr: any source is good.
+template <Shape shape>
 [[gnu::always_inline]] inline const VifEntry* guard_of(const PacketContext& p) {
-  return p.tunnels == 0 ? p.in->guard : nullptr;
+  if constexpr (shape == Shape::inner_ipv4 || shape == Shape::inner_ipv6) return nullptr;
+  return shape != Shape::other || p.tunnels == 0 ? p.in->guard : nullptr;
 }
 
 /// `available`: bytes from p.l3 to the end of the frame.
@@ -81,7 +104,7 @@ template <Shape shape, class Tracer>
   const auto contiguous = static_cast<std::size_t>(p.end - l3);
   const auto& ip = header_at<wire::Ipv4>(l3);
   unsigned header = sizeof(wire::Ipv4);
-  if constexpr (shape != Shape::ipv4) {
+  if constexpr (!is_v4(shape)) {
     if (contiguous < sizeof(wire::Ipv4)) return drop(p, DropReason::frame_truncated);
     if (ip.version() != 4) return drop(p, DropReason::ipv4_version);
     header = ip.header_bytes();
@@ -90,8 +113,9 @@ template <Shape shape, class Tracer>
     }
   }
   const std::uint16_t total = ip.total_length.get();
-  if (total < header || total > available) return drop(p, DropReason::ipv4_total_length);
-  const bool sound = shape == Shape::ipv4 ? wire::checksum20_valid(&ip) : ip.checksum_valid();
+  // `available` is not below `header`: one comparison for both ends.
+  if (total - header > available - header) return drop(p, DropReason::ipv4_total_length);
+  const bool sound = is_v4(shape) ? wire::checksum20_valid(&ip) : ip.checksum_valid();
   if (!sound) return drop(p, DropReason::ipv4_checksum);
   p.v4 = true;
   p.l3_bytes = total;
@@ -99,7 +123,7 @@ template <Shape shape, class Tracer>
   p.protocol = ip.protocol;
   p.fragment = ip.fragment();
 
-  if (const VifEntry* guard = guard_of(p); guard != nullptr) {
+  if (const VifEntry* guard = guard_of<shape>(p); guard != nullptr) {
     std::uint32_t raw;
     std::memcpy(&raw, &ip.source, sizeof raw);
     if (!guard->owns(raw)) return drop(p, DropReason::spoofed_ip);
@@ -112,9 +136,8 @@ template <Shape shape, class Tracer>
     }
   }
   p.l4_ports = 0;
-  if (has_ports(p.protocol) && !p.fragment &&
-      std::min<std::size_t>(total, contiguous) >= header + 4U) {
-    std::memcpy(&p.l4_ports, l3 + header, sizeof p.l4_ports);
+  if (!p.fragment && total >= header + 4U && (is_v4(shape) || contiguous >= header + 4U)) {
+    p.l4_ports = ports_at(l3 + header, p.protocol);
   }
   if (p.in->check_finished && checksum_unfinished(PacketContext(p), &ip.source, &ip.destination, 4))
       [[unlikely]] {
@@ -137,7 +160,7 @@ template <Shape shape, class Tracer>
                                               std::size_t available) {
   const auto contiguous = static_cast<std::size_t>(p.end - p.l3);
   const auto& ip = header_at<wire::Ipv6>(p.l3);
-  if constexpr (shape != Shape::ipv6) {
+  if constexpr (!is_v6(shape)) {
     if (contiguous < sizeof(wire::Ipv6)) return drop(p, DropReason::frame_truncated);
     if (ip.version() != 6) return drop(p, DropReason::ipv6_version);
   }
@@ -170,7 +193,7 @@ template <Shape shape, class Tracer>
   }
   // A host's own link-local chatter (MLD, DHCPv6) goes no further than this link.
   const bool link_chatter = ip.source.link_local() || ip.source.unspecified();
-  const VifEntry* guard = guard_of(p);
+  const VifEntry* guard = guard_of<shape>(p);
   if (guard != nullptr && !link_chatter && !guard->owns(ip.source)) {
     return drop(p, DropReason::spoofed_ip);
   }
@@ -181,8 +204,8 @@ template <Shape shape, class Tracer>
   if (ip.source.multicast() || ip.source.loopback() || link_chatter)
     return drop(p, DropReason::ip_source_invalid);
   p.l4_ports = 0;
-  if (has_ports(p.protocol) && !p.fragment && complete && l4_end >= p.l4_offset + 4U) {
-    std::memcpy(&p.l4_ports, p.l3 + p.l4_offset, sizeof p.l4_ports);
+  if (!p.fragment && complete && l4_end >= p.l4_offset + 4U) {
+    p.l4_ports = ports_at(p.l3 + p.l4_offset, p.protocol);
   }
   if (p.in->check_finished &&
       checksum_unfinished(PacketContext(p), &ip.source, &ip.destination, 16)) [[unlikely]] {
@@ -199,29 +222,27 @@ template <Shape shape, class Tracer>
   return Next::forward;
 }
 
-/// A frame from p.l2 on, of p.bytes bytes.
-template <Shape shape, class Tracer>
+/// A frame from p.l2 on, of p.bytes bytes, of which nothing is known.
+template <class Tracer>
 [[gnu::always_inline]] inline Next parse_frame(StageContext<Tracer>& ctx, PacketContext& p) {
-  if (shape == Shape::other && p.end - p.l2 < static_cast<std::ptrdiff_t>(sizeof(wire::Ethernet))) {
+  constexpr Shape shape = Shape::other;
+  if (p.end - p.l2 < static_cast<std::ptrdiff_t>(sizeof(wire::Ethernet))) {
     return drop(p, DropReason::frame_truncated);
   }
   const auto& ethernet = header_at<wire::Ethernet>(p.l2);
-  const MacAddress& mac = p.tunnels == 0 ? *p.in->mac : p.vrf->router_mac;
+  const MacAddress& mac = p.tunnels == 0 ? *p.in->mac : p.vrf->router_mac();
   const bool ours = wire::same(ethernet.destination, mac);
-  if (!ours && !ethernet.destination.multicast()) [[unlikely]] {
+  if (!ours && !ethernet.destination.multicast()) {
     return drop(
         p, p.tunnels != 0 ? DropReason::inner_mac_unknown : DropReason::l2_destination_unknown);
   }
-  const VifEntry* guard = guard_of(p);
+  const VifEntry* guard = guard_of<shape>(p);
   if (guard != nullptr && !wire::same(ethernet.source, guard->mac)) {
     return drop(p, DropReason::spoofed_mac);
   }
   p.l3 = p.l2 + sizeof(wire::Ethernet);
   const std::size_t available = p.bytes - sizeof(wire::Ethernet);
-  const auto type = shape == Shape::ipv4   ? wire::EtherType::ipv4
-                    : shape == Shape::ipv6 ? wire::EtherType::ipv6
-                                           : wire::EtherType{ethernet.ether_type.get()};
-  switch (type) {
+  switch (wire::EtherType{ethernet.ether_type.get()}) {
     case wire::EtherType::ipv4:
       if (!ours) return drop(p, DropReason::ip_destination_unsupported);
       return parse_ipv4<shape>(ctx, p, available);
@@ -242,7 +263,13 @@ template <Shape shape, class Tracer>
 /// A frame, or a bare IP packet at p.l3.
 template <Shape shape, class Tracer>
 [[gnu::always_inline]] inline Next parse_one(StageContext<Tracer>& ctx, PacketContext& p) {
-  if (shape != Shape::other || p.l2 != nullptr) return parse_frame<shape>(ctx, p);
+  if constexpr (shape != Shape::other) {
+    p.l3 = p.l2 + sizeof(wire::Ethernet);
+    const std::size_t available = p.bytes - sizeof(wire::Ethernet);
+    return is_v4(shape) ? parse_ipv4<shape>(ctx, p, available)
+                        : parse_ipv6<shape>(ctx, p, available);
+  }
+  if (p.l2 != nullptr) return parse_frame(ctx, p);
   if (p.end == p.l3) return drop(p, DropReason::frame_truncated);
   return *p.l3 >> 4 == 6 ? parse_ipv6<shape>(ctx, p, p.bytes) : parse_ipv4<shape>(ctx, p, p.bytes);
 }

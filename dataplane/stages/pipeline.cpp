@@ -19,8 +19,14 @@ Ingress ingress_of(const Tables& tables, std::uint32_t port_index) {
   in.port = port->id;
   in.mac = &port->port.mac;
   in.check_finished = port->port.may_leave_checksums;
+  const auto expect = [&in] {
+    const MacAddress* source = in.guard != nullptr ? &in.guard->mac : nullptr;
+    in.ipv4 = wire::FramePattern::ipv4(*in.mac, source);
+    in.ipv6 = wire::FramePattern::ipv6(*in.mac, source);
+  };
   if (!port->port.vif.valid()) {
     in.vrf = tables.vrfs.get(underlay_vrf);
+    expect();
     return in;
   }
   const VifEntry* vif = tables.vifs.get(port->port.vif);
@@ -28,36 +34,26 @@ Ingress ingress_of(const Tables& tables, std::uint32_t port_index) {
   in.vif = vif->id;
   in.guard = vif->anti_spoofing ? vif : nullptr;
   in.vrf = tables.vrfs.get(vif->vrf);
-  if (in.vrf != nullptr) in.mac = &in.vrf->router_mac;
+  if (in.vrf != nullptr) in.mac = &in.vrf->router_mac();
+  expect();
   return in;
 }
 
 namespace {
+
+/// Keeps what is rare out of the way of what is not.
+template <class Work>
+[[gnu::noinline]] auto out_of_line(Work&& work) {
+  return work();
+}
 
 /// Tracers that tell of packets take the general way: it costs less code, and a test that compares
 /// what they tell with what befalls the same packets without them compares both ways.
 template <class Tracer>
 constexpr bool by_shape = std::is_same_v<Tracer, NullTracer> || std::is_same_v<Tracer, ClockTracer>;
 
-/// parse → decap, and again for what is inside a tunnel; then `then(p)`. Compiled for each shape of
-/// an outer and an inner packet; whatever is deeper takes the general way.
-template <unsigned depth = 0, class Tracer, class Then>
-[[gnu::always_inline]] inline void arrive(StageContext<Tracer>& ctx, PacketContext& p, Then&& then);
-
-template <stage::Shape shape, unsigned depth, class Tracer, class Then>
-[[gnu::always_inline]] inline void arrive_as(StageContext<Tracer>& ctx, PacketContext& p,
-                                             Then&& then) {
-  const Next parsed = stage::parse_one<shape>(ctx, p);
-  if (!goes_on(ctx, stage::parse_name, p, parsed)) return;
-  const Next next = stage::decap_one(ctx, p);
-  if (next == Next::again) {
-    lap(ctx, stage::decap_name);
-    return arrive<depth + 1>(ctx, p, then);
-  }
-  if (goes_on(ctx, stage::decap_name, p, next)) then(p);
-}
-
-/// As arrive() for any packet; decap bounds how often it goes round.
+/// parse → decap for any packet, and again for what is inside a tunnel; decap bounds how often.
+/// False: it has left.
 template <class Tracer>
 [[gnu::noinline]] bool arrive_somehow(StageContext<Tracer>& ctx, PacketContext& p) {
   for (;;) {
@@ -69,102 +65,95 @@ template <class Tracer>
   }
 }
 
-template <unsigned depth, class Tracer, class Then>
+template <unsigned depth = 0, class Tracer>
 [[gnu::always_inline]] inline void arrive(StageContext<Tracer>& ctx, PacketContext& p,
-                                          Then&& then) {
+                                          PacketContext*& arrived);
+
+template <stage::Shape shape, unsigned depth, class Tracer>
+[[gnu::always_inline]] inline void arrive_as(StageContext<Tracer>& ctx, PacketContext& p,
+                                             PacketContext*& arrived) {
+  const Next parsed = stage::parse_one<shape>(ctx, p);
+  if (!goes_on(ctx, stage::parse_name, p, parsed)) return;
+  const Next next = stage::decap_one(ctx, p);
+  if (next == Next::again) {
+    lap(ctx, stage::decap_name);
+    return arrive<depth + 1>(ctx, p, arrived);
+  }
+  if (goes_on(ctx, stage::decap_name, p, next)) *arrived++ = p;
+}
+
+/// The same, compiled for each shape of an outer and an inner packet; whatever is deeper takes the
+/// general way. What does not leave stands where `arrived` points, which moves on.
+template <unsigned depth, class Tracer>
+[[gnu::always_inline]] inline void arrive(StageContext<Tracer>& ctx, PacketContext& p,
+                                          PacketContext*& arrived) {
   if constexpr (by_shape<Tracer> && depth < 2) {
-    switch (stage::shape_of(p)) {
-      case stage::Shape::ipv4:
-        return arrive_as<stage::Shape::ipv4, depth>(ctx, p, then);
-      case stage::Shape::ipv6:
-        return arrive_as<stage::Shape::ipv6, depth>(ctx, p, then);
-      case stage::Shape::other:
-        break;
-    }
+    constexpr bool inner = depth != 0;
+    constexpr auto ipv4 = inner ? stage::Shape::inner_ipv4 : stage::Shape::ipv4;
+    constexpr auto ipv6 = inner ? stage::Shape::inner_ipv6 : stage::Shape::ipv6;
+    const stage::Shape shape = inner ? stage::inner_shape_of(p) : stage::shape_of(p);
+    if (shape == ipv4) return arrive_as<ipv4, depth>(ctx, p, arrived);
+    if (shape == ipv6) return arrive_as<ipv6, depth>(ctx, p, arrived);
   }
-  PacketContext any = p;
-  if (arrive_somehow(ctx, any)) then(any);
+  *arrived = p;
+  if (arrive_somehow(ctx, *arrived)) ++arrived;
 }
 
-/// encap → output.
+/// resolve → rewrite → encap → output.
 template <class Tracer>
-[[gnu::always_inline]] inline void depart(StageContext<Tracer>& ctx, PacketContext& p) {
-  if (p.nexthop != nullptr && p.nexthop->kind == NexthopKind::tunnel &&
-      !goes_on(ctx, stage::encap_name, p, stage::encap_one(ctx, p))) {
-    return;
+[[gnu::always_inline]] inline void route_as(StageContext<Tracer>& ctx, PacketContext& p) {
+  if (goes_on(ctx, stage::resolve_name, p, stage::resolve_one(ctx, p)) &&
+      goes_on(ctx, stage::rewrite_name, p, stage::rewrite_one(ctx, p)) &&
+      (p.nexthop->kind != NexthopKind::tunnel ||
+       goes_on(ctx, stage::encap_name, p, stage::encap_one(ctx, p)))) {
+    goes_on(ctx, stage::output_name, p, stage::output_one(ctx, p));
   }
-  goes_on(ctx, stage::output_name, p, stage::output_one(ctx, p));
 }
 
-/// resolve → rewrite → encap → output, when the search for the route is over.
+/// The same when the search for the route is over. Next hops that lead out are what most packets
+/// find, and compiled apart from the others.
 template <class Tracer>
 [[gnu::always_inline]] inline void route(StageContext<Tracer>& ctx, PacketContext& p) {
-  if (goes_on(ctx, stage::resolve_name, p, stage::resolve_one(ctx, p)) &&
-      goes_on(ctx, stage::rewrite_name, p, stage::rewrite_one(ctx, p))) {
-    depart(ctx, p);
-  }
-}
-
-/// Tables are near: each packet passes all stages before the next one begins. `packet(i)` answers
-/// what is known of packet i; it stays in registers.
-template <class Tracer, class Source>
-void one_by_one(StageContext<Tracer>& ctx, unsigned count, Source&& packet) {
-  for (unsigned i = 0; i < count; ++i) {
-    PacketContext p = packet(i);
-    arrive(
-        ctx, p, [&](PacketContext & arrived) __attribute__((always_inline)) {
-          stage::search(ctx.tables, arrived);
-          route(ctx, arrived);
-        });
-  }
-}
-
-/// Tables are far: the packets of a burst wait together for memory.
-template <class Tracer, class Source>
-void together(StageContext<Tracer>& ctx, Burst& burst, unsigned count, Source&& packet) {
-  unsigned arrived = 0;
-  for (unsigned i = 0; i < count; ++i) {
-    PacketContext p = packet(i);
-    arrive(
-        ctx, p, [&](PacketContext & one) __attribute__((always_inline)) {
-          stage::begin_search(one);
-          burst.packets[arrived++] = one;
-        });
-  }
-  stage::search(ctx.tables, {burst.packets.data(), arrived});
-  for (unsigned i = 0; i < arrived; ++i) route(ctx, burst.packets[i]);
-}
-
-template <class Tracer, class Source>
-void run(StageContext<Tracer>& ctx, Burst& burst, unsigned count, Source&& packet) {
-  if (ctx.tables.far.load(std::memory_order_relaxed)) {
-    together(ctx, burst, count, packet);
-  } else {
-    one_by_one(ctx, count, packet);
-  }
+  if (stage::leads_out(p)) [[likely]]
+    return route_as(ctx, p);
+  out_of_line([&ctx, any = p]() mutable { route_as(ctx, any); });
 }
 
 }  // namespace
 
+/// Each part for the whole burst before the next one begins: within a part the packets do not wait
+/// for each other, so that a processor overlaps their chains of loads.
 template <class Tracer>
 void run_received(StageContext<Tracer>& ctx, Burst& burst, const Ingress& ingress,
                   std::span<rte_mbuf* const> packets) {
-  run(
-      ctx, burst,
-      static_cast<unsigned>(packets.size()), [&](unsigned i) __attribute__((always_inline)) {
-        return received(ingress, Packet(packets[i]));
-      });
+  PacketContext* arrived = burst.packets.data();
+  for (rte_mbuf* mbuf : packets) {
+    PacketContext p = received(ingress, Packet(mbuf));
+    arrive(ctx, p, arrived);
+  }
+  const std::span waiting(burst.packets.data(), arrived);
+  stage::search(ctx.tables, waiting);
+  for (PacketContext& p : waiting) route(ctx, p);
 }
 
 template <class Tracer>
 void run_pipeline(StageContext<Tracer>& ctx, Burst& burst, Entry entry) {
   const unsigned count = std::exchange(burst.count, 0);
-  if (entry == Entry::parse) {
-    run(
-        ctx, burst,
-        count, [&](unsigned i) __attribute__((always_inline)) { return burst.packets[i]; });
-  } else {
-    for (unsigned i = 0; i < count; ++i) depart(ctx, burst.packets[i]);
+  for (PacketContext& p : std::span(burst.packets.data(), count)) {
+    if (entry == Entry::parse) {
+      if (goes_on(ctx, stage::output_name, p, stage::has_headroom(p)) && arrive_somehow(ctx, p)) {
+        stage::search(ctx.tables, p);
+        route_as(ctx, p);
+      }
+      continue;
+    }
+    const bool ready =
+        entry == Entry::output ||
+        goes_on(ctx, stage::encap_name, p, stage::encap_one<stage::Inside::frame>(ctx, p));
+    if (ready && goes_on(ctx, stage::output_name, p, stage::has_headroom(p)) &&
+        goes_on(ctx, stage::output_name, p, stage::fits_port(p))) {
+      goes_on(ctx, stage::output_name, p, stage::output_one(ctx, p));
+    }
   }
 }
 

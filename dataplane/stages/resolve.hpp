@@ -63,15 +63,21 @@ inline fib::Key6 destination6(const PacketContext& p) {
   __builtin_prefetch(p.nexthop + 1);  // a tunnel's header
 }
 
-/// search() for a burst, level by level, so that reads of memory that is far away overlap.
-/// begin_search() must have been called for each.
+/// search() for a burst. Where the tables are far away, level by level, so that reads overlap.
 inline void search(const Tables& tables, std::span<PacketContext> packets) {
+  if (!tables.far.load(std::memory_order_relaxed)) [[likely]] {
+    for (PacketContext& p : packets) search(tables, p);
+    return;
+  }
   bool v6 = false;
   for (PacketContext& p : packets) {
-    search_on(p);
+    begin_search(p);
     v6 |= !p.v4;
   }
-  for (unsigned level = 1; v6 && level < fib::upper_levels6; ++level) {
+  for (unsigned level = 0; level < fib::upper_levels4; ++level) {
+    for (PacketContext& p : packets) search_on(p);
+  }
+  for (unsigned level = fib::upper_levels4; v6 && level < fib::upper_levels6; ++level) {
     for (PacketContext& p : packets) {
       if (!p.v4) search_on(p);
     }
@@ -112,6 +118,11 @@ template <class Tracer>
   return Next::forward;
 }
 
+/// Whether the search has found a next hop by which the packet leaves at once.
+[[gnu::always_inline]] inline bool leads_out(const PacketContext& p) {
+  return p.nexthop != nullptr && has_adjacency(p.nexthop->kind);
+}
+
 template <class Tracer>
 [[gnu::always_inline]] inline Next resolve_one(StageContext<Tracer>& ctx, PacketContext& p) {
   const Tables& tables = ctx.tables;
@@ -128,8 +139,8 @@ template <class Tracer>
   const NexthopEntry& nexthop = *p.nexthop;
   if constexpr (Tracer::enabled)
     ctx.tracer.note(resolve_name, p, [&] {
-      constexpr std::string_view kinds[] = {"discard", "receive", "interface",
-                                            "tunnel",  "glean",   "lookup"};
+      constexpr std::string_view kinds[] = {"interface", "tunnel", "discard",
+                                            "receive",   "glean",  "lookup"};
       return "VRF " + std::to_string(p.vrf->id.index()) + ": next hop " +
              std::to_string(nexthop.id.index()) + ", " +
              std::string(kinds[static_cast<std::size_t>(nexthop.kind)]);

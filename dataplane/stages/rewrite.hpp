@@ -11,10 +11,8 @@ inline constexpr std::string_view rewrite_name = "rewrite";
 
 template <class Tracer>
 [[gnu::always_inline]] inline Next rewrite_one(StageContext<Tracer>& ctx, PacketContext& p) {
-  if (p.whole_frame) return Next::forward;
   const unsigned limit = p.adjacency->mtu_bytes;
-  const unsigned overhead =
-      p.nexthop->kind == NexthopKind::tunnel ? p.nexthop->overhead_bytes() : 0;
+  const unsigned overhead = p.nexthop->header_bytes;
   if (p.l3_bytes + overhead > limit) [[unlikely]] {
     p.mtu_bytes = static_cast<std::uint16_t>(limit > overhead ? limit - overhead : 0);
     if constexpr (Tracer::enabled)

@@ -330,7 +330,8 @@ void Fib<Key>::absorb_node(Ref wide, Slot* out, unsigned stride, Ref child, unsi
 template <class Key>
 bool Fib<Key>::erase(Key key, unsigned length) {
   if (routes_.erase(prefix(key, length)) == 0) return false;
-  erasures_.store(erasures_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
+  erasures_.store((erasures_.load(std::memory_order_relaxed) + 1) & 0xffffff,
+                  std::memory_order_release);
   std::vector<Place> trail{{.slot = &root_}};
   for (;;) {
     const Place at = trail.back();

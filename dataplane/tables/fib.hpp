@@ -21,10 +21,12 @@
 
 #include "tables/fib_arena.hpp"
 #include "weft/address.hpp"
+#include "weft/ids.hpp"
 
 namespace weft::fib {
 
-inline constexpr std::uint32_t no_route = 0xffffffff;
+/// No next hop has this index.
+inline constexpr std::uint32_t no_route = NexthopId{}.index();
 
 /// Addresses as integers, left-aligned: bit 0 is the most significant.
 struct Key4 {
@@ -32,10 +34,17 @@ struct Key4 {
   std::uint64_t bits = 0;  ///< the address in the upper half
 
   [[nodiscard]] std::uint32_t take(unsigned position, unsigned count) const {
-    return static_cast<std::uint32_t>((bits << position) >> (64 - count));
+    return from(position).first(count);
   }
+  /// The key without its first `position` bits.
+  [[nodiscard]] Key4 from(unsigned position) const { return {bits << position}; }
+  /// Its first `count` bits, 1 to 32.
+  [[nodiscard]] std::uint32_t first(unsigned count) const {
+    return static_cast<std::uint32_t>(bits >> (64 - count));
+  }
+  /// `length`: 1 to 32.
   [[nodiscard]] bool starts_with(const std::uint64_t (&key)[2], unsigned length) const {
-    return length == 0 || (bits ^ key[0]) >> (64 - length) == 0;
+    return (bits ^ key[0]) >> (64 - length) == 0;
   }
 };
 
@@ -45,11 +54,20 @@ struct Key6 {
   std::uint64_t low = 0;
 
   [[nodiscard]] std::uint32_t take(unsigned position, unsigned count) const {
-    const auto all = static_cast<unsigned __int128>(high) << 64 | low;
-    return static_cast<std::uint32_t>((all << position) >> (128 - count));
+    return from(position).first(count);
   }
+  [[nodiscard]] Key6 from(unsigned position) const {
+    const auto rest = (static_cast<unsigned __int128>(high) << 64 | low) << (position & 127);
+    return position >= width
+               ? Key6{}
+               : Key6{static_cast<std::uint64_t>(rest >> 64), static_cast<std::uint64_t>(rest)};
+  }
+  [[nodiscard]] std::uint32_t first(unsigned count) const {
+    return static_cast<std::uint32_t>(high >> (64 - count));
+  }
+  /// `length`: 1 to 128.
   [[nodiscard]] bool starts_with(const std::uint64_t (&key)[2], unsigned length) const {
-    if (length <= 64) return length == 0 || (high ^ key[0]) >> (64 - length) == 0;
+    if (length <= 64) return (high ^ key[0]) >> (64 - length) == 0;
     return high == key[0] && (low ^ key[1]) >> (128 - length) == 0;
   }
 };
@@ -63,13 +81,10 @@ inline Key6 key_of(const Ipv6Address& a) {
 
 /// A lookup under way, so that a burst can wait for memory together.
 struct Cursor {
-  std::uint64_t slot = 0;
-  std::uint32_t best = 0;  ///< of the routes passed: depth and next hop as in a slot; 0: none
-  std::uint32_t position : 8 = 0;
-  std::uint32_t erasures : 24 = 0;  ///< of the table when the search began
-
-  /// Next hop index of the longest prefix so far, or no_route.
-  [[nodiscard]] std::uint32_t nexthop() const { return best == 0 ? no_route : best & 0xffffff; }
+  std::uint64_t slot;
+  std::uint32_t best;  ///< of the routes passed: depth and next hop as in a slot; 0: none
+  std::uint32_t position : 8;
+  std::uint32_t erasures : 24;  ///< of the table when the search began
 };
 static_assert(sizeof(Cursor) == 16);
 
@@ -89,12 +104,10 @@ class Fib {
     return descend(key, start());
   }
 
-  [[nodiscard]] Cursor start() const {
-    Cursor at;
-    at.erasures = erasures();
-    at.slot = root_.load(std::memory_order_acquire);
-    at.best = route_of(at.slot);
-    return at;
+  [[nodiscard, gnu::always_inline]] Cursor start() const {
+    const std::uint32_t before = erasures();
+    const std::uint64_t slot = root_.load(std::memory_order_acquire);
+    return {.slot = slot, .best = route_of(slot), .position = 0, .erasures = before};
   }
   /// Asks for the memory that the cursor reads next.
   void prefetch(Key key, const Cursor& at) const;
@@ -102,13 +115,15 @@ class Fib {
   bool step(Key key, Cursor& at) const;
   /// Down to the end. A route that went meanwhile makes it start again: the covering route may have
   /// come after the cursor had passed its place.
-  [[nodiscard, gnu::always_inline]] std::uint32_t descend(Key key, Cursor at) const {
+  [[nodiscard, gnu::always_inline]] std::uint32_t descend(Key key, Cursor from) const {
+    const Memory memory = memory_;
     for (;;) {
-      while (step(key, at)) {
+      Walk at(key, from);
+      while (at.step(key, memory)) {
       }
-      if (erasures() == at.erasures) [[likely]]
-        return at.nexthop();
-      at = start();
+      if (erasures() == from.erasures) [[likely]]
+        return at.best == 0 ? no_route : at.best & 0xffffff;
+      from = start();
     }
   }
 
@@ -138,6 +153,18 @@ class Fib {
       return static_cast<std::size_t>(product ^ (product >> 64));
     }
   };
+  /// A cursor taken apart, so that a search runs in registers.
+  struct Walk {
+    std::uint64_t slot;
+    std::uint32_t best;
+    unsigned position;
+    Key rest;  ///< the key from `position` on
+
+    Walk(Key key, const Cursor& from)
+        : slot(from.slot), best(from.best), position(from.position), rest(key.from(position)) {}
+    /// One level down; false when there is nothing below.
+    bool step(Key key, Memory memory);
+  };
   /// Where the writer is: a slot, the position of what hangs below it, and the node it belongs to.
   struct Place {
     Slot* slot = nullptr;
@@ -147,10 +174,7 @@ class Fib {
     unsigned node_position = 0;
   };
 
-  /// Wraps: a search that sleeps through exactly 2^24 withdrawals does not notice them.
-  [[nodiscard]] std::uint32_t erasures() const {
-    return erasures_.load(std::memory_order_acquire) & 0xffffff;
-  }
+  [[nodiscard]] std::uint32_t erasures() const { return erasures_.load(std::memory_order_acquire); }
   static Prefix prefix(Key key, unsigned length);
   static Key key_of_path(const Path& path);
   static unsigned common_bits(Key a, Key b);
@@ -178,7 +202,9 @@ class Fib {
   Arena& arena_;
   const Memory memory_;  // of the arena, without a detour
   Slot root_{0};
-  std::atomic<std::uint32_t> erasures_{0};  ///< routes erased; grows before a route goes
+  /// Routes erased; grows before a route goes. 24 bits: a search that sleeps through exactly 2^24
+  /// withdrawals does not notice them.
+  std::atomic<std::uint32_t> erasures_{0};
   std::unordered_map<Prefix, std::uint32_t, PrefixHash> routes_;
   std::size_t bytes_ = 0;
 };
@@ -194,20 +220,31 @@ template <class Key>
 
 template <class Key>
 [[gnu::always_inline]] inline bool Fib<Key>::step(Key key, Cursor& at) const {
-  const Ref child = child_of(at.slot);
+  Walk walk(key, at);
+  if (!walk.step(key, memory_)) return false;
+  at.slot = walk.slot;
+  at.best = walk.best;
+  at.position = walk.position & 0xff;
+  return true;
+}
+
+template <class Key>
+[[gnu::always_inline]] inline bool Fib<Key>::Walk::step(Key key, Memory memory) {
+  const Ref child = child_of(slot);
   if (child == 0) return false;
   if (is_path(child)) {
-    const Path& path = memory_.path(child);
+    const Path& path = memory.path(child);
     if (!key.starts_with(path.key, path.length)) return false;
-    at.slot = path.slot.load(std::memory_order_acquire);
-    at.position = path.length & 0xff;
+    slot = path.slot.load(std::memory_order_acquire);
+    position = path.length;
+    rest = key.from(position);
   } else {
     const unsigned stride = stride_of(child);
-    const Slot* slot = memory_.node(child) + key.take(at.position, stride);
-    at.slot = slot->load(std::memory_order_acquire);
-    at.position = (at.position + stride) & 0xff;
+    slot = memory.node(child)[rest.first(stride)].load(std::memory_order_acquire);
+    position += stride;
+    rest = rest.from(stride);
   }
-  if (const std::uint32_t route = route_of(at.slot); route != 0) at.best = route;
+  if (const std::uint32_t route = route_of(slot); route != 0) best = route;
   return true;
 }
 

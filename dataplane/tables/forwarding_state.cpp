@@ -94,9 +94,9 @@ Status ForwardingState::check(const Batch& batch, Compiled& compiled) const {
     compiled.ports.push_back(port ? std::make_unique<PortEntry>(PortEntry{id, *port}) : nullptr);
   }
   for (const auto& [id, vrf] : batch.vrfs) {
-    compiled.vrfs.push_back(
-        vrf ? std::make_unique<VrfEntry>(VrfEntry{.id = id, .router_mac = vrf->router_mac})
-            : nullptr);
+    compiled.vrfs.push_back(vrf ? std::make_unique<VrfEntry>(VrfEntry{
+                                      .id = id, .router = wire::IpEthernetTails(vrf->router_mac)})
+                                : nullptr);
   }
   for (const auto& [id, vif] : batch.vifs) {
     if (!vif) {
@@ -128,7 +128,7 @@ Status ForwardingState::check(const Batch& batch, Compiled& compiled) const {
     if (!port_exists(adjacency->port)) return bad("adjacency", id, "no such port");
     auto entry = std::make_unique<AdjacencyEntry>();
     entry->destination = adjacency->destination.value_or(MacAddress{});
-    entry->source = adjacency->source;
+    entry->tails = wire::IpEthernetTails(adjacency->source);
     entry->mtu_bytes = adjacency->mtu_bytes;
     entry->resolved = adjacency->destination.has_value();
     entry->port = adjacency->port;
@@ -224,8 +224,8 @@ Status ForwardingState::check(const Batch& batch, Compiled& compiled) const {
 void ForwardingState::count_udp_port(const DecapEntry& entry, int change) {
   const std::uint16_t port = entry.decap.destination_port;
   udp_port_users_[port] += static_cast<std::uint32_t>(change);
-  tables_.udp_kinds[port].store(udp_port_users_[port] == 0 ? TunnelKind::none : entry.decap.kind,
-                                std::memory_order_release);
+  tables_.udp_kinds[__builtin_bswap16(port)].store(
+      udp_port_users_[port] == 0 ? TunnelKind::none : entry.decap.kind, std::memory_order_release);
 }
 
 void ForwardingState::retire(const NexthopEntry* entry) {

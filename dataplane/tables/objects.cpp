@@ -41,7 +41,7 @@ struct Compiler {
   void operator()(const nexthop::Tunnel& n) {
     entry.kind = NexthopKind::tunnel;
     entry.adjacency = n.adjacency;
-    entry.source_ports = n.profile.source_ports;
+    entry.source_ports = tunnel::SourcePorts(n.profile.source_ports);
   }
 };
 
@@ -104,6 +104,10 @@ DecapEntry::DecapEntry(DecapId entry_id, const Decap& value)
   };
   tidy(ranges4);
   tidy(ranges6);
+  if (!ranges4.empty()) {
+    first_source4 = ranges4[0].first;
+    first_span4 = ranges4[0].second - ranges4[0].first;
+  }
 }
 
 bool DecapEntry::accepts_one_of(std::uint32_t source) const { return holds(ranges4, source); }

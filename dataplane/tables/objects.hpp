@@ -10,8 +10,10 @@
 #include <vector>
 
 #include "tables/fib.hpp"
+#include "tunnel/entropy.hpp"
 #include "tunnel/header_template.hpp"
 #include "weft/forwarding.hpp"
+#include "wire/ethernet.hpp"
 
 namespace weft {
 
@@ -22,9 +24,11 @@ struct PortEntry {
 
 struct VrfEntry {
   VrfId id;
-  MacAddress router_mac;
+  wire::IpEthernetTails router;  ///< of frames from the router
   fib::Fib4* fib4 = nullptr;
   fib::Fib6* fib6 = nullptr;
+
+  [[nodiscard]] const MacAddress& router_mac() const { return router.ipv4.source; }
 };
 
 struct VifEntry {
@@ -53,20 +57,24 @@ struct VifEntry {
 /// One cache line.
 struct alignas(64) AdjacencyEntry {
   MacAddress destination;
-  MacAddress source;
   std::uint16_t mtu_bytes = 0;
+  wire::IpEthernetTails tails;  ///< of frames to `destination`
   bool resolved = false;
   PortId port;
   AdjacencyId id;
   IpAddress neighbour;
 
-  /// Both addresses as they stand in a frame.
-  [[nodiscard]] const void* macs() const { return this; }
+  /// The Ethernet header of an IP packet, at `l2`.
+  [[gnu::always_inline]] void write_header(std::uint8_t* l2, bool v4) const {
+    std::memcpy(l2, this, sizeof(std::uint64_t));  // and two bytes, which the tail overwrites
+    tails.write(l2 + sizeof destination, v4);
+  }
 };
-static_assert(offsetof(AdjacencyEntry, source) == sizeof(MacAddress));
-static_assert(sizeof(AdjacencyEntry) == 64);
+static_assert(sizeof(AdjacencyEntry) == 64 && offsetof(AdjacencyEntry, destination) == 0);
 
-enum class NexthopKind : std::uint8_t { discard, receive, interface, tunnel, glean, lookup };
+/// Those that lead out by an adjacency come first.
+enum class NexthopKind : std::uint8_t { interface, tunnel, discard, receive, glean, lookup };
+constexpr bool has_adjacency(NexthopKind kind) { return kind <= NexthopKind::tunnel; }
 
 /// A line of facts and, for tunnels, the outer header behind it, right-aligned in `copy_bytes`: it
 /// is copied in whole lines that end where the inner packet begins.
@@ -75,22 +83,19 @@ struct alignas(64) NexthopEntry {
   bool outer_v4 = true;
   bool udp_checksum = false;
   NexthopId id;
-  AdjacencyId adjacency;  ///< interface, tunnel
-  VrfId vrf;              ///< lookup
-  PortId port;            ///< glean
-  std::uint16_t header_bytes = 0;
+  AdjacencyId adjacency;                    ///< interface, tunnel
+  VrfId vrf;                                ///< lookup
+  PortId port;                              ///< glean
+  std::uint16_t header_bytes = 0;           ///< tunnel; else 0
   std::uint16_t copy_bytes = 0;             ///< 64, 128 or 384
   std::uint16_t udp_offset = 0;             ///< within the header; 0: none
   std::uint16_t inner_ethernet_offset = 0;  ///< within the header; 0: none
   std::uint32_t ip_checksum_sum = 0;
-  PortRange source_ports;
+  tunnel::SourcePorts source_ports;
 
   [[nodiscard]] const std::uint8_t* header() const {
     return reinterpret_cast<const std::uint8_t*>(this + 1);
   }
-  /// What the tunnel puts in front of an inner IP packet, bytes.
-  [[nodiscard]] std::uint16_t overhead_bytes() const { return header_bytes; }
-
   struct Delete {
     void operator()(const NexthopEntry* entry) const {
       ::operator delete (const_cast<NexthopEntry*>(entry), std::align_val_t{64});
@@ -110,6 +115,9 @@ struct DecapEntry {
   DecapId id;
   std::uint32_t local4 = 0;  ///< as it lies in the packet; 0: IPv6
   std::uint64_t key = 0;
+  /// The first of ranges4: its begin and how far it reaches; most decaps have one.
+  std::uint32_t first_source4 = 0;
+  std::uint32_t first_span4 = 0;
   Decap decap;
   /// Sources as inclusive ranges, sorted; IPv4 in host order.
   std::vector<std::pair<std::uint32_t, std::uint32_t>> ranges4;
@@ -121,8 +129,8 @@ struct DecapEntry {
     return !decap.local.is_v4() && decap.local.v6() == address;
   }
   [[nodiscard]] bool accepts(std::uint32_t source) const {
-    if (ranges4.size() == 1) [[likely]]
-      return source - ranges4[0].first <= ranges4[0].second - ranges4[0].first;
+    if (source - first_source4 <= first_span4) [[likely]]
+      return !ranges4.empty();
     return accepts_one_of(source);
   }
   [[nodiscard]] bool accepts(const Ipv6Address& source) const;

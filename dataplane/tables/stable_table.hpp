@@ -1,5 +1,7 @@
 #pragma once
-/// Immutable objects behind stable indices: readers load a pointer, the writer swaps it.
+/// Immutable objects behind stable indices: readers load a pointer, the writer swaps it. Address
+/// space is reserved for every index that an id can hold, so that a reader need not ask whether one
+/// is within bounds; memory comes with the objects.
 
 #include <atomic>
 #include <cstdint>
@@ -12,17 +14,18 @@ namespace weft {
 template <class T>
 class StableTable {
  public:
-  explicit StableTable(std::size_t capacity) : at_(capacity) {}
+  /// Holds objects of the indices below `capacity`.
+  explicit StableTable(std::size_t capacity)
+      : capacity_(capacity), at_(std::size_t{1} << index_bits) {}
 
-  [[nodiscard]] const T* get(std::uint32_t index) const {
-    return index < at_.size() ? at_[index].load(std::memory_order_acquire) : nullptr;
+  /// `index` has at most 24 bits; nullptr where there is no object.
+  [[nodiscard, gnu::always_inline]] const T* get(std::uint32_t index) const {
+    return at_[index].load(std::memory_order_acquire);
   }
   template <class Tag>
-  [[nodiscard]] const T* get(Id<Tag> id) const {
+  [[nodiscard, gnu::always_inline]] const T* get(Id<Tag> id) const {
+    static_assert(Id<Tag>::index_bits == index_bits);
     return get(id.index());
-  }
-  void prefetch(std::uint32_t index) const {
-    if (index < at_.size()) __builtin_prefetch(&at_[index]);
   }
   /// Publishes `object` and answers what was there, which readers may still hold.
   const T* exchange(std::uint32_t index, const T* object) {
@@ -30,9 +33,11 @@ class StableTable {
     at_[index].store(object, std::memory_order_release);
     return old;
   }
-  [[nodiscard]] std::size_t capacity() const { return at_.size(); }
+  [[nodiscard]] std::size_t capacity() const { return capacity_; }
 
  private:
+  static constexpr unsigned index_bits = 24;
+  std::size_t capacity_;
   ReservedArray<std::atomic<const T*>> at_;
 };
 

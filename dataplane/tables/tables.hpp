@@ -26,7 +26,8 @@ struct Tables {
   StableTable<NexthopEntry> nexthops{max_objects};
   StableTable<DecapEntry> decaps_by_id{max_objects};
   DecapTable decaps;
-  /// Tunnel kind by UDP destination port, TunnelKind::none for ports that no decap uses.
+  /// Tunnel kind by UDP destination port as it lies in the packet, TunnelKind::none for ports that
+  /// no decap uses.
   ReservedArray<std::atomic<TunnelKind>> udp_kinds{65536};
   std::atomic<const LocalAddressSet*> local_addresses{nullptr};
   std::atomic<Generation> generation{0};

@@ -15,6 +15,10 @@ class BigEndian {
 
   /// The value in host byte order.
   [[nodiscard]] constexpr T get() const { return swap(std::bit_cast<T>(bytes_)); }
+  /// Whether a bit of `mask`, in host byte order, is set.
+  [[nodiscard]] constexpr bool any_of(T mask) const {
+    return (std::bit_cast<T>(bytes_) & swap(mask)) != 0;
+  }
   constexpr void set(T host) { bytes_ = std::bit_cast<Bytes>(swap(host)); }
   constexpr BigEndian& operator=(T host) {
     set(host);

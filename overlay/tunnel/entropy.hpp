@@ -21,8 +21,7 @@ constexpr std::uint64_t mix(std::uint64_t a, std::uint64_t b) {
 
 /// One product alone maps counting ports to an arithmetic progression; a second one breaks it.
 constexpr std::uint32_t finish(std::uint64_t h) {
-  h = mix(h ^ (h >> 32), 0xd6e8feb86659fd93);
-  return static_cast<std::uint32_t>(h >> 32 ^ h);
+  return static_cast<std::uint32_t>(mix(h, 0xd6e8feb86659fd93) >> 32);
 }
 
 /// Hash of an IPv4 flow. `addresses`: source and destination as they lie in the packet; `ports`:
@@ -42,10 +41,20 @@ constexpr std::uint32_t flow_hash6(const HashSeed& seed, const std::uint64_t (&a
   return finish(mix(source ^ (destination << 1 | destination >> 63), rest ^ seed.second));
 }
 
-/// The port of `range` that `hash` chooses, host byte order; even over the whole range.
-constexpr std::uint16_t source_port(PortRange range, std::uint32_t hash) {
-  const std::uint64_t span = static_cast<std::uint64_t>(range.last) - range.first + 1;
-  return static_cast<std::uint16_t>(range.first + (hash * span >> 32));
-}
+/// Chooses among the ports of a range, even over all of them.
+class SourcePorts {
+ public:
+  constexpr SourcePorts() : SourcePorts(PortRange{}) {}
+  constexpr explicit SourcePorts(PortRange range)
+      : first_(range.first), count_(range.last - range.first + 1U) {}
+  /// Host byte order.
+  [[nodiscard]] constexpr std::uint16_t choose(std::uint32_t hash) const {
+    return static_cast<std::uint16_t>(first_ + (std::uint64_t{hash} * count_ >> 32));
+  }
+
+ private:
+  std::uint32_t first_;
+  std::uint32_t count_;
+};
 
 }  // namespace weft::tunnel

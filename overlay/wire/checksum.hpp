@@ -50,15 +50,21 @@ constexpr std::uint16_t checksum_fold(std::uint64_t sum) {
 }
 
 /// Whether the checksum within 20 bytes, not all zero, is right. 2^16 is 1 modulo 0xffff, so
-/// words of any width may be added, and a right sum is a multiple of 0xffff.
+/// words of any width may be added, a carry out of 64 bits counts 1, and a right sum is a multiple
+/// of 0xffff.
 inline bool checksum20_valid(const void* data) {
   std::uint64_t words[2];
   std::uint32_t last;
   std::memcpy(words, data, sizeof words);
   std::memcpy(&last, static_cast<const std::uint8_t*>(data) + sizeof words, sizeof last);
-  const std::uint64_t sum = (words[0] & 0xffffffff) + (words[0] >> 32) + (words[1] & 0xffffffff) +
-                            (words[1] >> 32) + last;
-  return sum % 0xffff == 0;
+  std::uint64_t sum = words[0] + words[1];
+  sum += sum < words[1];
+  sum += last;
+  sum += sum < last;
+  // sum % 0xffff == 0 by the inverse of 0xffff modulo 2^64; a compiler divides where it thinks that
+  // nobody comes.
+  constexpr std::uint64_t most = ~std::uint64_t{0};
+  return sum * 0xfffefffefffeffff <= most / 0xffff;
 }
 
 /// The checksum field that completes `sum`.

@@ -40,9 +40,9 @@ struct Ipv4 {
   [[nodiscard]] unsigned header_bytes() const { return (version_ihl & 0xfU) * 4; }
   /// Any fragment, the first too.
   [[nodiscard]] bool fragment() const {
-    return (flags_fragment.get() & (more_fragments | offset_mask)) != 0;
+    return flags_fragment.any_of(more_fragments | offset_mask);
   }
-  [[nodiscard]] bool may_fragment() const { return (flags_fragment.get() & dont_fragment) == 0; }
+  [[nodiscard]] bool may_fragment() const { return !flags_fragment.any_of(dont_fragment); }
   /// Whether the checksum over the header and its options is right; header_bytes() must be
   /// readable.
   [[nodiscard, gnu::always_inline]] bool checksum_valid() const {
@@ -55,11 +55,12 @@ struct Ipv4 {
     checksum = checksum_finish(checksum_add(this, header_bytes()));
   }
   /// TTL down by one with the checksum kept right (RFC 1624 §3: HC' = ~(~HC + ~m + m')). The word m
-  /// that holds TTL falls by 0x0100, so ~m + m' is 0xfeff.
+  /// that holds TTL falls by 0x0100, so HC rises by as much: by one as it lies in memory. A sum of
+  /// 0xffff is the other zero.
   void decrement_ttl() {
     --ttl;
-    const std::uint32_t sum = (~std::uint32_t{checksum.get()} & 0xffff) + 0xfeffU;
-    checksum = static_cast<std::uint16_t>(~((sum & 0xffff) + (sum >> 16)));
+    const std::uint32_t sum = std::bit_cast<std::uint16_t>(checksum) + 1U;
+    checksum = std::bit_cast<be16>(static_cast<std::uint16_t>(sum + (sum >= 0xffff)));
   }
 };
 static_assert(sizeof(Ipv4) == 20 && alignof(Ipv4) == 1);

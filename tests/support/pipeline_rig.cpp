@@ -230,7 +230,6 @@ Outcome Rig::inject(NexthopId tunnel, const Bytes& frame, const Layout& layout) 
     p.end = p.l2 + p.packet.contiguous_bytes();
     p.bytes = p.packet.total_bytes();
     p.originated = true;
-    p.whole_frame = true;
     p.nexthop = tables().nexthops.get(tunnel);
     p.adjacency = tables().adjacencies.get(p.nexthop->adjacency);
   };

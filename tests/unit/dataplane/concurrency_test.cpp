@@ -369,7 +369,7 @@ TEST_CASE("batches appear in the order in which their objects depend", "[tsan]")
     return tables.local_addresses.load()->contains(local) && decap != nullptr &&
            tables.nexthops.get(decap->decap.nexthop) != nullptr &&
            tables.udp_kinds[4789].load() == TunnelKind::vxlan &&
-           vrf->router_mac.bytes[0] == vrf->router_mac.bytes[5];
+           vrf->router_mac().bytes[0] == vrf->router_mac().bytes[5];
   };
   Batch first;
   first.vrfs = {{VrfId(1), Vrf{}}};

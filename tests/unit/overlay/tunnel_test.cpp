@@ -30,7 +30,7 @@ std::uint64_t addresses(std::uint32_t source, std::uint32_t destination) {
 class Evenness {
  public:
   void add(std::uint32_t hash) {
-    ++counts_[(source_port(usual, hash) - usual.first) * counts_.size() / 16384];
+    ++counts_[(SourcePorts(usual).choose(hash) - usual.first) * counts_.size() / 16384];
     ++total_;
   }
   [[nodiscard]] bool even() const {
@@ -54,11 +54,11 @@ TEST_CASE("the source port lies in the profile's range", "[entropy]") {
   auto random = test::random_engine();
   const PortRange ranges[] = {usual, {0, 65535}, {1, 1}, {65535, 65535}, {1000, 1001}, {1, 3}};
   for (const PortRange range : ranges) {
-    REQUIRE(source_port(range, 0) == range.first);
-    REQUIRE(source_port(range, 0xffffffff) == range.last);
+    REQUIRE(SourcePorts(range).choose(0) == range.first);
+    REQUIRE(SourcePorts(range).choose(0xffffffff) == range.last);
     std::set<std::uint16_t> seen;
     for (unsigned i = 0; i < 2000; ++i) {
-      const std::uint16_t port = source_port(range, static_cast<std::uint32_t>(random()));
+      const std::uint16_t port = SourcePorts(range).choose(static_cast<std::uint32_t>(random()));
       if (port < range.first || port > range.last) FAIL("port " << port);
       seen.insert(port);
     }

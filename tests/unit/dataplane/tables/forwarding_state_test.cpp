@@ -28,7 +28,7 @@ struct Bench {
     return *applied;
   }
   [[nodiscard]] TunnelKind kind_of_port(std::uint16_t port) const {
-    return tables.udp_kinds[port].load();
+    return tables.udp_kinds[__builtin_bswap16(port)].load();
   }
   [[nodiscard]] const DecapEntry* find(std::uint32_t vni, std::uint16_t port = 4789) const {
     return tables.decaps.find(TunnelKind::vxlan, port, vni, ip("192.0.2.1"));
@@ -53,7 +53,7 @@ TEST_CASE("a batch puts objects that refer to each other", "[forwarding_state]")
   REQUIRE(t.vifs.get(VifId(1))->vrf == VrfId(1));
   REQUIRE(t.vifs.get(VifId(1))->owns(raw("10.1.0.11")));
   REQUIRE(t.vifs.get(VifId(1))->owns(ip("fd00:1::11").v6()));
-  REQUIRE(t.vrfs.get(VrfId(1))->router_mac == mac("02:00:5e:00:01:01"));
+  REQUIRE(t.vrfs.get(VrfId(1))->router_mac() == mac("02:00:5e:00:01:01"));
   REQUIRE(t.adjacencies.get(AdjacencyId(0))->resolved);
   REQUIRE(t.adjacencies.get(AdjacencyId(0))->destination == mac("02:00:00:00:0f:02"));
   REQUIRE(t.adjacencies.get(AdjacencyId(0))->mtu_bytes == 1500);
@@ -118,7 +118,7 @@ TEST_CASE("an object is replaced under its id", "[forwarding_state]") {
   const Tables& t = bench.tables;
   REQUIRE(t.nexthops.get(NexthopId(2))->header()[64 - 50 + 19] == 3);  // 192.0.2.3
   REQUIRE_FALSE(t.adjacencies.get(AdjacencyId(0))->resolved);
-  REQUIRE(t.vrfs.get(VrfId(1))->router_mac == mac("02:00:5e:00:01:99"));
+  REQUIRE(t.vrfs.get(VrfId(1))->router_mac() == mac("02:00:5e:00:01:99"));
   REQUIRE(bench.find(100)->decap.nexthop == NexthopId(1));
   REQUIRE(lookup(t, VrfId(1), "10.1.0.12") == 2);  // the VRF kept its routes
   REQUIRE(lookup(t, VrfId(1), "fd00:1::12") == 2);
