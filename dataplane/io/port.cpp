@@ -7,6 +7,9 @@
 #include <rte_bus_vdev.h>
 #include <rte_errno.h>
 #include <rte_ethdev.h>
+#include <rte_lcore.h>
+#include <rte_malloc.h>
+#include <rte_mempool.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
@@ -112,7 +115,16 @@ Status AttachedPort::configure(unsigned workers, rte_mempool* pool) {
   for (std::uint16_t q = 0; q < queues_; ++q) {
     int error = rte_eth_rx_queue_setup(index_, q, rx, SOCKET_ID_ANY, nullptr, pool);
     if (error == 0) error = rte_eth_tx_queue_setup(index_, q, tx, SOCKET_ID_ANY, nullptr);
-    if (error != 0) return fail("cannot set up a queue", error);
+    if (error != 0) {  // drivers have many words for a lack of memory
+      rte_malloc_socket_stats heap{};
+      rte_malloc_get_socket_stats(rte_socket_id_by_idx(0), &heap);
+      return fail(
+          fmt::format("cannot set up a queue ({} packet buffers and {} KiB of DPDK's memory "
+                      "are free; where that is little, raise dpdk.memory_mb)",
+                      rte_mempool_avail_count(pool), heap.heap_freesz_bytes >> 10)
+              .c_str(),
+          error);
+    }
   }
   if (spec_.scheme == "tap") {
     if (const int error = rte_eth_dev_set_mtu(index_, request_.mtu_bytes); error != 0) {
@@ -168,6 +180,11 @@ PortStatus AttachedPort::status() const {
     status.link_up = !vanished() && interface_running(spec_.interface);
   status.may_leave_checksums = spec_.may_leave_checksums;
   return status;
+}
+
+std::uint64_t AttachedPort::lost_for_buffers() const {
+  rte_eth_stats stats{};
+  return rte_eth_stats_get(index_, &stats) == 0 ? stats.rx_nombuf : 0;
 }
 
 bool AttachedPort::vanished() const {

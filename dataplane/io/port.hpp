@@ -32,6 +32,8 @@ class AttachedPort {
   [[nodiscard]] PortId id() const { return id_; }
   void set_generation(std::uint8_t generation) { id_ = PortId(index_, generation); }
   [[nodiscard]] PortStatus status() const;
+  /// Packets that the device lost since no buffer was free for them.
+  [[nodiscard]] std::uint64_t lost_for_buffers() const;
   [[nodiscard]] unsigned queues() const { return queues_; }
   /// A descriptor that turns readable when the queue has packets; -1: there is none.
   [[nodiscard]] int descriptor(unsigned queue) const {

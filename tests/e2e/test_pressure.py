@@ -1,18 +1,13 @@
 """Whatever presses on one part, the others go on, and all is well again within a second."""
 
-import ctypes
 import os
 import socket
 import time
 
 import pytest
+from stall import Stalled
 from topology import Pair
 from weft import Stream, inside, udp_socket, wait_until
-
-PTRACE_ATTACH, PTRACE_DETACH = 16, 17
-WAIT_ALL = 0x40000000  # __WALL: threads too
-_libc = ctypes.CDLL(None, use_errno=True)
-_libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p]
 
 
 @pytest.fixture(scope="module")
@@ -46,20 +41,6 @@ def worker_of(router, port):
 def router_pid(router):
     """`ip netns exec` becomes the router itself."""
     return router.process.pid
-
-
-class Stalled:
-    """One thread stands still meanwhile."""
-
-    def __init__(self, thread):
-        self.thread = thread
-
-    def __enter__(self):
-        assert _libc.ptrace(PTRACE_ATTACH, self.thread, None, None) == 0, os.strerror(ctypes.get_errno())
-        os.waitpid(self.thread, WAIT_ALL)
-
-    def __exit__(self, *_):
-        assert _libc.ptrace(PTRACE_DETACH, self.thread, None, None) == 0
 
 
 def test_a_worker_that_stalls_costs_the_others_nothing(pair, stream):
