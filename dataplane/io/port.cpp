@@ -1,5 +1,6 @@
 #include "io/port.hpp"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/if_packet.h>
 #include <linux/if_tun.h>
@@ -10,6 +11,7 @@
 #include <rte_lcore.h>
 #include <rte_malloc.h>
 #include <rte_mempool.h>
+#include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
@@ -20,6 +22,8 @@
 
 namespace weft::io {
 namespace {
+
+constexpr long reminder_ns = 250'000'000;
 
 std::string unique_vdev(const std::string& driver) {
   static std::atomic<unsigned> number{0};
@@ -42,6 +46,7 @@ Result<std::unique_ptr<AttachedPort>> AttachedPort::open(const PortRequest& requ
   if (const Status status = port->attach(); !status) return status.error();
   if (const Status status = port->configure(workers, pool); !status) return status.error();
   port->find_descriptors(sockets_before);
+  if (const Status status = port->remind(); !status) return status.error();
   return port;
 }
 
@@ -154,7 +159,25 @@ void AttachedPort::find_descriptors(const std::vector<int>& sockets_before) {
   }
 }
 
+Status AttachedPort::remind() {
+  const int signal = spec_.scheme == "tap" ? fcntl(descriptor(0), F_GETSIG) : 0;
+  if (signal <= 0) return ok();
+  sigevent event{};
+  event.sigev_notify = SIGEV_SIGNAL;
+  event.sigev_signo = signal;
+  timer_t timer{};
+  const itimerspec period{.it_interval = {0, reminder_ns}, .it_value = {0, reminder_ns}};
+  if (timer_create(CLOCK_MONOTONIC, &event, &timer) != 0) {
+    return Error{
+        fmt::format("{}: no timer for its reader: {}", request_.name, rte_strerror(errno))};
+  }
+  reminder_ = timer;
+  timer_settime(timer, 0, &period, nullptr);
+  return ok();
+}
+
 AttachedPort::~AttachedPort() {
+  if (reminder_) timer_delete(*reminder_);
   if (!attached_) return;
   const auto scope = NetnsScope::enter(spec_.netns);
   rte_eth_dev_stop(index_);

@@ -4,7 +4,9 @@
 #include <rte_spinlock.h>
 
 #include <cstdint>
+#include <ctime>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -49,6 +51,10 @@ class AttachedPort {
   /// The kernel has taken the interface away; there is no way back for the device.
   [[nodiscard]] bool vanished() const;
   void find_descriptors(const std::vector<int>& sockets_before);
+  /// Makes DPDK's tap look for packets now and then. It reads when a signal has announced some, and
+  /// stops where no buffer is free; if the kernel's queue is full by then, whatever comes is
+  /// dropped without a signal, and it would never read again.
+  Status remind();
 
   PortRequest request_;
   DeviceSpec spec_;
@@ -60,6 +66,7 @@ class AttachedPort {
   bool shared_ = false;  ///< more workers than queues: transmit takes the lock
   rte_spinlock_t transmit_lock_ = RTE_SPINLOCK_INITIALIZER;
   std::vector<int> descriptors_;
+  std::optional<timer_t> reminder_;
 };
 
 }  // namespace weft::io
