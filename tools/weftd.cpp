@@ -5,6 +5,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <bit>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <chrono>
@@ -44,14 +45,13 @@ weft::io::RouterOptions router_options(const weft::agent::Config& config) {
                               : weft::io::Hugepages::automatic;
   options.eal.memory_mb = config.dpdk.memory_mb;
   options.eal.worker_cpus = config.workers.lcores;
-  for (const auto& port : config.ports) {
-    options.eal.buffer_bytes =
-        std::max<std::size_t>(options.eal.buffer_bytes, port.mtu_bytes + 256U);
-  }
-  for (const auto& vif : config.vifs) {
-    options.eal.buffer_bytes =
-        std::max<std::size_t>(options.eal.buffer_bytes, vif.mtu_bytes + 256U);
-  }
+  std::size_t frame_bytes = 0;
+  for (const auto& port : config.ports)
+    frame_bytes = std::max<std::size_t>(frame_bytes, port.mtu_bytes);
+  for (const auto& vif : config.vifs)
+    frame_bytes = std::max<std::size_t>(frame_bytes, vif.mtu_bytes);
+  // A buffer takes a whole slot of an AF_PACKET ring, whose size is a power of two.
+  options.eal.buffer_bytes = std::max(options.eal.buffer_bytes, std::bit_ceil(frame_bytes + 256));
   options.burst = config.workers.burst;
   options.adaptive_idle = config.workers.idle == weft::agent::WorkersConfig::Idle::adaptive;
   return options;

@@ -287,6 +287,7 @@ Reply show_stats(Agent& agent, const Query&) {
     table.add({object, "rx_bytes", port.rx.bytes});
     table.add({object, "tx_packets", port.tx.packets});
     table.add({object, "tx_bytes", port.tx.bytes});
+    table.add({object, "rx_no_buffer", port.rx_no_buffer});
   }
   constexpr std::string_view classes[punt_class_count] = {"neighbour", "local", "icmp_error"};
   for (std::size_t i = 0; i < punt_class_count; ++i) {
@@ -294,6 +295,8 @@ Reply show_stats(Agent& agent, const Query&) {
     table.add({object, "accepted", counters.punts[i].accepted});
     table.add({object, "limited", counters.punts[i].limited});
   }
+  table.add({"buffers", "in_use", counters.buffers.in_use});
+  table.add({"buffers", "total", counters.buffers.total});
   const auto sizes = agent.plane().table_sizes();
   table.add({"table fib", "bytes", sizes.fib_bytes});
   table.add({"table fib", "routes", sizes.routes});

@@ -79,6 +79,21 @@ void write_ports(MetricsText& out, Agent& agent, const CountersSnapshot& counter
   vif_sent.write(out, "weft_vif_transmit", "that went to a VIF.");
   vrf_received.write(out, "weft_vrf_receive", "that came from the VIFs or ports of a VRF.");
   vrf_sent.write(out, "weft_vrf_transmit", "that went to the VIFs or ports of a VRF.");
+  out.family("weft_port_receive_no_buffer_packets_total", "counter",
+             "Packets that the device of a port lost since no packet buffer was free.");
+  for (const auto& [name, port] : model.ports) {
+    out.sample({{"port", name}}, of(port.id).rx_no_buffer);
+  }
+  out.family("weft_vif_receive_no_buffer_packets_total", "counter",
+             "Packets that the device of a VIF lost since no packet buffer was free.");
+  for (const auto& [name, vif] : model.vifs) {
+    out.sample({{"vif", name}, {"vrf", vif.config.vrf}}, of(vif.port).rx_no_buffer);
+  }
+  out.family("weft_buffers", "gauge", "Packet buffers that there are.");
+  out.sample({}, counters.buffers.total);
+  out.family("weft_buffers_in_use", "gauge",
+             "Packet buffers that hold packets, or with which devices wait for packets.");
+  out.sample({}, counters.buffers.in_use);
   out.family("weft_port_up", "gauge", "Whether the link of a port of the underlay is up.");
   for (const auto& [name, port] : model.ports) {
     out.sample({{"port", name}}, std::uint64_t{up[port.id]});

@@ -1,5 +1,6 @@
 #include "io/port.hpp"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/if_packet.h>
 #include <linux/if_tun.h>
@@ -7,6 +8,10 @@
 #include <rte_bus_vdev.h>
 #include <rte_errno.h>
 #include <rte_ethdev.h>
+#include <rte_lcore.h>
+#include <rte_malloc.h>
+#include <rte_mempool.h>
+#include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
@@ -17,6 +22,8 @@
 
 namespace weft::io {
 namespace {
+
+constexpr long reminder_ns = 250'000'000;
 
 std::string unique_vdev(const std::string& driver) {
   static std::atomic<unsigned> number{0};
@@ -39,6 +46,7 @@ Result<std::unique_ptr<AttachedPort>> AttachedPort::open(const PortRequest& requ
   if (const Status status = port->attach(); !status) return status.error();
   if (const Status status = port->configure(workers, pool); !status) return status.error();
   port->find_descriptors(sockets_before);
+  if (const Status status = port->remind(); !status) return status.error();
   return port;
 }
 
@@ -112,7 +120,16 @@ Status AttachedPort::configure(unsigned workers, rte_mempool* pool) {
   for (std::uint16_t q = 0; q < queues_; ++q) {
     int error = rte_eth_rx_queue_setup(index_, q, rx, SOCKET_ID_ANY, nullptr, pool);
     if (error == 0) error = rte_eth_tx_queue_setup(index_, q, tx, SOCKET_ID_ANY, nullptr);
-    if (error != 0) return fail("cannot set up a queue", error);
+    if (error != 0) {  // drivers have many words for a lack of memory
+      rte_malloc_socket_stats heap{};
+      rte_malloc_get_socket_stats(rte_socket_id_by_idx(0), &heap);
+      return fail(
+          fmt::format("cannot set up a queue ({} packet buffers and {} KiB of DPDK's memory "
+                      "are free; where that is little, raise dpdk.memory_mb)",
+                      rte_mempool_avail_count(pool), heap.heap_freesz_bytes >> 10)
+              .c_str(),
+          error);
+    }
   }
   if (spec_.scheme == "tap") {
     if (const int error = rte_eth_dev_set_mtu(index_, request_.mtu_bytes); error != 0) {
@@ -142,7 +159,25 @@ void AttachedPort::find_descriptors(const std::vector<int>& sockets_before) {
   }
 }
 
+Status AttachedPort::remind() {
+  const int signal = spec_.scheme == "tap" ? fcntl(descriptor(0), F_GETSIG) : 0;
+  if (signal <= 0) return ok();
+  sigevent event{};
+  event.sigev_notify = SIGEV_SIGNAL;
+  event.sigev_signo = signal;
+  timer_t timer{};
+  const itimerspec period{.it_interval = {0, reminder_ns}, .it_value = {0, reminder_ns}};
+  if (timer_create(CLOCK_MONOTONIC, &event, &timer) != 0) {
+    return Error{
+        fmt::format("{}: no timer for its reader: {}", request_.name, rte_strerror(errno))};
+  }
+  reminder_ = timer;
+  timer_settime(timer, 0, &period, nullptr);
+  return ok();
+}
+
 AttachedPort::~AttachedPort() {
+  if (reminder_) timer_delete(*reminder_);
   if (!attached_) return;
   const auto scope = NetnsScope::enter(spec_.netns);
   rte_eth_dev_stop(index_);
@@ -168,6 +203,11 @@ PortStatus AttachedPort::status() const {
     status.link_up = !vanished() && interface_running(spec_.interface);
   status.may_leave_checksums = spec_.may_leave_checksums;
   return status;
+}
+
+std::uint64_t AttachedPort::lost_for_buffers() const {
+  rte_eth_stats stats{};
+  return rte_eth_stats_get(index_, &stats) == 0 ? stats.rx_nombuf : 0;
 }
 
 bool AttachedPort::vanished() const {

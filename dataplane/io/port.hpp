@@ -4,7 +4,9 @@
 #include <rte_spinlock.h>
 
 #include <cstdint>
+#include <ctime>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -32,6 +34,8 @@ class AttachedPort {
   [[nodiscard]] PortId id() const { return id_; }
   void set_generation(std::uint8_t generation) { id_ = PortId(index_, generation); }
   [[nodiscard]] PortStatus status() const;
+  /// Packets that the device lost since no buffer was free for them.
+  [[nodiscard]] std::uint64_t lost_for_buffers() const;
   [[nodiscard]] unsigned queues() const { return queues_; }
   /// A descriptor that turns readable when the queue has packets; -1: there is none.
   [[nodiscard]] int descriptor(unsigned queue) const {
@@ -47,6 +51,10 @@ class AttachedPort {
   /// The kernel has taken the interface away; there is no way back for the device.
   [[nodiscard]] bool vanished() const;
   void find_descriptors(const std::vector<int>& sockets_before);
+  /// Makes DPDK's tap look for packets now and then. It reads when a signal has announced some, and
+  /// stops where no buffer is free; if the kernel's queue is full by then, whatever comes is
+  /// dropped without a signal, and it would never read again.
+  Status remind();
 
   PortRequest request_;
   DeviceSpec spec_;
@@ -58,6 +66,7 @@ class AttachedPort {
   bool shared_ = false;  ///< more workers than queues: transmit takes the lock
   rte_spinlock_t transmit_lock_ = RTE_SPINLOCK_INITIALIZER;
   std::vector<int> descriptors_;
+  std::optional<timer_t> reminder_;
 };
 
 }  // namespace weft::io

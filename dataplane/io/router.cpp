@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <rte_cycles.h>
 #include <rte_launch.h>
+#include <rte_mempool.h>
 #include <sys/eventfd.h>
 #include <sys/random.h>
 #include <unistd.h>
@@ -73,6 +74,10 @@ Router::~Router() {
 }
 
 Result<PortStatus> Router::open_port(const PortRequest& request) {
+  if (ports_.size() >= max_ports) {
+    return Error{fmt::format("{}: there are {} ports and VIFs, and DPDK takes no more; delete some",
+                             request.name, max_ports)};
+  }
   auto port = AttachedPort::open(request, static_cast<unsigned>(workers_.size()), eal_->pool());
   if (!port) return port.error();
   if ((*port)->index() >= max_ports) {
@@ -91,6 +96,8 @@ Status Router::close_port(PortId id) {
   if (found == ports_.end()) return Error{fmt::format("no port has the id {}", id.index())};
   const AttachedPort* port = found->release();
   ports_.erase(found);
+  control_counters_.drops[static_cast<std::size_t>(DropReason::buffer_exhausted)].add(
+      port->lost_for_buffers());
   observers_.forget_port(port->index());
   publish_ports();
   rcu_.retire(port);
@@ -248,6 +255,7 @@ PortCounters Router::port_totals(std::uint16_t index) const {
 
 CountersSnapshot Router::counters() const {
   CountersSnapshot all;
+  all.buffers = {rte_mempool_in_use_count(eal_->pool()), eal_->pool()->size};
   const auto add = [&all](const WorkerCounters& c) {
     for (std::size_t i = 0; i < drop_reason_count; ++i) all.drops[i] += c.drops[i].get();
     for (std::size_t i = 0; i < punt_class_count; ++i) {
@@ -268,6 +276,8 @@ CountersSnapshot Router::counters() const {
     counters.rx -= before.rx;
     counters.tx -= before.tx;
     counters.unfinished_checksums -= before.unfinished_checksums;
+    counters.rx_no_buffer = port->lost_for_buffers();
+    all.drops[static_cast<std::size_t>(DropReason::buffer_exhausted)] += counters.rx_no_buffer;
     all.ports.push_back(counters);
     for (unsigned queue = 0; queue < port->queues(); ++queue) {
       const std::size_t owner =

@@ -2,7 +2,7 @@
 
 namespace weft {
 
-void DecapTable::put(Slots& slots, const DecapEntry* entry) {
+void DecapTable::put(Slots& slots, const DecapEntry* entry) const {
   std::size_t i = hash(entry->key) & slots.mask;
   while (slots.at[i].load(std::memory_order_relaxed) > erased) i = (i + 1) & slots.mask;
   slots.at[i].store(make_slot(entry), std::memory_order_release);

@@ -8,12 +8,17 @@
 
 #include "tables/objects.hpp"
 #include "tables/rcu.hpp"
+#include "tunnel/entropy.hpp"
 
 namespace weft {
 
 class DecapTable {
  public:
-  explicit DecapTable(Rcu& rcu) : rcu_(rcu) { slots_.store(new Slots(16)); }
+  /// `seed`: secret, so that nobody can choose keys that meet in one place.
+  explicit DecapTable(Rcu& rcu, tunnel::HashSeed seed = {})
+      : seed_{seed.first, seed.second | 1}, rcu_(rcu) {
+    slots_.store(new Slots(16));
+  }
   ~DecapTable() { delete slots_.load(); }
   DecapTable(const DecapTable&) = delete;
   DecapTable& operator=(const DecapTable&) = delete;
@@ -40,28 +45,25 @@ class DecapTable {
   };
   static constexpr std::uint64_t erased = 1;
 
-  static std::uint64_t hash(std::uint64_t key);
+  [[nodiscard]] std::uint64_t hash(std::uint64_t key) const {
+    return tunnel::mix(key ^ seed_.first, seed_.second);
+  }
   static const DecapEntry* entry_of(std::uint64_t slot) {
     return reinterpret_cast<const DecapEntry*>(slot & 0xffffffffffff);
   }
-  static std::uint64_t make_slot(const DecapEntry* entry) {
+  [[nodiscard]] std::uint64_t make_slot(const DecapEntry* entry) const {
     return reinterpret_cast<std::uintptr_t>(entry) | hash(entry->key) >> 48 << 48;
   }
-  static void put(Slots& slots, const DecapEntry* entry);
+  void put(Slots& slots, const DecapEntry* entry) const;
   std::atomic<std::uint64_t>* slot_of(const DecapEntry* entry);
   void rebuild(std::size_t capacity);
 
-  Rcu& rcu_;
   std::atomic<Slots*> slots_;
+  tunnel::HashSeed seed_;
+  Rcu& rcu_;
   std::size_t live_ = 0;
   std::size_t taken_ = 0;  // live and erased
 };
-
-inline std::uint64_t DecapTable::hash(std::uint64_t key) {
-  const auto product =
-      static_cast<unsigned __int128>(key ^ 0x9e3779b97f4a7c15) * 0xd1b54a32d192ed03;
-  return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
-}
 
 template <class Address>
 inline const DecapEntry* DecapTable::find(std::uint64_t key, const Address& local) const {

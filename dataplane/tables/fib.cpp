@@ -95,8 +95,14 @@ std::uint32_t Fib<Key>::find(Key key, unsigned length) const {
 
 template <class Key>
 bool Fib<Key>::insert(Key key, unsigned length, std::uint32_t nexthop) {
-  if (!arena_.has_room()) return false;
-  routes_[prefix(key, length)] = nexthop;
+  const auto known = routes_.find(prefix(key, length));
+  if (known != routes_.end()) {
+    known->second = nexthop;
+  } else if (arena_.has_room_for(1)) {
+    routes_.emplace(prefix(key, length), nexthop);
+  } else {
+    return false;
+  }
   place({.slot = &root_}, key, length, nexthop);
   arena_.retire_set_aside();
   return true;
@@ -241,7 +247,7 @@ void Fib<Key>::widen_if_crowded(const Place& at, Key within) {
     const Ref child = child_of(slots[i].load(std::memory_order_relaxed));
     if (is_node(child)) needed += Arena::bytes_in(child);
   }
-  if (!arena_.has_room(needed)) return;
+  if (!arena_.has_room_beside(needed)) return;
   const Ref wide = track(arena_.allocate_node(stride + quantum));
   for (std::size_t i = 0; i < std::size_t{1} << stride; ++i) {
     Slot* out = arena_.node(wide) + i * fan;

@@ -93,7 +93,8 @@ static_assert(sizeof(Cursor) == 16);
 template <class Key>
 class Fib {
  public:
-  explicit Fib(Arena& arena) : arena_(arena), memory_(arena.memory()) {}
+  explicit Fib(Arena& arena)
+      : arena_(arena), memory_(arena.memory()), routes_(0, PrefixHash{arena.hash_seed()}) {}
   /// The readers must have let go of the table.
   ~Fib();
   Fib(const Fib&) = delete;
@@ -147,9 +148,10 @@ class Fib {
     friend bool operator==(const Prefix&, const Prefix&) = default;
   };
   struct PrefixHash {
+    std::uint64_t seed;
     std::size_t operator()(const Prefix& p) const noexcept {
-      const auto product = static_cast<unsigned __int128>(p.high ^ 0x9e3779b97f4a7c15) *
-                           ((p.low ^ p.length) * 2 + 0xd1b54a32d192ed03);
+      const auto product = static_cast<unsigned __int128>(p.high ^ seed ^ 0x9e3779b97f4a7c15) *
+                           ((p.low ^ p.length ^ seed << 32) * 2 + 0xd1b54a32d192ed03);
       return static_cast<std::size_t>(product ^ (product >> 64));
     }
   };

@@ -2,6 +2,7 @@
 /// Memory of all FIBs: one reserved region, cut into units of 32 bytes, named by 32-bit references
 /// that fit into a trie slot.
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstdint>
@@ -65,6 +66,10 @@ struct alignas(unit_bytes) Unit {
   std::uint64_t words[4];
 };
 
+constexpr std::size_t node_units(unsigned stride) {
+  return (std::size_t{8} << stride) / unit_bytes;
+}
+
 /// What readers see of an Arena.
 class Memory {
  public:
@@ -82,9 +87,11 @@ class Memory {
 
 class Arena {
  public:
-  /// `capacity_bytes` of address space, at most 16 GiB.
-  Arena(Rcu& rcu, std::size_t capacity_bytes = std::size_t{4} << 30)
+  /// `capacity_bytes` of address space, at most 16 GiB. `hash_seed`: a secret, so that nobody can
+  /// choose prefixes that the writer's book-keeping hashes alike.
+  Arena(Rcu& rcu, std::size_t capacity_bytes = std::size_t{4} << 30, std::uint64_t hash_seed = 0)
       : rcu_(rcu),
+        hash_seed_(hash_seed),
         units_(capacity_bytes / unit_bytes, true),
         children_(capacity_bytes / unit_bytes) {}
 
@@ -103,10 +110,24 @@ class Arena {
   /// Zeroed; 0 when the region is full.
   Ref allocate_node(unsigned stride) { return allocate(node_kind(stride), node_units(stride)); }
   Ref allocate_path() { return allocate(kind_path, 1); }
-  /// Whether `bytes` can be had, and what one more insertion needs besides.
-  [[nodiscard]] bool has_room(std::size_t bytes = 0) const {
-    return (units_.size() - next_) * unit_bytes > bytes + 4096;
+  /// Whether `count` insertions can be had, each of which takes a node and two paths at most:
+  /// out of what was never used, and of what was used and is free again.
+  [[nodiscard]] bool has_room_for(std::size_t count) const {
+    std::size_t room_units = fresh_units();
+    for (Ref kind = kind_path + 1; kind < free_.size(); ++kind) {
+      room_units += free_[kind].size() * units_in(kind << kind_shift);
+    }
+    const std::size_t free_paths = std::min(free_[kind_path].size(), 2 * count);
+    return room_units >= count * insertion_units + 2 * node_units(quantum) - free_paths;
   }
+  /// Insertions that are still to come, which has_room_beside() leaves room for.
+  void expect_insertions(std::size_t count) { expected_insertions_ = count; }
+  /// Whether `bytes` more can be had without taking them from the insertions that are expected.
+  [[nodiscard]] bool has_room_beside(std::size_t bytes) const {
+    return fresh_units() * unit_bytes >
+           bytes + (expected_insertions_ + 2) * insertion_units * unit_bytes;
+  }
+  [[nodiscard]] std::uint64_t hash_seed() const { return hash_seed_; }
   /// What a change takes out is handed to Rcu when the whole change is linked: until then readers
   /// can still reach it, and its grace period must begin after that.
   void set_aside(Ref ref) { unlinked_.push_back(ref); }
@@ -127,22 +148,25 @@ class Arena {
   [[nodiscard]] static std::size_t bytes_in(Ref ref) { return units_in(ref) * unit_bytes; }
 
  private:
-  static constexpr std::size_t node_units(unsigned stride) {
-    return (std::size_t{8} << stride) / unit_bytes;
-  }
+  /// A node, two paths, and what may be lost to the node's alignment.
+  static constexpr std::size_t insertion_units = node_units(quantum) + 2 + 2;
   static std::size_t units_in(Ref ref) { return is_path(ref) ? 1 : node_units(stride_of(ref)); }
+
+  [[nodiscard]] std::size_t fresh_units() const { return units_.size() - next_; }
 
   Ref allocate(Ref kind, std::size_t units) {
     Ref ref = 0;
-    if (auto& list = free_[kind]; !list.empty()) {
+    auto& list = free_[kind];
+    const std::size_t align = units < 2 ? 1 : 2;  // nodes start at cache lines
+    const std::size_t at = (next_ + align - 1) & ~(align - 1);
+    if (list.empty() && at + units <= units_.size()) {
+      next_ = at + units;
+      ref = kind << kind_shift | static_cast<Ref>(at);
+    } else if (!list.empty() || cut_up(kind, units)) {
       ref = list.back();
       list.pop_back();
     } else {
-      const std::size_t align = units < 2 ? 1 : 2;  // nodes start at cache lines
-      const std::size_t at = (next_ + align - 1) & ~(align - 1);
-      if (at + units > units_.size()) return 0;
-      next_ = at + units;
-      ref = kind << kind_shift | static_cast<Ref>(at);
+      return 0;
     }
     std::memset(static_cast<void*>(&units_[ref & unit_mask]), 0, units * unit_bytes);
     children_[ref & unit_mask] = 0;
@@ -150,13 +174,31 @@ class Arena {
     return ref;
   }
 
+  /// Makes free pieces of `kind` out of the smallest free node that is larger, once nothing is left
+  /// that was never used.
+  bool cut_up(Ref kind, std::size_t units) {
+    for (Ref larger = kind + 1; larger < free_.size(); ++larger) {
+      if (free_[larger].empty()) continue;
+      const Ref first = free_[larger].back() & unit_mask;
+      free_[larger].pop_back();
+      const std::size_t end = first + units_in(larger << kind_shift);
+      for (std::size_t at = first; at < end; at += units) {
+        free_[kind].push_back(kind << kind_shift | static_cast<Ref>(at));
+      }
+      return true;
+    }
+    return false;
+  }
+
   Rcu& rcu_;
+  std::uint64_t hash_seed_;
   ReservedArray<Unit> units_;
   ReservedArray<std::uint32_t> children_;
   std::size_t next_ = 2;  // unit 0 stays unused: a reference is never 0
   std::array<std::vector<Ref>, 8> free_;
   std::vector<Ref> unlinked_;
   std::size_t used_bytes_ = 0;
+  std::size_t expected_insertions_ = 0;
 };
 
 }  // namespace weft::fib

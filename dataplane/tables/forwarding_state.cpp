@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
 #include <string>
 #include <tuple>
@@ -12,10 +13,6 @@
 namespace weft {
 namespace {
 
-constexpr std::size_t fib_capacity_bytes = std::size_t{8} << 30;
-/// What one route can take at most: a node, two paths and what widening moves.
-constexpr std::size_t route_worst_bytes = 1024;
-
 template <class Identifier>
 Error bad(const char* what, Identifier id, const std::string& why) {
   return Error{fmt::format("{} {}: {}", what, id.index(), why)};
@@ -25,10 +22,14 @@ template <class Changes>
 Status check_ids(const char* what, const Changes& changes, std::size_t capacity) {
   for (const auto& change : changes) {
     if (!change.id.valid() || change.id.index() >= capacity) {
-      return bad(what, change.id, fmt::format("the id is not below {}", capacity));
+      return bad(what, change.id, fmt::format("{} of its kind at most fit; delete some", capacity));
     }
   }
   return ok();
+}
+
+bool takes_what_was_inside(NexthopKind kind) {
+  return kind == NexthopKind::lookup || kind == NexthopKind::interface;
 }
 
 std::uint32_t raw(Ipv4Address address) { return __builtin_bswap32(address.value); }
@@ -45,8 +46,11 @@ struct ForwardingState::Compiled {
   std::vector<std::unique_ptr<const DecapEntry>> decaps;
 };
 
-ForwardingState::ForwardingState(Rcu& rcu, tunnel::HashSeed seed)
-    : rcu_(rcu), arena_(rcu, fib_capacity_bytes), tables_(rcu, seed), udp_port_users_(65536) {
+ForwardingState::ForwardingState(Rcu& rcu, tunnel::HashSeed seed, std::size_t fib_capacity_bytes)
+    : rcu_(rcu),
+      arena_(rcu, fib_capacity_bytes, seed.first),
+      tables_(rcu, seed),
+      udp_port_users_(65536) {
   tables_.local_addresses.store(new LocalAddressSet);
 }
 
@@ -136,6 +140,7 @@ Status ForwardingState::check(const Batch& batch, Compiled& compiled) const {
     entry->neighbour = adjacency->neighbour;
     compiled.adjacencies.push_back(std::move(entry));
   }
+  std::unordered_map<std::uint32_t, NexthopKind> kinds;  // of next hops that the batch puts
   for (const auto& [id, nexthop] : batch.nexthops) {
     if (!nexthop) {
       compiled.nexthops.push_back(nullptr);
@@ -163,6 +168,7 @@ Status ForwardingState::check(const Batch& batch, Compiled& compiled) const {
     }
     auto entry = NexthopEntry::compile(id, *nexthop);
     if (!entry) return bad("nexthop", id, "the outer header is longer than 384 bytes");
+    kinds[id.index()] = entry->kind;
     compiled.nexthops.push_back(std::move(entry));
   }
   std::map<std::tuple<TunnelKind, std::uint16_t, std::uint32_t, IpAddress>, DecapId> decap_keys;
@@ -176,6 +182,16 @@ Status ForwardingState::check(const Batch& batch, Compiled& compiled) const {
       continue;
     }
     if (!nexthop_exists(decap->nexthop)) return bad("decap", id, "no such nexthop");
+    const auto put = kinds.find(decap->nexthop.index());
+    const NexthopEntry* there = tables_.nexthops.get(decap->nexthop);
+    if (put != kinds.end() ? !takes_what_was_inside(put->second)
+                           : there == nullptr || !takes_what_was_inside(there->kind)) {
+      return bad(
+          "decap", id,
+          fmt::format("nexthop {} takes no decapsulated packets: it must look up in a VRF or "
+                      "lead to a VIF",
+                      decap->nexthop.index()));
+    }
     if (tunnel::ip_protocol(decap->kind) == 0) return bad("decap", id, "no such tunnel kind");
     if (decap->vni >> 24 != 0) return bad("decap", id, "the VNI has more than 24 bits");
     for (const IpPrefix& source : decap->sources) {
@@ -215,10 +231,24 @@ Status ForwardingState::check(const Batch& batch, Compiled& compiled) const {
                                to_string(route.prefix), to_string(route.prefix.masked()))};
     }
   }
-  if (!arena_.has_room(batch.routes.size() * route_worst_bytes)) {
-    return Error{"the FIB memory is full; withdraw routes"};
-  }
-  return ok();
+  if (arena_.has_room_for(batch.routes.size())) return ok();
+  const auto added = static_cast<std::size_t>(std::count_if(
+      batch.routes.begin(), batch.routes.end(),
+      [this](const RouteChange& route) { return route.nexthop.valid() && !present(route); }));
+  if (added == 0 || arena_.has_room_for(added)) return ok();
+  return Error{
+      fmt::format("the FIBs are full with {} routes in {} bytes and have no room for {} "
+                  "more; withdraw some",
+                  routes_, arena_.used_bytes(), added)};
+}
+
+/// Whether its prefix has a route already, so that it needs no memory.
+bool ForwardingState::present(const RouteChange& route) const {
+  const VrfEntry* vrf = tables_.vrfs.get(route.vrf);
+  if (vrf == nullptr || vrf->id != route.vrf) return false;
+  const auto& [address, length] = route.prefix;
+  return address.is_v4() ? vrf->fib4->find(fib::key_of(address.v4()), length) != fib::no_route
+                         : vrf->fib6->find(fib::key_of(address.v6()), length) != fib::no_route;
 }
 
 void ForwardingState::count_udp_port(const DecapEntry& entry, int change) {
@@ -327,6 +357,7 @@ void ForwardingState::publish(const Batch& batch, Compiled& compiled) {
   // All routes are put before any is withdrawn, so that a route that gives way to its cover in the
   // same batch leaves no gap.
   const std::vector<bool> void_routes = superseded(batch.routes);
+  arena_.expect_insertions(batch.routes.size());
   for (const bool withdrawals : {false, true}) {
     for (std::size_t i = 0; i < batch.routes.size(); ++i) {
       const RouteChange& route = batch.routes[i];

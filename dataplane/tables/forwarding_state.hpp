@@ -13,7 +13,9 @@ namespace weft {
 
 class ForwardingState {
  public:
-  ForwardingState(Rcu& rcu, tunnel::HashSeed seed);
+  /// `fib_capacity_bytes`: address space of all FIBs together.
+  ForwardingState(Rcu& rcu, tunnel::HashSeed seed,
+                  std::size_t fib_capacity_bytes = std::size_t{8} << 30);
   /// All readers must be gone.
   ~ForwardingState();
   ForwardingState(const ForwardingState&) = delete;
@@ -27,6 +29,7 @@ class ForwardingState {
  private:
   struct Compiled;
   Status check(const Batch& batch, Compiled& compiled) const;
+  [[nodiscard]] bool present(const RouteChange& route) const;
   void publish(const Batch& batch, Compiled& compiled);
   void count_udp_port(const DecapEntry& entry, int change);
   void retire(const NexthopEntry* entry);

@@ -17,7 +17,7 @@ namespace weft {
 inline constexpr std::size_t max_vrfs = 1 << 20;
 
 struct Tables {
-  explicit Tables(Rcu& rcu, tunnel::HashSeed seed) : decaps(rcu), hash_seed(seed) {}
+  explicit Tables(Rcu& rcu, tunnel::HashSeed seed) : decaps(rcu, seed), hash_seed(seed) {}
 
   StableTable<PortEntry> ports{max_ports};
   StableTable<VifEntry> vifs{max_objects};

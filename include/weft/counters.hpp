@@ -33,6 +33,14 @@ struct PortCounters {
   PacketCount rx;
   PacketCount tx;
   std::uint64_t unfinished_checksums = 0;  ///< packets dropped for DropReason::checksum_unfinished
+  std::uint64_t rx_no_buffer =
+      0;  ///< packets that the device lost, for DropReason::buffer_exhausted
+};
+
+/// Packet buffers; those that devices wait with for packets are in use.
+struct BufferCount {
+  std::uint64_t in_use = 0;
+  std::uint64_t total = 0;
 };
 
 /// What one stage cost in the bursts that were measured, a sample of all.
@@ -66,6 +74,7 @@ struct CountersSnapshot {
   std::array<PuntCounters, punt_class_count> punts{};
   std::vector<PortCounters> ports;
   std::vector<WorkerStatus> workers;
+  BufferCount buffers;
 };
 
 }  // namespace weft

@@ -38,6 +38,8 @@ def test_killed_and_started_again(lab):
     pair = Pair(lab)
     vm = pair.vms["blue", "a"]
     assert vm.ping("10.1.0.12") == 5
+    left = Path(f"/run/dpdk/weft-{pair.a.process.pid}")
+    assert left.exists()
     pair.a.kill()
     assert pair.a.socket.exists(), "kill -9 should have left the socket"
     assert not vm.has_interface("vm0"), "the tap should go with the process"
@@ -45,6 +47,7 @@ def test_killed_and_started_again(lab):
     configure_vm(vm, 11)
     assert vm.ping("10.1.0.12") == 5
     assert vm.ping("fd00:1::12") == 5
+    assert not left.exists(), "what DPDK left of the killed process is still there"
 
 
 def test_the_socket_is_for_its_owner_and_group(lab):

@@ -1,18 +1,13 @@
 """Whatever presses on one part, the others go on, and all is well again within a second."""
 
-import ctypes
 import os
 import socket
 import time
 
 import pytest
+from stall import Stalled
 from topology import Pair
 from weft import Stream, inside, udp_socket, wait_until
-
-PTRACE_ATTACH, PTRACE_DETACH = 16, 17
-WAIT_ALL = 0x40000000  # __WALL: threads too
-_libc = ctypes.CDLL(None, use_errno=True)
-_libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p]
 
 
 @pytest.fixture(scope="module")
@@ -43,23 +38,24 @@ def worker_of(router, port):
     raise AssertionError(f"no worker on lcore {lcore}")
 
 
+def arp_socket(vm):
+    """A raw socket at the VM's interface."""
+    with inside(vm.name):
+        raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+        raw.bind(("vm0", 0))
+    return raw
+
+
+def arp_request(raw):
+    """Host 11 asks for its gateway."""
+    mac = raw.getsockname()[4]
+    return (b"\xff" * 6 + mac + bytes.fromhex("08060001080006040001") + mac + socket.inet_aton("10.1.0.11") +
+            bytes(6) + socket.inet_aton("10.1.0.1"))
+
+
 def router_pid(router):
     """`ip netns exec` becomes the router itself."""
     return router.process.pid
-
-
-class Stalled:
-    """One thread stands still meanwhile."""
-
-    def __init__(self, thread):
-        self.thread = thread
-
-    def __enter__(self):
-        assert _libc.ptrace(PTRACE_ATTACH, self.thread, None, None) == 0, os.strerror(ctypes.get_errno())
-        os.waitpid(self.thread, WAIT_ALL)
-
-    def __exit__(self, *_):
-        assert _libc.ptrace(PTRACE_DETACH, self.thread, None, None) == 0
 
 
 def test_a_worker_that_stalls_costs_the_others_nothing(pair, stream):
@@ -84,13 +80,26 @@ def test_a_worker_that_stalls_costs_the_others_nothing(pair, stream):
     pair.a.text("route", "del", "--vrf", "blue", "10.1.0.77/32")
 
 
+def test_answers_that_a_stalled_worker_does_not_take_are_bounded(pair):
+    """Control sends by the first worker; what waits for it fills a queue, the rest is counted."""
+    first = pair.a.table("workers")[0]
+    tenant = "red" if any(q.startswith("blue/") for q in first["queues"]) else "blue"
+    vm = pair.vms[tenant, "a"]
+    assert worker_of(pair.a, "blue") != worker_of(pair.a, "red")
+    busy = worker_of(pair.a, "blue" if tenant == "red" else "red")
+    before = pair.a.drops()["inject_queue_full"]
+    with arp_socket(vm) as flood, Stalled(busy):
+        def full():
+            for _ in range(500):
+                flood.send(arp_request(flood))
+            return pair.a.drops()["inject_queue_full"] > before
+        wait_until(full, 5, "the queue is full")
+    wait_until(lambda: vm.ping("10.1.0.1", count=1) >= 1, 1, "the gateway answers within a second")
+
+
 def test_a_vm_that_floods_arp_is_bounded_and_disturbs_nobody(pair, stream):
-    with inside(pair.vms["blue", "a"].name):
-        flood = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
-        flood.bind(("vm0", 0))
-    mac = flood.getsockname()[4]
-    request = (b"\xff" * 6 + mac + bytes.fromhex("08060001080006040001") + mac + socket.inet_aton("10.1.0.11") +
-               bytes(6) + socket.inet_aton("10.1.0.1"))
+    flood = arp_socket(pair.vms["blue", "a"])
+    request = arp_request(flood)
     before = pair.a.drops()["punt_neighbour_limited"]
 
     def meanwhile(_turn):

@@ -46,7 +46,8 @@ TEST_CASE("counters") {
   auto& c = s.plane.counters_now;
   c.drops[static_cast<std::size_t>(DropReason::no_route)] = 4;
   c.punts[1] = {7, 2};
-  c.ports.push_back({PortId(0), {10, 1000}, {20, 2000}});
+  c.ports.push_back({PortId(0), {10, 1000}, {20, 2000}, 0, 11});
+  c.buffers = {1300, 17000};
   c.workers.push_back({3, 1000, 500, 200, 4000, 16000, 9, 1, {"fab0/0", "vm1/0"}, {}});
   CHECK(s.rows("drops") == Json::parse(R"([{"reason":"no_route","stage":"resolve","packets":4,
           "explanation":"the VRF has no route to the destination"}])"));
@@ -62,6 +63,9 @@ TEST_CASE("counters") {
     return -1;
   };
   CHECK(value("port fab0", "tx_bytes") == 2000);
+  CHECK(value("port fab0", "rx_no_buffer") == 11);
+  CHECK(value("buffers", "in_use") == 1300);
+  CHECK(value("buffers", "total") == 17000);
   CHECK(value("punt local", "limited") == 2);
   CHECK(value("table nexthop", "objects") == static_cast<int>(s.plane.tables.nexthops.size()));
 }

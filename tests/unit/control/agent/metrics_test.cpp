@@ -30,8 +30,9 @@ TEST_CASE("metrics: values with their labels") {
   auto& c = s.plane.counters_now;
   c.drops[static_cast<std::size_t>(DropReason::no_route)] = 4;
   c.punts[1] = {7, 2};
-  c.ports.push_back({model.ports.at("fab0").id, {10, 1000}, {20, 2000}});
-  c.ports.push_back({model.vifs.at("vm1").port, {3, 300}, {5, 500}});
+  c.ports.push_back({model.ports.at("fab0").id, {10, 1000}, {20, 2000}, 0, 11});
+  c.ports.push_back({model.vifs.at("vm1").port, {3, 300}, {5, 500}, 0, 12});
+  c.buffers = {1300, 17000};
   c.ports.push_back({model.vifs.at("vm2").port, {4, 400}, {6, 600}});
   c.workers.push_back({3, 1000, 500, 200, 4000, 16000, 9, 1, {"fab0/0"}, {{"parse", 32, 640}}});
   s.plane.nexthop_counts[model.tunnels.at("to-b").nexthop] = {8, 800};
@@ -46,6 +47,10 @@ TEST_CASE("metrics: values with their labels") {
            R"(weft_vrf_receive_packets_total{vrf="underlay"} 10)",
            R"(weft_vrf_receive_packets_total{vrf="red"} 0)",
            R"(weft_tunnel_transmit_packets_total{tunnel="to-b",kind="vxlan"} 8)",
+           R"(weft_port_receive_no_buffer_packets_total{port="fab0"} 11)",
+           R"(weft_vif_receive_no_buffer_packets_total{vif="vm1",vrf="blue"} 12)",
+           "weft_buffers 17000",
+           "weft_buffers_in_use 1300",
            R"(weft_tunnel_resolved{tunnel="to-b"} 0)",
            R"(weft_decap_receive_bytes_total{decap="from-fabric",vrf="blue",vif=""} 300)",
            R"(weft_drop_packets_total{reason="no_route",stage="resolve"} 4)",

@@ -246,6 +246,33 @@ const std::vector<Bad>& malformed() {
          b.decaps.push_back(
              {DecapId(9), decap_with([](auto& d) { d.sources = {prefix("2001:db8::/32")}; })});
        }},
+      {"decap to a next hop that discards",
+       {"decap 9", "nexthop 5", "VRF", "VIF"},
+       [](Batch& b) {
+         b.decaps.push_back({DecapId(9), decap_of(900, NexthopId(5))});
+       }},
+      {"decap to a tunnel",
+       {"decap 9", "nexthop 2", "VRF", "VIF"},
+       [](Batch& b) {
+         b.decaps.push_back({DecapId(9), decap_of(900, NexthopId(2))});
+       }},
+      {"decap to a glean",
+       {"decap 9", "nexthop 4", "VRF", "VIF"},
+       [](Batch& b) {
+         b.decaps.push_back({DecapId(9), decap_of(900, NexthopId(4))});
+       }},
+      {"decap to the router itself, by a next hop of the same batch",
+       {"decap 9", "nexthop 9", "VRF", "VIF"},
+       [](Batch& b) {
+         b.nexthops.push_back({NexthopId(9), nexthop::Receive{}});
+         b.decaps.push_back({DecapId(9), decap_of(900, NexthopId(9))});
+       }},
+      {"decap to a VIF's next hop that discards from this batch on",
+       {"decap 9", "nexthop 1", "VRF", "VIF"},
+       [](Batch& b) {
+         b.nexthops.push_back({NexthopId(1), nexthop::Discard{}});
+         b.decaps.push_back({DecapId(9), decap_of(900, NexthopId(1))});
+       }},
       {"decap with the key of another",
        {"decap 9", "decap 1"},
        [](Batch& b) {
