@@ -68,6 +68,13 @@ inline double tsc_ghz() {
   return ghz;
 }
 
+/// What the thread has used of a CPU.
+inline double thread_ns() {
+  timespec now{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) * 1e9 + static_cast<double>(now.tv_nsec);
+}
+
 /// Reports cycles an item, by the thread's own time, so that other processes do not count.
 /// Construct before the loop, call done() after it.
 class Cycles {
@@ -82,11 +89,6 @@ class Cycles {
   }
 
  private:
-  static double thread_ns() {
-    timespec now{};
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-    return static_cast<double>(now.tv_sec) * 1e9 + static_cast<double>(now.tv_nsec);
-  }
   benchmark::State& state_;
   double start_ns_;
 };

@@ -8,12 +8,9 @@
 #include <vector>
 
 #include "bench_eal.hpp"
+#include "frames.hpp"
 #include "stages/pipeline.hpp"
 #include "tables/forwarding_state.hpp"
-#include "wire/ethernet.hpp"
-#include "wire/ipv4.hpp"
-#include "wire/udp.hpp"
-#include "wire/vxlan.hpp"
 
 namespace weft::bench {
 
@@ -76,18 +73,19 @@ class Plane {
   unsigned tunnels_;
 };
 
-/// Bursts of 32 that can be sent through the stages again and again: restore() undoes what they
+/// A burst of 32 that can be sent through the stages again and again: each round undoes what they
 /// did.
 class Bursts {
  public:
   static constexpr unsigned size = 32;
+  static constexpr unsigned packets_a_round = size;
 
   Bursts(const Plane& plane, Work work)
       : ingress_(
             ingress_of(plane.tables(), work == Work::encap ? vm_port.index() : fabric.index())) {
-    for (unsigned i = 0; i < size; ++i) {
+    for (std::uint16_t i = 0; i < size; ++i) {
       rte_mbuf* mbuf = rte_pktmbuf_alloc(pool());
-      const std::vector<std::uint8_t> bytes = frame(work, i, plane.tunnels());
+      const Bytes bytes = frame(work, i, plane.tunnels());
       std::memcpy(rte_pktmbuf_append(mbuf, static_cast<std::uint16_t>(bytes.size())), bytes.data(),
                   bytes.size());
       packets_[i] = mbuf;
@@ -101,9 +99,14 @@ class Bursts {
   Bursts(const Bursts&) = delete;
   Bursts& operator=(const Bursts&) = delete;
 
-  [[nodiscard]] const Ingress& ingress() const { return ingress_; }
-  [[nodiscard]] std::span<rte_mbuf* const> packets() const { return packets_; }
+  /// `run(ingress, packets)` for the burst.
+  template <class Run>
+  void round(Run&& run) {
+    restore();
+    run(ingress_, std::span<rte_mbuf* const>(packets_));
+  }
 
+ private:
   void restore() {
     for (unsigned i = 0; i < size; ++i) {
       rte_mbuf* m = packets_[i];
@@ -114,58 +117,18 @@ class Bursts {
     }
   }
 
- private:
-  static std::vector<std::uint8_t> frame(Work work, unsigned i, unsigned tunnels) {
-    std::vector<std::uint8_t> out;
-    const auto append = [&out](const auto& header) {
-      const auto* at = reinterpret_cast<const std::uint8_t*>(&header);
-      out.insert(out.end(), at, at + sizeof header);
-    };
-    const auto ip = [](std::uint32_t source, std::uint32_t destination, std::uint16_t bytes) {
-      wire::Ipv4 header;
-      header.total_length = bytes;
-      header.ttl = 64;
-      header.protocol = 17;
-      header.source = source;
-      header.destination = destination;
-      header.complete_checksum();
-      return header;
-    };
-    const auto udp = [](std::uint16_t source, std::uint16_t destination, std::uint16_t bytes) {
-      wire::Udp header;
-      header.source_port = source;
-      header.destination_port = destination;
-      header.length = bytes;
-      return header;
-    };
-    constexpr std::uint16_t inner_ip_bytes = 46;
-    const auto ethernet = [](const MacAddress& destination, const MacAddress& source) {
-      wire::Ethernet header;
-      header.destination = destination;
-      header.source = source;
-      header.ether_type = 0x0800;
-      return header;
-    };
-    if (work == Work::decap) {
-      append(ethernet(port_mac, vm_mac));
-      append(ip(remote, local, inner_ip_bytes + 14 + 8 + 8 + 20));
-      append(udp(static_cast<std::uint16_t>(49152 + i), 4789, inner_ip_bytes + 14 + 8 + 8));
-      wire::Vxlan vxlan;
-      vxlan.flags = 8;
-      vxlan.vni_reserved = (100 + i % tunnels) << 8;
-      append(vxlan);
-    }
-    append(ethernet(work == Work::route ? port_mac : router_mac, vm_mac));
-    append(work == Work::decap ? ip(far_vms + i, vm, inner_ip_bytes)
-                               : ip(vm, far_vms + i, inner_ip_bytes));
-    append(udp(static_cast<std::uint16_t>(1000 + i), 2000, inner_ip_bytes - 20));
-    out.resize(out.size() + inner_ip_bytes - 28);
-    return out;
+  static Bytes frame(Work work, std::uint16_t i, unsigned tunnels) {
+    const auto port = static_cast<std::uint16_t>(1000 + i);
+    const Macs inner{work == Work::route ? port_mac : router_mac, vm_mac};
+    if (work != Work::decap) return small_frame(inner, {vm, far_vms + i, port, 2000});
+    return vxlan_frame({port_mac, vm_mac},
+                       {remote, local, static_cast<std::uint16_t>(49152 + i), 4789},
+                       100 + i % tunnels, small_frame(inner, {far_vms + i, vm, port, 2000}));
   }
 
   Ingress ingress_;
   std::array<rte_mbuf*, size> packets_{};
-  std::array<std::vector<std::uint8_t>, size> originals_;
+  std::array<Bytes, size> originals_;
   std::array<std::uint16_t, size> offsets_{};
 };
 

@@ -1,11 +1,12 @@
-// Sends a number of bursts through the pipeline as far as some stage, for callgrind to count:
-//   instructions WORK STAGE BURSTS [TUNNELS]     STAGE `pipeline`: all of it, as weftd runs it
+// Sends packets through the pipeline as far as some stage, for callgrind to count:
+//   instructions WORK STAGE ROUNDS [TUNNELS]     STAGE `pipeline`: all of it, as weftd runs it
+// A round is one burst of 32; with `mixed` for TUNNELS it is one of each size, see mixed.hpp.
 // tools/bench takes the difference of two runs, so what happens once does not count.
 #include <cstdio>
 #include <cstring>
 #include <iterator>
 
-#include "bench_plane.hpp"
+#include "mixed.hpp"
 #include "stages_up_to.hpp"
 
 namespace {
@@ -18,6 +19,27 @@ int index_of(const char* const (&names)[Count], const char* name) {
   return -1;
 }
 
+/// Answers whether all packets left by a port.
+template <class Bursts, class Plane>
+bool run(const Plane& plane, weft::bench::Work work, int last, unsigned long rounds) {
+  Bursts bursts(plane, work);
+  auto counters = std::make_unique<weft::WorkerCounters>();
+  auto exits = std::make_unique<weft::Exits>();
+  auto burst = std::make_unique<weft::Burst>();
+  weft::bench::Context ctx{plane.tables(), *counters, *exits, {}};
+  for (unsigned long i = 0; i < rounds; ++i) {
+    bursts.round([&](const weft::Ingress& ingress, std::span<rte_mbuf* const> packets) {
+      if (last < 0) {
+        weft::run_received(ctx, *burst, ingress, packets);
+      } else {
+        weft::bench::run_up_to(ctx, ingress, packets, last);
+      }
+      weft::bench::empty(*exits);
+    });
+  }
+  return exits->dropped.count + exits->punted.count + exits->held.count == 0;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -26,33 +48,19 @@ int main(int argc, char** argv) {
   const int last = argc > 3 ? index_of(bench::stage_names, argv[2]) : -1;
   const bool whole = argc > 3 && std::strcmp(argv[2], "pipeline") == 0;
   if (work < 0 || (last < 0 && !whole)) {
-    std::fprintf(stderr, "usage: instructions WORK STAGE BURSTS [TUNNELS]\n");
+    std::fprintf(stderr, "usage: instructions WORK STAGE ROUNDS [TUNNELS|mixed]\n");
     return 2;
   }
-  const unsigned long count = std::strtoul(argv[3], nullptr, 10);
+  const unsigned long rounds = std::strtoul(argv[3], nullptr, 10);
+  const char* tunnels = argc > 4 ? argv[4] : "1";
   bench::pool();
-  {
-    const bench::Plane plane(argc > 4 ? static_cast<unsigned>(std::atoi(argv[4])) : 1);
-    bench::Bursts bursts(plane, static_cast<bench::Work>(work));
-    auto counters = std::make_unique<weft::WorkerCounters>();
-    auto exits = std::make_unique<weft::Exits>();
-    auto burst = std::make_unique<weft::Burst>();
-    bench::Context ctx{plane.tables(), *counters, *exits, {}};
-    for (unsigned long i = 0; i < count; ++i) {
-      bursts.restore();
-      if (whole) {
-        weft::run_received(ctx, *burst, bursts.ingress(), bursts.packets());
-      } else {
-        bench::run_up_to(ctx, bursts.ingress(), bursts.packets(), last);
-      }
-      exits->tx[0].count = exits->tx[1].count = 0;
-      exits->tx_ports = 0;
-    }
-    if (exits->dropped.count + exits->punted.count + exits->held.count != 0) {
-      std::fprintf(stderr, "packets did not leave by a port\n");
-      return 1;
-    }
-  }
+  const bool left =
+      std::strcmp(tunnels, "mixed") == 0
+          ? run<bench::MixedBursts>(bench::MixedPlane(), static_cast<bench::Work>(work), last,
+                                    rounds)
+          : run<bench::Bursts>(bench::Plane(static_cast<unsigned>(std::atoi(tunnels))),
+                               static_cast<bench::Work>(work), last, rounds);
   bench::stop_eal();
-  return 0;
+  if (!left) std::fprintf(stderr, "packets did not leave by a port\n");
+  return left ? 0 : 1;
 }

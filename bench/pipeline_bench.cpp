@@ -3,7 +3,7 @@
 // that stage.
 #include <benchmark/benchmark.h>
 
-#include "bench_plane.hpp"
+#include "mixed.hpp"
 #include "stages_up_to.hpp"
 
 namespace {
@@ -11,14 +11,14 @@ namespace {
 using weft::bench::Bursts;
 using weft::bench::Context;
 using weft::bench::Cycles;
+using weft::bench::MixedBursts;
+using weft::bench::MixedPlane;
 using weft::bench::Plane;
 using weft::bench::Work;
 
-/// Runs `stages(ctx, burst)` on restored bursts.
-template <class Stages>
-void run(benchmark::State& state, Work work, unsigned tunnels, Stages&& stages) {
-  weft::bench::pool();
-  const Plane plane(tunnels);
+/// Runs `stages(ctx, burst, ingress, packets)` on restored bursts.
+template <class Bursts, class Plane, class Stages>
+void run(benchmark::State& state, const Plane& plane, Work work, Stages&& stages) {
   Bursts bursts(plane, work);
   auto counters = std::make_unique<weft::WorkerCounters>();
   auto exits = std::make_unique<weft::Exits>();
@@ -26,37 +26,59 @@ void run(benchmark::State& state, Work work, unsigned tunnels, Stages&& stages) 
   Context ctx{plane.tables(), *counters, *exits, {}};
   Cycles cycles(state);
   for (auto _ : state) {
-    bursts.restore();
-    stages(ctx, *burst, bursts);
-    exits->tx[0].count = exits->tx[1].count = 0;
-    exits->tx_ports = 0;
-    benchmark::DoNotOptimize(exits->tx);
+    bursts.round([&](const weft::Ingress& ingress, std::span<rte_mbuf* const> packets) {
+      stages(ctx, *burst, ingress, packets);
+      weft::bench::empty(*exits);
+      benchmark::DoNotOptimize(exits->tx);
+    });
   }
-  cycles.done(Bursts::size);
+  cycles.done(Bursts::packets_a_round);
   if (exits->dropped.count + exits->punted.count + exits->held.count != 0) {
     state.SkipWithError("packets did not leave by a port");
   }
 }
 
+constexpr auto whole = [](Context& ctx, weft::Burst& burst, const weft::Ingress& ingress,
+                          std::span<rte_mbuf* const> packets) {
+  weft::run_received(ctx, burst, ingress, packets);
+};
+
 /// The way through the pipeline as far as stage number `last`.
 void up_to(benchmark::State& state) {
   const auto work = static_cast<Work>(state.range(0));
   const auto last = state.range(1);
-  run(state, work, 1, [last](Context& ctx, weft::Burst&, const Bursts& bursts) {
-    weft::bench::run_up_to(ctx, bursts.ingress(), bursts.packets(), static_cast<int>(last));
-  });
+  weft::bench::pool();
+  run<Bursts>(state, Plane(1), work,
+              [last](Context& ctx, weft::Burst&, const weft::Ingress& ingress,
+                     std::span<rte_mbuf* const> packets) {
+                weft::bench::run_up_to(ctx, ingress, packets, static_cast<int>(last));
+              });
   state.SetLabel(std::string(weft::bench::work_names[state.range(0)]) + ": to " +
                  weft::bench::stage_names[last]);
 }
 BENCHMARK(up_to)->ArgNames({"work", "stage"})->ArgsProduct({{0, 1, 2}, {0, 1, 2, 3, 4, 5, 6}});
 
 void pipeline(benchmark::State& state) {
-  run(state, static_cast<Work>(state.range(0)), static_cast<unsigned>(state.range(1)),
-      [](Context& ctx, weft::Burst& burst, const Bursts& bursts) {
-        weft::run_received(ctx, burst, bursts.ingress(), bursts.packets());
-      });
+  weft::bench::pool();
+  run<Bursts>(state, Plane(static_cast<unsigned>(state.range(1))),
+              static_cast<Work>(state.range(0)), whole);
   state.SetLabel(weft::bench::work_names[state.range(0)]);
 }
 BENCHMARK(pipeline)->ArgNames({"work", "tunnels"})->ArgsProduct({{0, 1, 2}, {1}})->Args({1, 32});
+
+/// At most 1.5 times the row of one tunnel, once the restoring of both is taken off.
+void pipeline_mixed(benchmark::State& state) {
+  weft::bench::pool();
+  run<MixedBursts>(state, MixedPlane(), static_cast<Work>(state.range(0)), whole);
+  state.SetLabel(weft::bench::work_names[state.range(0)]);
+}
+BENCHMARK(pipeline_mixed)->ArgName("work")->Arg(0)->Arg(1);
+
+void restore_mixed(benchmark::State& state) {
+  weft::bench::pool();
+  run<MixedBursts>(state, MixedPlane(), static_cast<Work>(state.range(0)),
+                   [](Context&, weft::Burst&, const weft::Ingress&, std::span<rte_mbuf* const>) {});
+}
+BENCHMARK(restore_mixed)->ArgName("work")->Arg(0)->Arg(1);
 
 }  // namespace

@@ -18,6 +18,14 @@ inline constexpr const char* stage_names[] = {"restore", "parse", "decap", "reso
                                               "rewrite", "encap", "output"};
 inline constexpr int stage_count = std::size(stage_names);
 
+/// Forgets the packets that left by ports.
+inline void empty(Exits& exits) {
+  for (std::uint32_t ports = exits.tx_ports; ports != 0; ports &= ports - 1) {
+    exits.tx[__builtin_ctz(ports)].count = 0;
+  }
+  exits.tx_ports = 0;
+}
+
 /// `last`: an index of stage_names.
 inline void run_up_to(Context& ctx, const Ingress& ingress, std::span<rte_mbuf* const> packets,
                       int last) {

@@ -1,7 +1,7 @@
 """Instructions a packet, by callgrind.
 
-Two runs of bench-instructions differ in the number of their bursts alone, so what happens once does
-not count; the cost of restoring the burst is taken off.
+Two runs of bench-instructions differ in the number of their rounds alone, so what happens once does
+not count; the cost of restoring the packets is taken off.
 """
 import os
 import re
@@ -9,17 +9,20 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
-BURST = 32
-FEW, MANY = 100, 300
+# Tunnels → packets of a round, rounds of the two runs; a mixed round is a burst of each size from 1 to 32.
+PLAIN, MIXED = (32, 100, 300), (528, 10, 30)
 STAGES = ("parse", "decap", "resolve", "rewrite", "encap", "output")
 # Name → arguments of bench-instructions: the work and the number of tunnels.
 WORKS = {"vxlan encap": ("vxlan encap", 1), "vxlan decap": ("vxlan decap", 1),
-         "vxlan decap, 32 tunnels": ("vxlan decap", 32), "route": ("route", 1)}
+         "vxlan decap, 32 tunnels": ("vxlan decap", 32), "route": ("route", 1),
+         "vxlan encap, mixed": ("vxlan encap", "mixed"), "vxlan decap, mixed": ("vxlan decap", "mixed")}
+# The mixed rows may cost at most so many times the row of one tunnel.
+MIXED_LIMIT = 1.5
 
 
-def _counted(program, work, stage, bursts):
+def _counted(program, work, stage, rounds):
     name, tunnels = WORKS[work]
-    command = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", program, name, stage, str(bursts),
+    command = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", program, name, stage, str(rounds),
                str(tunnels)]
     made = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     found = re.search(r"Collected : (\d+)", made.stdout)
@@ -29,8 +32,8 @@ def _counted(program, work, stage, bursts):
 
 
 def _per_packet(program, work, stage):
-    few, many = (_counted(program, work, stage, n) for n in (FEW, MANY))
-    return (many - few) / (MANY - FEW) / BURST
+    packets, few, many = MIXED if WORKS[work][1] == "mixed" else PLAIN
+    return (_counted(program, work, stage, many) - _counted(program, work, stage, few)) / (many - few) / packets
 
 
 def rows(program, stages):

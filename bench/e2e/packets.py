@@ -1,8 +1,10 @@
 """Packet files that feed every system alike: one packet a flow, flows in shuffled order.
 
-Shapes, all of 60 bytes inside (the 64-byte class without its checksum):
+Shapes; inside are 60 bytes (the 64-byte class without its checksum), IP packets of 1400, or of both and 556 as "imix"
+has them, 7 : 1 : 4:
   inner  Ethernet/IPv4/UDP as a VM sends it            10.1.0.0/16 -> 10.2.0.0/24
   vxlan  the same inside VXLAN, as the fabric sends it  VNI 100, 172.31.1.2 -> 172.31.1.1
+  mixed  as vxlan, in 256 tunnels                       VNI 100 to 355
   route  Ethernet/IPv4/UDP over 100 000 prefixes        10.1.0.0/16 -> 20.0.0.0/8
 """
 import ipaddress
@@ -15,6 +17,8 @@ FAR_MAC = "02:00:00:00:99:02"
 LOCAL, REMOTE = "172.31.1.1", "172.31.1.2"
 VNI = 100
 PREFIXES = 100000
+MIXED_TUNNELS, MIXED_VRFS = 256, 16
+FRAME_BYTES = {"64": [60], "1400": [1414], "imix": [60] * 7 + [570] * 4 + [1414]}
 
 
 def mac(text):
@@ -41,25 +45,26 @@ def ethernet(destination, source, payload):
     return mac(destination) + mac(source) + b"\x08\x00" + payload
 
 
-def packet(shape, flow):
+def packet(shape, flow, frame_bytes):
     source = (10 << 24 | 1 << 16) + ((flow >> 4) & 0xFFFF)
     if shape == "route":
         destination = (20 << 24) + (flow * 7919 % PREFIXES) * 256 + 1
     else:
         destination = (10 << 24 | 2 << 16) + (flow & 0xFF)
     ports = 1024 + flow * 31 % 60000, 2000 + (flow & 15)
-    frame = ethernet(PCAP_MAC, FAR_MAC, ipv4(source, destination, 17, udp(*ports, bytes(18))))
-    if shape != "vxlan":
+    frame = ethernet(PCAP_MAC, FAR_MAC, ipv4(source, destination, 17, udp(*ports, bytes(frame_bytes - 42))))
+    if shape not in ("vxlan", "mixed"):
         return frame
     outer_port = 49152 + (flow * 2654435761 >> 7) % 16384
-    vxlan = struct.pack("!II", 0x08000000, VNI << 8)
+    vni = VNI + (flow * 97 % MIXED_TUNNELS if shape == "mixed" else 0)
+    vxlan = struct.pack("!II", 0x08000000, vni << 8)
     ends = int(ipaddress.ip_address(REMOTE)), int(ipaddress.ip_address(LOCAL))
     return ethernet(PCAP_MAC, FAR_MAC, ipv4(*ends, 17, udp(outer_port, 4789, vxlan + frame)))
 
 
-def write(directory, shape, flows):
-    """Writes the file unless it is there; answers its path."""
-    path = os.path.join(directory, "%s-%d.pcap" % (shape, flows))
+def write(directory, shape, flows, size):
+    """Writes the file unless it is there; answers its path. `size`: a key of FRAME_BYTES."""
+    path = os.path.join(directory, "%s-%d-%s.pcap" % (shape, flows, size))
     if os.path.exists(path):
         return path
     order = list(range(flows))
@@ -67,7 +72,7 @@ def write(directory, shape, flows):
     with open(path + ".part", "wb") as out:
         out.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1))
         for n, flow in enumerate(order):
-            data = packet(shape, flow)
+            data = packet(shape, flow, FRAME_BYTES[size][n % len(FRAME_BYTES[size])])
             out.write(struct.pack("<IIII", n // 1000000, n % 1000000, len(data), len(data)) + data)
     os.rename(path + ".part", path)
     return path

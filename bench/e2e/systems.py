@@ -1,7 +1,6 @@
 """The systems under test. Each forwards what net_pcap (infinite_rx) offers to net_null on CPU 1.
 
-A run answers cycles a packet: TSC ticks for which the polling thread had its CPU, over packets that
-left meanwhile. Other processes on that CPU so count for little.
+A run answers cycles a packet, see measured.py; the peer is in ovs.py.
 """
 import json
 import os
@@ -11,25 +10,7 @@ import tempfile
 import time
 
 import packets
-
-SETTLE_S, MEASURE_S = 1.0, 2.0
-
-
-def tsc_hz():
-    """BogoMIPS is twice the TSC rate in MHz."""
-    with open("/proc/cpuinfo") as f:
-        return float(re.search(r"bogomips\s*:\s*([\d.]+)", f.read()).group(1)) * 1e6 / 2
-
-
-def end(process):
-    if process.poll() is None:
-        process.terminate()
-        try:
-            process.wait(15)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
+from measured import cycles, end
 
 def testpmd(pcap, flows, mode):
     """DPDK's own forwarder: the cost of input and output alone."""
@@ -61,23 +42,6 @@ def testpmd(pcap, flows, mode):
     finally:
         end(process)
     return measured
-
-
-def cycles(process, packets):
-    """Over MEASURE_S, after SETTLE_S. packets(): how many have left."""
-    def now():
-        ran = {}
-        for task in os.listdir("/proc/%d/task" % process.pid):
-            with open("/proc/%d/task/%s/schedstat" % (process.pid, task)) as f:
-                ran[task] = int(f.read().split()[0])
-        return packets(), ran
-
-    time.sleep(SETTLE_S)
-    first = now()
-    time.sleep(MEASURE_S)
-    last = now()
-    ran_s = max(ns - first[1].get(task, 0) for task, ns in last[1].items()) / 1e9
-    return ran_s * tsc_hz() / max(last[0] - first[0], 1)
 
 
 BASE = """
@@ -126,6 +90,38 @@ routes:
 """),
 }
 WORKS["route100k"] = ("route", WORKS["route1"][1])
+
+
+def _mixed(incoming):
+    """256 tunnels in 16 VRFs: packets come through the tunnels, or go into them from a VIF in each VRF."""
+    vrfs = range(packets.MIXED_VRFS)
+    source, null = "dpdk:net_pcap%d,rx_pcap=PCAP,infinite_rx=1", "dpdk:net_null%d,no-rx=1"
+    fabric, vif = (source, null) if incoming else (null, source)
+    sections = {
+        "vrfs": [{"name": "vrf%d" % v, "id": v + 1, "router_mac": packets.PCAP_MAC,
+                  "subnets": [{"prefix": "10.2.0.0/16", "gateway": "10.2.255.1"}]} for v in vrfs],
+        "ports": [{"name": "fab0", "device": fabric % packets.MIXED_VRFS, "addresses": [packets.LOCAL + "/24"]}],
+        "neighbours": [{"vrf": "underlay", "address": packets.REMOTE, "mac": packets.FAR_MAC}],
+        "vifs": [{"name": "vm%d" % v, "device": vif % v, "vrf": "vrf%d" % v, "mac": packets.FAR_MAC,
+                  "addresses": ["10.1.0.1"], "anti_spoofing": False, "flows": "off"} for v in vrfs],
+        "decaps" if incoming else "tunnels": [], "routes": []}
+    for t in range(packets.MIXED_TUNNELS):
+        v, name = t % packets.MIXED_VRFS, "t%d" % t
+        tunnel = {"name": name, "kind": "vxlan", "vni": packets.VNI + t}
+        if incoming:
+            sections["decaps"].append({**tunnel, "vrf": "vrf%d" % v, "sources": ["172.31.1.0/24"]})
+        else:
+            sections["tunnels"].append({**tunnel, "remote": packets.REMOTE,
+                                        "inner_destination_mac": packets.PCAP_MAC})
+        prefix = "10.2.0.%d/28" % (t // packets.MIXED_VRFS * 16)
+        sections["routes"].append({"vrf": "vrf%d" % v, "prefix": prefix,
+                                   "via": {"vif": "vm%d" % v} if incoming else {"tunnel": name}})
+    text = "\n".join("%s: %s" % (name, json.dumps(rows)) for name, rows in sections.items()) + "\n"
+    return text.replace("{", "{{").replace("}", "}}").replace("PCAP", "{pcap}")
+
+
+WORKS["mixed-encap"] = ("inner", _mixed(False))
+WORKS["mixed-decap"] = ("mixed", _mixed(True))
 
 
 def weftd(work, pcap, flows, build, memory):

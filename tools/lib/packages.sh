@@ -7,8 +7,8 @@ packages_build=(
   libdpdk-dev libboost-dev libyaml-cpp-dev libspdlog-dev libfmt-dev
   nlohmann-json3-dev libcli11-dev libsystemd-dev libpcap0.8-dev catch2 libbenchmark-dev
 )
-# shellcheck disable=SC2034  # testpmd, the floor that tools/bench compares with
-packages_bench=(dpdk-dev python3)
+# shellcheck disable=SC2034  # testpmd and Open vSwitch with DPDK, which tools/bench compares with
+packages_bench=(dpdk-dev openvswitch-switch openvswitch-switch-dpdk iproute2 python3)
 # shellcheck disable=SC2034
 packages_demo=(iproute2 iputils-ping ethtool iperf3 tshark jq)
 # shellcheck disable=SC2034  # tools/fuzz; llvm measures what the corpora reach

@@ -1,0 +1,150 @@
+"""Open vSwitch with DPDK, Debian's build, as a peer on the same packets.
+
+An instance of its own, in a network namespace and a directory that go with it:
+
+  encap   net_pcap (the VM, br-int) -> tunnel port -> br-phy -> net_null
+  decap   net_pcap (the fabric, br-phy) -> tunnel port -> br-int -> net_null
+  route*  net_pcap -> br-int -> net_null: it bridges where Weft routes
+"""
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+import time
+
+import packets
+from measured import cycles, end
+
+VSWITCHD = "/usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk"
+SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema"
+MEMORY_MB = 1200
+WORKS = ("encap", "decap", "route1", "route100k")
+
+
+class Ovs:
+    """Runs while the `with` lasts."""
+
+    def __enter__(self):
+        self.directory = tempfile.mkdtemp(prefix="weft-ovs-")
+        self.namespace = os.path.basename(self.directory)
+        self.processes = []
+        self.environment = dict(os.environ, **{"OVS_%sDIR" % name: self.directory
+                                               for name in ("RUN", "LOG", "DB", "SYSCONF")})
+        try:
+            self._start()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        for process in reversed(self.processes):
+            end(process)
+        subprocess.run(["ip", "netns", "del", self.namespace], stderr=subprocess.DEVNULL, check=False)
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def _start(self):
+        subprocess.run(["ip", "netns", "add", self.namespace], check=True)
+        database = self.path("conf.db")
+        self.run("ovsdb-tool", "create", database, SCHEMA)
+        self._spawn("ovsdb-server", database, "--remote=punix:" + self.path("db.sock"),
+                    "--unixctl=" + self.path("db.ctl"), "--log-file=" + self.path("db.log"))
+        self._wait_for("db.sock")
+        self.vsctl("--no-wait", "init")
+        settings = ("dpdk-init=true", "pmd-cpu-mask=0x2", "dpdk-lcore-mask=0x1", 'dpdk-extra="--in-memory --no-pci"',
+                    "n-handler-threads=1", "n-revalidator-threads=1")
+        self.vsctl("--no-wait", "set", "Open_vSwitch", ".", *("other_config:" + s for s in settings))
+        self.switch = self._spawn(VSWITCHD, "unix:" + self.path("db.sock"), "--unixctl=" + self.path("vs.ctl"),
+                                  "--log-file=" + self.path("vs.log"), "-vconsole:off")
+        self._wait_for("vs.ctl")
+
+    def path(self, name):
+        return os.path.join(self.directory, name)
+
+    def _spawn(self, *command):
+        self.processes.append(subprocess.Popen(["ip", "netns", "exec", self.namespace, *command], env=self.environment,
+                                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+        return self.processes[-1]
+
+    def _wait_for(self, name):
+        deadline = time.monotonic() + 30
+        while not os.path.exists(self.path(name)):
+            if time.monotonic() > deadline or self.processes[-1].poll() is not None:
+                raise SystemExit("OVS does not start:\n" + self.complaints())
+            time.sleep(0.05)
+
+    def complaints(self):
+        try:
+            with open(self.path("vs.log")) as log:
+                return "".join(line for line in log if "|ERR|" in line or "|WARN|" in line)[-2000:]
+        except OSError:
+            return ""
+
+    def run(self, *command):
+        made = subprocess.run(["ip", "netns", "exec", self.namespace, *command], env=self.environment, text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60, check=False)
+        if made.returncode != 0:
+            raise SystemExit("%s: %s\n%s" % (" ".join(command), made.stdout, self.complaints()))
+        return made.stdout
+
+    def vsctl(self, *arguments):
+        return self.run("ovs-vsctl", "--timeout=50", "--db=unix:" + self.path("db.sock"), *arguments)
+
+    def bridge(self, name, *settings):
+        self.vsctl("add-br", name, "--", "set", "bridge", name, "datapath_type=netdev", *settings)
+
+    def device(self, bridge, name, number, arguments):
+        self.vsctl("add-port", bridge, name, "--", "set", "interface", name, "type=dpdk",
+                   "ofport_request=%d" % number, 'options:dpdk-devargs="%s"' % arguments)
+        error = self.vsctl("get", "interface", name, "error").strip()
+        if error not in ("[]", '""'):
+            raise SystemExit("OVS: port %s: %s" % (name, error))
+
+    def sent(self, bridge, number):
+        """Packets that a device has taken."""
+        shown = self.run("ovs-ofctl", "dump-ports", "unix:%s.mgmt" % self.path(bridge), str(number))
+        return int(re.search(r"tx pkts=(\d+)", shown).group(1))
+
+
+def _tunnel(switch):
+    switch.bridge("br-phy", "fail_mode=standalone", 'other_config:hwaddr="%s"' % packets.PCAP_MAC)
+    switch.run("ip", "addr", "add", packets.LOCAL + "/24", "dev", "br-phy")
+    switch.run("ip", "link", "set", "br-phy", "up")
+    switch.vsctl("add-port", "br-int", "tun0", "--", "set", "interface", "tun0", "type=vxlan", "ofport_request=2",
+                 "options:remote_ip=" + packets.REMOTE, "options:local_ip=" + packets.LOCAL,
+                 "options:key=%d" % packets.VNI)
+
+
+def _build(switch, work, pcap):
+    """Bridges, one rule by port, and the ports; the one that receives comes last. Answers where packets leave."""
+    source, sink = "net_pcap0,rx_pcap=%s,infinite_rx=1" % pcap, "net_null0,no-rx=1"
+    switch.bridge("br-int", "fail_mode=secure")
+    came, goes = (2, 1) if work == "decap" else (1, 2)
+    switch.run("ovs-ofctl", "add-flow", "unix:%s.mgmt" % switch.path("br-int"),
+               "in_port=%d,actions=output:%d" % (came, goes))
+    if work in ("encap", "decap"):
+        _tunnel(switch)
+        phy, vm = (sink, source) if work == "encap" else (source, sink)
+        ports = [("br-phy", "phy0", 1, phy), ("br-int", "vm0", 1, vm)]
+        out, last = ports if work == "encap" else ports[::-1]
+    else:
+        out, last = ("br-int", "out0", 2, sink), ("br-int", "vm0", 1, source)
+    switch.device(*out)
+    if work in ("encap", "decap"):
+        switch.run("ovs-appctl", "-t", switch.path("vs.ctl"), "tnl/neigh/set", "br-phy", packets.REMOTE,
+                   packets.FAR_MAC)
+    switch.device(*last)
+    return out[0], out[2]
+
+
+def ovs(work, pcap):
+    """Cycles a packet."""
+    with Ovs() as switch:
+        bridge, number = _build(switch, work, pcap)
+        deadline = time.monotonic() + 30
+        while not switch.sent(bridge, number):
+            if time.monotonic() > deadline:
+                raise SystemExit("OVS forwards nothing:\n" + switch.complaints())
+            time.sleep(0.2)
+        return cycles(switch.switch, lambda: switch.sent(bridge, number))

@@ -1,0 +1,269 @@
+#include "versions.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "wire/checksum.hpp"
+
+namespace weft::bench {
+namespace {
+
+constexpr std::uint32_t local = 0xc0000201;    // 192.0.2.1
+constexpr std::uint32_t remote = 0xc0000202;   // 192.0.2.2
+constexpr std::uint32_t vm = 0x0a010001;       // 10.1.0.1
+constexpr std::uint32_t far_vms = 0x0a020000;  // 10.2.0.0
+constexpr MacAddress router_mac{{2, 0, 0x5e, 0, 1, 1}};
+constexpr MacAddress port_mac{{2, 0, 0, 0, 9, 1}};
+constexpr MacAddress vm_mac{{2, 0, 0, 0, 1, 1}};
+constexpr unsigned vif_vrf = 1 + Versions::vrfs;
+constexpr unsigned to_vm = Versions::tunnels;         // next hops, one a VRF
+constexpr unsigned look_up = to_vm + Versions::vrfs;  // likewise
+constexpr std::uint32_t first_vni = 1000;
+
+std::uint8_t high(unsigned value) { return static_cast<std::uint8_t>(value >> 8); }
+std::uint8_t low(unsigned value) { return static_cast<std::uint8_t>(value); }
+
+// What a tunnel's version makes of each field.
+std::uint32_t outer_address(unsigned network, unsigned tunnel, unsigned version) {
+  return network << 24 | tunnel << 16 | version;
+}
+MacAddress inner_mac(unsigned tunnel, unsigned version) {
+  return {{2, low(tunnel), high(version), low(version), high(~version), low(~version)}};
+}
+std::uint16_t udp_port(unsigned version) {
+  return static_cast<std::uint16_t>(0x8000 | (version & 0x7fff));
+}
+std::uint16_t first_source_port(unsigned version) {
+  return static_cast<std::uint16_t>(0xc000 | (version & 0x3f) << 8);
+}
+std::uint8_t outer_ttl(unsigned version) { return static_cast<std::uint8_t>(64 + version % 128); }
+std::uint8_t outer_dscp(unsigned version) { return static_cast<std::uint8_t>(version % 61); }
+
+std::uint32_t read(const std::uint8_t* at, unsigned bytes) {
+  std::uint32_t value = 0;
+  for (unsigned i = 0; i < bytes; ++i) value = value << 8 | at[i];
+  return value;
+}
+
+Route route(unsigned vrf, std::uint32_t address, std::uint8_t length, NexthopId nexthop) {
+  return {VrfId(vrf), {Ipv4Address{address}, length}, nexthop};
+}
+
+}  // namespace
+
+bool Versions::History::plausible(Version version) {
+  const auto ahead = static_cast<std::int16_t>(version - seen);
+  const auto unborn =
+      static_cast<std::int16_t>(version - published.load(std::memory_order_acquire));
+  if (ahead < 0 || unborn > 0) return false;
+  seen = version;
+  return true;
+}
+
+NexthopChange Versions::tunnel(unsigned number) {
+  const Version version = tunnels_[number].published.load(std::memory_order_relaxed);
+  TunnelProfile profile;
+  profile.local = Ipv4Address{outer_address(11, number, version)};
+  profile.remote = Ipv4Address{outer_address(12, number, version)};
+  profile.vni = number << 16 | version;
+  profile.destination_port = udp_port(version);
+  profile.source_ports = {first_source_port(version),
+                          static_cast<std::uint16_t>(first_source_port(version) + 0xff)};
+  profile.inner_destination_mac = inner_mac(number, version);
+  profile.ttl = outer_ttl(version);
+  profile.dscp = outer_dscp(version);
+  return {NexthopId(number),
+          nexthop::Tunnel{profile, AdjacencyId((number + version) % fabric_adjacencies)}};
+}
+
+AdjacencyChange Versions::adjacency(unsigned number) {
+  const Version version = adjacencies_[number].published.load(std::memory_order_relaxed);
+  const bool fabric = number < fabric_adjacencies;
+  return {AdjacencyId(number),
+          Adjacency{fabric ? fabric_ : vm_,
+                    Ipv4Address{fabric ? remote : vm},
+                    {{2, 0xad, low(number), 0, high(version), low(version)}},
+                    MacAddress{{2, 0xad, low(number), 1, high(version), low(version)}}}};
+}
+
+DecapChange Versions::decap(unsigned number) {
+  const unsigned version = decaps_[number];
+  const unsigned vrf = (number + (version & 1)) % vrfs;
+  Decap decap{.local = Ipv4Address{local},
+              .vni = first_vni + number,
+              .sources = {IpPrefix::host(Ipv4Address{remote})},
+              .nexthop = NexthopId(look_up + vrf)};
+  if ((version & 1) != 0) {
+    decap.sources = {{Ipv4Address{0x0a000000}, 8}, {Ipv4Address{remote & 0xffffff00}, 24}};
+  }
+  return {DecapId(number), decap};
+}
+
+/// In turn: to its own tunnel, to the neighbouring one, withdrawn, where a shorter prefix leads to
+/// one of the two.
+void Versions::change_route(unsigned destination, Batch& batch) {
+  const unsigned state = routes_[destination] % 3;
+  const NexthopId to = state == 2 ? NexthopId{} : NexthopId(destination ^ state);
+  batch.routes.push_back(route(vif_vrf, far_vms + destination, 32, to));
+}
+
+Batch Versions::world() {
+  Batch batch;
+  batch.local_addresses = LocalAddresses{{Ipv4Address{local}}};
+  batch.vrfs.push_back({underlay_vrf, Vrf{}});
+  batch.vrfs.push_back({VrfId(vif_vrf), Vrf{router_mac}});
+  batch.ports.push_back({fabric_, Port{port_mac, 1500, VifId{}, false}});
+  batch.ports.push_back({vm_, Port{port_mac, 1500, VifId(0), false}});
+  batch.vifs.push_back({VifId(0), Vif{vm_, VrfId(vif_vrf), vm_mac, {Ipv4Address{vm}}, true}});
+  for (unsigned i = 0; i < adjacencies_.size(); ++i) batch.adjacencies.push_back(adjacency(i));
+  for (unsigned i = 0; i < vrfs; ++i) {
+    batch.vrfs.push_back({VrfId(1 + i), Vrf{router_mac}});
+    batch.nexthops.push_back(
+        {NexthopId(to_vm + i), nexthop::Interface{AdjacencyId(fabric_adjacencies + i)}});
+    batch.nexthops.push_back({NexthopId(look_up + i), nexthop::Lookup{VrfId(1 + i)}});
+    batch.routes.push_back(route(1 + i, vm, 32, NexthopId(to_vm + i)));
+  }
+  for (unsigned i = 0; i < tunnels; ++i) {
+    batch.nexthops.push_back(tunnel(i));
+    batch.decaps.push_back(decap(i));
+    change_route(i, batch);
+    if (i % 2 == 0) batch.routes.push_back(route(vif_vrf, far_vms + i, 31, NexthopId(i)));
+  }
+  return batch;
+}
+
+Batch Versions::change(unsigned count) {
+  Batch batch;
+  for (unsigned i = 0; i < count; ++i) {
+    const unsigned kind = static_cast<unsigned>(changes_++ % 10);
+    if (kind < 4) {
+      next_tunnel_ = (next_tunnel_ + 101) % tunnels;
+      tunnels_[next_tunnel_].published.fetch_add(1, std::memory_order_release);
+      batch.nexthops.push_back(tunnel(next_tunnel_));
+    } else if (kind < 6) {
+      next_adjacency_ = (next_adjacency_ + 1) % adjacencies_.size();
+      adjacencies_[next_adjacency_].published.fetch_add(1, std::memory_order_release);
+      batch.adjacencies.push_back(adjacency(next_adjacency_));
+    } else if (kind < 8) {
+      next_route_ = (next_route_ + 37) % tunnels;
+      ++routes_[next_route_];
+      change_route(next_route_, batch);
+    } else if (kind < 9) {
+      next_decap_ = (next_decap_ + 59) % tunnels;
+      ++decaps_[next_decap_];
+      batch.decaps.push_back(decap(next_decap_));
+    } else {
+      next_vrf_ = (next_vrf_ + 1) % (vrfs + 1);
+      if (next_vrf_ == 0) {
+        batch.vifs.push_back({VifId(0), Vif{vm_, VrfId(vif_vrf), vm_mac, {Ipv4Address{vm}}, true}});
+      } else {
+        batch.vrfs.push_back({VrfId(next_vrf_), Vrf{router_mac}});
+      }
+    }
+  }
+  return batch;
+}
+
+std::vector<Bytes> Versions::from_vm(unsigned flows) {
+  std::vector<Bytes> frames;
+  for (unsigned i = 0; i < flows; ++i) {
+    frames.push_back(
+        small_frame({router_mac, vm_mac},
+                    {vm, far_vms + i * 101 % tunnels, static_cast<std::uint16_t>(1024 + i), 2000}));
+  }
+  return frames;
+}
+
+std::vector<Bytes> Versions::from_fabric(unsigned flows) {
+  std::vector<Bytes> frames;
+  for (unsigned i = 0; i < flows; ++i) {
+    const unsigned tunnel = i * 59 % tunnels;
+    const auto port = static_cast<std::uint16_t>(1024 + i);
+    frames.push_back(vxlan_frame(
+        {port_mac, vm_mac}, {remote, local, static_cast<std::uint16_t>(49152 + i % 16384), 4789},
+        first_vni + tunnel, small_frame({router_mac, vm_mac}, {far_vms + tunnel, vm, port, 2000})));
+  }
+  return frames;
+}
+
+const char* Versions::adjacency_fault(const std::uint8_t* macs, unsigned& number) {
+  number = macs[2];
+  if (read(macs, 2) != 0x02ad || read(macs + 6, 2) != 0x02ad || macs[3] != 1 || macs[9] != 0 ||
+      macs[8] != number || number >= adjacencies_.size()) {
+    return "the outermost MACs are not of one adjacency";
+  }
+  if (read(macs + 4, 2) != read(macs + 10, 2)) return "the outermost MACs are of two versions";
+  if (!adjacencies_[number].plausible(static_cast<Version>(read(macs + 4, 2)))) {
+    return "the adjacency's version is older than one seen before, or was never published";
+  }
+  return nullptr;
+}
+
+const char* Versions::encapsulated_fault(std::span<const std::uint8_t> frame) {
+  const std::uint8_t* at = frame.data();
+  const std::uint8_t* ip = at + 14;
+  const std::uint8_t* udp = ip + 20;
+  const std::uint8_t* vni = udp + 8 + 4;
+  const std::uint8_t* inner = udp + 8 + 8;
+  if (frame.size() != 14 + 20 + 8 + 8 + 60) return "the packet has another length";
+  unsigned adjacency = 0;
+  if (const char* fault = adjacency_fault(at, adjacency)) return fault;
+  if (read(at + 12, 4) >> 8 != 0x080045) return "the outer header is not IPv4";
+  const unsigned tunnel = vni[0];
+  const unsigned version = read(vni + 1, 2);
+  const unsigned destination = inner[14 + 19];
+  if (tunnel >> 1 != destination >> 1) return "the tunnel is another destination's";
+  if (adjacency != (tunnel + version) % fabric_adjacencies) return "VNI and adjacency differ";
+  if (read(ip + 12, 4) != outer_address(11, tunnel, version)) return "VNI and outer source differ";
+  if (read(ip + 16, 4) != outer_address(12, tunnel, version)) return "VNI and remote differ";
+  if (read(udp + 2, 2) != udp_port(version)) return "VNI and UDP destination port differ";
+  if ((read(udp, 2) & 0xff00U) != first_source_port(version)) return "VNI and source port differ";
+  if (ip[8] != outer_ttl(version)) return "VNI and outer TTL differ";
+  if (ip[1] >> 2 != outer_dscp(version)) return "VNI and DSCP differ";
+  if (!wire::checksum20_valid(ip)) return "the outer header's checksum is wrong";
+  if (read(ip + 2, 2) != 96 || read(udp + 4, 2) != 76) return "an outer length is wrong";
+  const MacAddress mac = inner_mac(tunnel, version);
+  if (std::memcmp(inner, mac.bytes.data(), 6) != 0) return "VNI and inner destination MAC differ";
+  if (inner[14 + 8] != 63) return "the inner TTL is not one less";
+  if (!tunnels_[tunnel].plausible(static_cast<Version>(version))) {
+    return "the tunnel's version is older than one seen before, or was never published";
+  }
+  return nullptr;
+}
+
+const char* Versions::decapsulated_fault(std::span<const std::uint8_t> frame) {
+  const std::uint8_t* at = frame.data();
+  if (frame.size() != 60) return "the packet has another length";
+  unsigned adjacency = 0;
+  if (const char* fault = adjacency_fault(at, adjacency)) return fault;
+  const unsigned tunnel = at[14 + 15];
+  const unsigned vrf = adjacency - fabric_adjacencies;  // wraps for the fabric's
+  if (vrf != tunnel % vrfs && vrf != (tunnel + 1) % vrfs) return "the VRF is another tunnel's";
+  if (at[14 + 8] != 63) return "the TTL is not one less";
+  return nullptr;
+}
+
+void Versions::judge(std::span<const std::uint8_t> frame, const char* fault) {
+  judged_.store(judged_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  if (fault == nullptr) return;
+  if (first_fault_ == nullptr) {
+    first_frame_.assign(frame.begin(), frame.end());
+    first_fault_ = fault;
+  }
+  mixed_.store(mixed_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
+}
+
+void Versions::judge_encapsulated(std::span<const std::uint8_t> frame) {
+  judge(frame, encapsulated_fault(frame));
+}
+
+void Versions::judge_decapsulated(std::span<const std::uint8_t> frame) {
+  judge(frame, decapsulated_fault(frame));
+}
+
+std::string Versions::first_mixed() const {
+  if (mixed_.load(std::memory_order_acquire) == 0) return "none";
+  return fmt::format("{}: {:02x}", first_fault_, fmt::join(first_frame_, ""));
+}
+
+}  // namespace weft::bench
