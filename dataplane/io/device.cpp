@@ -24,12 +24,14 @@ namespace weft::io {
 namespace {
 
 DeviceSpec af_packet(const std::string& rest, unsigned queues, std::uint16_t mtu_bytes) {
-  // A ring frame holds the kernel's header, 66 bytes of alignment and addresses, and the packet.
-  const auto frame = std::bit_ceil(std::max(2048U, mtu_bytes + 128U));
+  // A ring frame holds the kernel's header, 66 bytes of alignment and addresses, and the packet. It
+  // must fit a packet buffer, and 32 of them some whole pages.
+  constexpr unsigned step = 128;
+  const auto frame = std::max(2048U, (mtu_bytes + 2 * step - 1) / step * step);
   return {.scheme = "af_packet",
           .driver = "net_af_packet",
           .arguments = fmt::format("iface={},blocksz={},framesz={},framecnt=2048,qpairs={}", rest,
-                                   std::max(65536U, frame), frame, queues),
+                                   32 * frame, frame, queues),
           .interface = rest,
           .netns = {},
           .multi_queue = true,
