@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "io/device.hpp"
+#include "io/ingress_drop.hpp"
 #include "packet/packet.hpp"
 #include "weft/forwarding.hpp"
 
@@ -43,6 +44,10 @@ class AttachedPort {
  private:
   AttachedPort() = default;
   Status attach();
+  /// What the kernel has and does at the interface must not get in our way.
+  [[nodiscard]] Status check_interface() const;
+  /// The kernel's part in a host interface: nothing at the port, all of it at the tap.
+  Status set_up_host();
   Status configure(unsigned workers, rte_mempool* pool);
   /// The kernel has taken the interface away; there is no way back for the device.
   [[nodiscard]] bool vanished() const;
@@ -58,6 +63,7 @@ class AttachedPort {
   bool shared_ = false;  ///< more workers than queues: transmit takes the lock
   rte_spinlock_t transmit_lock_ = RTE_SPINLOCK_INITIALIZER;
   std::vector<int> descriptors_;
+  std::unique_ptr<IngressDrop> drop_;
 };
 
 }  // namespace weft::io

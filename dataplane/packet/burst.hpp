@@ -21,6 +21,7 @@ struct Ingress {
   const VifEntry* guard = nullptr;  ///< the VIF from whose own addresses alone they may come
   PortId port;
   VifId vif;
+  bool host = false;            ///< this host's kernel sent them
   bool check_finished = false;  ///< the port may hand over unfinished checksums
 };
 inline constexpr Ingress nowhere;  ///< of packets of the router's own
@@ -49,7 +50,7 @@ struct alignas(64) PacketContext {
   std::uint16_t l3_bytes = 0;  ///< the IP packet, header included
   std::uint8_t protocol = 0;
   bool v4 = true;
-  bool originated = false;   ///< by this router: TTL stays, no ICMP error about it
+  bool originated = false;   ///< by this router or its host, or for its host: TTL stays
   bool whole_frame = false;  ///< encapsulate the Ethernet frame as it is
   bool fragment = false;
   std::uint8_t tunnels = 0;  ///< tunnels that were taken off
@@ -70,6 +71,7 @@ static_assert(sizeof(PacketContext) == 128);
 enum class Next : std::uint8_t {
   forward,      ///< to the next stage
   again,        ///< decapsulated: to parse once more
+  deliver,      ///< to the next stage, for this host: TTL stays
   drop,         ///< for `reason`
   drop_notify,  ///< for `reason`, and the sender should hear of it
   punt,         ///< to control, as class `punt`

@@ -26,6 +26,7 @@ Ingress ingress_of(const Tables& tables, std::uint32_t port_index) {
   const VifEntry* vif = tables.vifs.get(port->port.vif);
   if (vif == nullptr) return in;
   in.vif = vif->id;
+  in.host = vif->host;
   in.guard = vif->anti_spoofing ? vif : nullptr;
   in.vrf = tables.vrfs.get(vif->vrf);
   if (in.vrf != nullptr) in.mac = &in.vrf->router_mac;
@@ -96,10 +97,22 @@ template <class Tracer>
   goes_on(ctx, stage::output_name, p, stage::output_one(ctx, p));
 }
 
+/// rewrite → output of a packet for this host. Apart from route(), so that there it stays known of
+/// received packets that they are not `originated`.
+template <class Tracer>
+[[gnu::noinline]] void deliver(StageContext<Tracer>& ctx, PacketContext p) {
+  lap(ctx, stage::resolve_name);
+  p.originated = true;
+  if (goes_on(ctx, stage::rewrite_name, p, stage::rewrite_one(ctx, p))) depart(ctx, p);
+}
+
 /// resolve → rewrite → encap → output, when the search for the route is over.
 template <class Tracer>
 [[gnu::always_inline]] inline void route(StageContext<Tracer>& ctx, PacketContext& p) {
-  if (goes_on(ctx, stage::resolve_name, p, stage::resolve_one(ctx, p)) &&
+  const Next resolved = stage::resolve_one(ctx, p);
+  if (resolved == Next::deliver) [[unlikely]]
+    return deliver(ctx, PacketContext(p));
+  if (goes_on(ctx, stage::resolve_name, p, resolved) &&
       goes_on(ctx, stage::rewrite_name, p, stage::rewrite_one(ctx, p))) {
     depart(ctx, p);
   }
@@ -149,6 +162,14 @@ void run(StageContext<Tracer>& ctx, Burst& burst, unsigned count, Source&& packe
 template <class Tracer>
 void run_received(StageContext<Tracer>& ctx, Burst& burst, const Ingress& ingress,
                   std::span<rte_mbuf* const> packets) {
+  if (ingress.host) [[unlikely]] {
+    for (rte_mbuf* mbuf : packets) {
+      PacketContext& p = burst.packets[burst.count++];
+      p = received(ingress, Packet(mbuf));
+      p.originated = true;
+    }
+    return run_pipeline(ctx, burst, Entry::parse);
+  }
   run(
       ctx, burst,
       static_cast<unsigned>(packets.size()), [&](unsigned i) __attribute__((always_inline)) {
