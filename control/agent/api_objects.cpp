@@ -350,6 +350,12 @@ Reply erase(Agent& agent, const Json& body) {
       return Failure{404,
                      "there is no static " + own + "; those that were learned go by themselves"};
     }
+    if constexpr (std::is_same_v<Object, VifConfig>) {
+      if (agent.model().vifs.contains(*key)) {
+        return Failure{409, own + " goes with the port that has the key host: take that out of " +
+                                agent.config_path() + " and restart weftd"};
+      }
+    }
     return nothing_called<Object>(agent.model(), *key);
   }
   if (there->owner == Owner::file) {

@@ -58,7 +58,7 @@ std::string use_text(const Model& model, const NexthopUse& use) {
     case NexthopUse::Kind::discard:
       return "discard";
     case NexthopUse::Kind::receive:
-      return "this router";
+      return use.name.empty() ? "this router" : "vif " + use.name;
     case NexthopUse::Kind::vrf:
       return "vrf " + use.name;
     case NexthopUse::Kind::vif:
@@ -118,13 +118,14 @@ std::string owner_text(Agent& agent, const KeyOf<Object>& key, Owner owner) {
 double rounded(double value) { return std::round(value * 10) / 10; }
 
 Reply show_ports(Agent& agent, const Query&) {
-  Table table("Fabric ports", {"name", "device", "mac", "mtu", "addresses", "gateways", "link",
-                               "rx_queues", "owner"});
+  Table table("Fabric ports", {"name", "device", "mac", "mtu", "addresses", "gateways", "host",
+                               "link", "rx_queues", "owner"});
   const auto statuses = agent.plane().ports();
   for (const auto& [name, port] : agent.model().ports) {
     const auto* status = status_of(statuses, port.id);
     table.add({name, port.config.device, to_string(port.mac), port.mtu_bytes,
-               texts(port.config.addresses), texts(port.config.gateways), link_text(status),
+               texts(port.config.addresses), texts(port.config.gateways),
+               port.config.host.empty() ? Json() : Json(port.config.host), link_text(status),
                status == nullptr ? 0 : status->rx_queues, owner_name(port.owner)});
   }
   return std::move(table).finish();

@@ -14,6 +14,13 @@ namespace weft::agent {
 
 /// The name that routes and neighbours use for VRF 0.
 inline constexpr const char* underlay_name = "underlay";
+/// The name of the VIF by which this host's kernel reaches the underlay.
+inline constexpr const char* host_name = "host";
+
+/// What VMs address frames to, unless their VRF says otherwise, and the host's kernel.
+inline constexpr MacAddress default_router_mac{{0x02, 0x00, 0x5e, 0x00, 0x01, 0x01}};
+/// DPDK's tap takes no more.
+inline constexpr std::uint16_t max_tap_mtu_bytes = 1500;
 
 struct NodeConfig {
   std::string name;
@@ -45,6 +52,7 @@ struct PortConfig {
   std::vector<IpAddress> gateways;  ///< at most one of each family
   std::uint16_t mtu_bytes = 1500;
   QueueSharing workers = QueueSharing::automatic;
+  std::string host{};  ///< the tap that gives the kernel its traffic; empty: none does
   friend bool operator==(const PortConfig&, const PortConfig&) = default;
 };
 

@@ -165,15 +165,25 @@ class Checker {
 
   void check_devices() {
     std::map<std::string_view, std::string> seen;
-    const auto check_device = [&](const auto& draft) {
-      if (!draft.map.good("device") || draft.config.device == "null:") return;
-      const auto [first, added] = seen.try_emplace(draft.config.device, draft.place());
+    const auto claim = [&](const auto& draft, std::string_view key, const std::string& device,
+                           const std::string& owner) {
+      if (!draft.map.good(key) || device.empty() || device == "null:") return;
+      const auto [first, added] = seen.try_emplace(device, owner);
       if (added) return;
-      draft.map.at("device").error(quoted(draft.config.device) + " is already the device of " +
-                                   first->second);
+      draft.map.at(key).error(quoted(device) + " is already the device of " + first->second);
     };
-    for (const auto& port : draft_.ports) check_device(port);
-    for (const auto& vif : draft_.vifs) check_device(vif);
+    const PortDraft* with_host = nullptr;
+    for (const auto& port : draft_.ports) {
+      claim(port, "device", port.config.device, port.place());
+      if (!port.map.good("host")) continue;
+      claim(port, "host", port.config.host, "the host interface of " + port.place());
+      if (with_host != nullptr) {
+        port.map.at("host").error("wanted one host interface on a node, and " + with_host->place() +
+                                  " has one already");
+      }
+      with_host = &port;
+    }
+    for (const auto& vif : draft_.vifs) claim(vif, "device", vif.config.device, vif.place());
   }
 
   void check_ports() {
@@ -267,8 +277,12 @@ class Checker {
       macs[{i, draft_.vrfs[i].config.router_mac}] = "the router_mac of " + draft_.vrfs[i].place();
     }
     for (const auto& vif : draft_.vifs) {
+      if (vif.map.good("name") && vif.config.name == host_name) {
+        vif.map.at("name").error("\"host\" is the name of the host interface; choose another");
+      }
       if (vif.map.good("vrf") && vif.config.vrf == underlay_name) {
-        vif.map.at("vrf").error("vifs in the underlay come later");
+        vif.map.at("vrf").error(
+            "vifs in the underlay come later; for this host's kernel give a port the key host");
         continue;
       }
       const auto index = vrfs_.resolve(vif.map, "vrf");

@@ -14,9 +14,7 @@ using yaml::Value;
 constexpr std::uint16_t min_mtu = 576;
 constexpr std::uint16_t max_mtu = 9000;
 constexpr std::uint16_t min_ipv6_mtu = 1280;  // RFC 8200 §5
-constexpr std::uint16_t max_tap_mtu = 1500;
 constexpr std::uint32_t max_vni = (1U << 24) - 1;
-constexpr MacAddress default_router_mac{{0x02, 0x00, 0x5e, 0x00, 0x01, 0x01}};
 constexpr std::size_t max_interface_name = 15;  // IFNAMSIZ without its NUL
 
 std::string join(const std::vector<std::string_view>& words) {
@@ -70,6 +68,19 @@ std::optional<std::string> device(const Value& v) {
   }
   if (scheme == "null" && !rest.empty()) return v.wanted("null: with nothing behind the colon");
   if (scheme == "dpdk" && rest.empty()) return v.wanted("dpdk:ARGUMENTS");
+  return whole;
+}
+
+std::optional<std::string> host_device(const Value& v) {
+  constexpr std::string_view scheme = "tap:";
+  auto whole = yaml::text(v);
+  if (!whole) return std::nullopt;
+  const std::string_view rest =
+      std::string_view(*whole).substr(std::min(scheme.size(), whole->size()));
+  if (!whole->starts_with(scheme) || !interface_name(rest) ||
+      rest.find('@') != std::string_view::npos) {
+    return v.wanted("tap:INTERFACE, a tap for weftd to make in its own network namespace");
+  }
   return whole;
 }
 
@@ -151,7 +162,7 @@ void one_of_each_family(const std::vector<Placed<IpAddress>>& list) {
 }
 
 void check_mtu(const Map& map, std::uint16_t mtu, const std::string& device, bool has_ipv6) {
-  if (map.good("mtu") && mtu > max_tap_mtu && device.starts_with("tap:")) {
+  if (map.good("mtu") && mtu > max_tap_mtu_bytes && device.starts_with("tap:")) {
     map.at("mtu").wanted("at most 1500, which is what DPDK's tap takes");
   }
   if (!map.good("mtu") || !has_ipv6 || mtu >= min_ipv6_mtu) return;
@@ -272,7 +283,13 @@ std::optional<PortDraft> read_port(const Value& v) {
                yaml::choice<QueueSharing>({{"shared", QueueSharing::shared},
                                            {"exclusive", QueueSharing::exclusive},
                                            {"auto", QueueSharing::automatic}}));
+  map.optional("host", config.host, host_device);
   map.finish();
+  const bool none = !map.has("addresses") || map.at("addresses").element().children.empty();
+  if (map.good("host") && none) {
+    map.at("host").error(
+        "wanted a port with addresses, since they are what the host is given; found none");
+  }
   one_of_each_family(port.gateways);
   check_mtu(map, config.mtu_bytes, config.device, any_ipv6(port.addresses));
   config.addresses = values(port.addresses);

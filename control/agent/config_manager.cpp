@@ -13,7 +13,29 @@ namespace {
 constexpr std::chrono::milliseconds closing_limit{100};
 
 PortRequest request_for(const VifConfig& vif) {
-  return {vif.name, vif.device, vif.mac, vif.mtu_bytes, false, {}};
+  return {.name = vif.name, .device = vif.device, .mac = vif.mac, .mtu_bytes = vif.mtu_bytes};
+}
+
+PortRequest request_for(const PortConfig& port, const NodeConfig& node) {
+  PortRequest request{.name = port.name,
+                      .device = port.device,
+                      .mac = std::nullopt,
+                      .mtu_bytes = port.mtu_bytes,
+                      .shared_queues = port.workers == QueueSharing::shared,
+                      .addresses = node.tunnel_addresses,
+                      .host = port.host};
+  for (const auto& prefix : port.addresses) request.addresses.push_back(prefix.address);
+  return request;
+}
+
+/// The kernel's end of the host's tap looks to the host as the port does to the fabric.
+PortRequest host_request(const PortConfig& port, const PortStatus& status) {
+  return {.name = host_name,
+          .device = port.host,
+          .mac = status.mac,
+          .mtu_bytes = std::min(port.mtu_bytes, max_tap_mtu_bytes),
+          .kernel_addresses = port.addresses,
+          .kernel_gateways = port.gateways};
 }
 
 }  // namespace
@@ -67,16 +89,17 @@ Result<std::vector<Unfit>> ConfigManager::start(const Config& config, ObjectSet 
   if (any) unfit = fit(config, kept, next.unfit);
   next.api = std::move(kept);
 
+  auto objects = difference({}, next).update;
   std::vector<PortStatus> ports;
   for (const auto& port : config.ports) {
-    std::vector<IpAddress> own = config.node.tunnel_addresses;
-    for (const auto& prefix : port.addresses) own.push_back(prefix.address);
-    auto status = open("port", {port.name, port.device, std::nullopt, port.mtu_bytes,
-                                port.workers == QueueSharing::shared, own});
+    auto status = open("port", request_for(port, config.node));
     if (!status) return status.error();
     ports.push_back(*status);
+    if (port.host.empty()) continue;
+    auto host = open("vif", host_request(port, *status));
+    if (!host) return host.error();
+    objects.opened.emplace(host_name, *host);
   }
-  auto objects = difference({}, next).update;
   for (const auto& [vif, owner] : objects.vifs.put) {
     auto status = open("vif", request_for(vif));
     if (!status) return status.error();

@@ -62,7 +62,11 @@ void IcmpResponder::receive_dropped(const PuntedPacket& punted) {
 void IcmpResponder::report(const PuntedPacket& punted, const IpPacket& packet, IcmpError error,
                            std::uint16_t mtu_bytes) {
   if (link_layer_multicast(punted) || !may_report(packet)) return;
-  const auto source = model_.router_address(punted.vrf, packet.source);
+  auto source = model_.router_address(punted.vrf, packet.source);
+  // The host has our address itself and takes nothing from it. It hears of the trouble from where
+  // its packet went, as with Linux' own tunnels (iptunnel_pmtud_build_icmp).
+  const auto* vif = model_.vif(punted.vif);
+  if (vif != nullptr && vif->host) source = packet.destination;
   if (!source) return;
   // One destination in a flood must not use up what the others have.
   const auto now = clock_();

@@ -55,6 +55,7 @@ struct VifObject {
   AdjacencyId adjacency;
   bool may_leave_checksums = false;
   Owner owner = Owner::file;
+  bool host = false;  ///< of this host's kernel; it goes with its port
 };
 
 struct TunnelObject {
@@ -105,7 +106,7 @@ struct AdjacencyObject {
 struct NexthopUse {
   enum class Kind : std::uint8_t { discard, receive, vrf, vif, tunnel, connected, neighbour };
   Kind kind = Kind::discard;
-  std::string name;        ///< of the VRF, VIF, tunnel or port
+  std::string name;        ///< of the VRF, VIF, tunnel or port; receive: of the host's VIF, or none
   NeighbourKey neighbour;  ///< for neighbour; its port also for connected
 };
 

@@ -116,6 +116,7 @@ Json object_json(const PortConfig& port) {
   Json out{{"name", port.name}, {"device", port.device}, {"addresses", texts(port.addresses)}};
   out["gateway"] = texts(port.gateways);
   out["mtu"] = port.mtu_bytes;
+  if (!port.host.empty()) out["host"] = port.host;
   return out;
 }
 

@@ -34,6 +34,7 @@ Result<Generation> Resolver::load(const Config& config, const Devices& devices) 
   for (std::size_t i = 0; i < config.vifs.size(); ++i) {
     objects.opened.emplace(config.vifs[i].name, devices.vifs[i]);
   }
+  if (devices.host) objects.opened.emplace(host_name, *devices.host);
   return load(config, devices.ports, objects);
 }
 
@@ -47,8 +48,12 @@ Result<Generation> Resolver::load(const Config& config, std::span<const PortStat
 
   VrfConfig underlay;
   underlay.name = underlay_name;
+  const auto host = std::find_if(config.ports.begin(), config.ports.end(),
+                                 [](const auto& port) { return !port.host.empty(); });
+  if (host != config.ports.end()) underlay.router_mac = default_router_mac;
   add_vrf(tx, underlay, take(tx, vrf_ids_), Owner::file);
   for (std::size_t i = 0; i < config.ports.size(); ++i) add_port(tx, config.ports[i], ports[i]);
+  if (host != config.ports.end()) add_host(tx, *host, objects.opened.at(host_name));
   refresh_local_addresses(tx);
   if (auto status = apply_update(tx, objects); !status) return status.error();
   return publish(tx);
@@ -140,7 +145,8 @@ Status Resolver::add_vif(Transaction& tx, const VifConfig& config, const PortSta
                 {},
                 take(tx, adjacency_ids_),
                 status.may_leave_checksums,
-                owner};
+                owner,
+                false};
   publish_vif(tx, vif);
   vif.nexthop =
       add_nexthop(tx, nexthop::Interface{vif.adjacency}, {NexthopUse::Kind::vif, config.name, {}});

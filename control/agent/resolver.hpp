@@ -41,10 +41,12 @@ class Resolver {
   struct Devices {
     std::vector<PortStatus> ports;
     std::vector<PortStatus> vifs;
+    std::optional<PortStatus> host{};
   };
   /// The whole node, once, in one batch.
   Result<Generation> load(const Config& config, const Devices& devices);
-  /// The same with owners: of `config` it takes the node and its ports, the objects from `objects`.
+  /// The same with owners: of `config` it takes the node and its ports, the objects from `objects`,
+  /// among whose devices is that of the host.
   Result<Generation> load(const Config& config, std::span<const PortStatus> ports,
                           const Update& objects);
 
@@ -86,6 +88,10 @@ class Resolver {
   void put_vrf(Transaction& tx, const VrfConfig& config, Owner owner);
   void remove_vrf(Transaction& tx, const std::string& name, Erased& erased);
   void add_port(Transaction& tx, const PortConfig& config, const PortStatus& status);
+  /// The VIF of this host's kernel, which takes over the addresses of `port`.
+  void add_host(Transaction& tx, const PortConfig& port, const PortStatus& tap);
+  /// The next hop of an address of the router: the control thread, or the host.
+  [[nodiscard]] NexthopId receiver(const IpAddress& address) const;
   Status add_vif(Transaction& tx, const VifConfig& config, const PortStatus& status, Owner owner);
   Status put_vif(Transaction& tx, const VifConfig& config, Owner owner, const Update& update);
   void publish_vif(Transaction& tx, const VifObject& vif);

@@ -42,6 +42,39 @@ void Resolver::add_port(Transaction& tx, const PortConfig& config, const PortSta
   }
 }
 
+void Resolver::add_host(Transaction& tx, const PortConfig& port, const PortStatus& tap) {
+  VifObject host;
+  host.config = {.name = host_name,
+                 .device = port.host,
+                 .vrf = underlay_name,
+                 .mac = model_.ports.at(port.name).mac,
+                 .addresses = {},
+                 .mtu_bytes = tap.mtu_bytes};
+  for (const auto& own : port.addresses) host.config.addresses.push_back(own.address);
+  host.id = take(tx, vif_ids_);
+  host.port = tap.id;
+  host.vrf = underlay_vrf;
+  host.adjacency = take(tx, adjacency_ids_);
+  host.may_leave_checksums = tap.may_leave_checksums;
+  host.host = true;
+  publish_vif(tx, host);
+  host.nexthop =
+      add_nexthop(tx, nexthop::Receive{host.adjacency}, {NexthopUse::Kind::receive, host_name, {}});
+  tx.put(model_.vif_names, host.id, host_name);
+  tx.put(model_.vifs, host_name, host);
+  for (const auto& address : host.config.addresses) {
+    change_route(tx, underlay_vrf, IpPrefix::host(address), RouteSource::own,
+                 RibEntry{RouteSource::own, Owner::file, host.nexthop});
+  }
+}
+
+NexthopId Resolver::receiver(const IpAddress& address) const {
+  const auto host = model_.vifs.find(host_name);
+  if (host == model_.vifs.end()) return receive_;
+  const auto& its = host->second.config.addresses;
+  return std::find(its.begin(), its.end(), address) == its.end() ? receive_ : host->second.nexthop;
+}
+
 void Resolver::refresh_local_addresses(Transaction& tx) {
   std::set<IpAddress> own(model_.node.tunnel_addresses.begin(), model_.node.tunnel_addresses.end());
   for (const auto& [key, entry] : model_.decap_entries) own.insert(key.local);
@@ -65,7 +98,7 @@ void Resolver::refresh_local_addresses(Transaction& tx) {
   }
   for (const auto& address : own) {
     if (before.contains(address)) continue;
-    change(address, RibEntry{RouteSource::own, Owner::file, receive_});
+    change(address, RibEntry{RouteSource::own, Owner::file, receiver(address)});
     tx.insert(model_.local_addresses, address);
   }
   if (before != own || before.empty()) tx.local_addresses = {{all.begin(), all.end()}};
@@ -205,7 +238,7 @@ Status Resolver::add_tunnel(Transaction& tx, const TunnelConfig& config, Owner o
   tunnel.owner = owner;
   tx.insert(model_.remotes, {profile.remote, tunnel.nexthop});
   if (changed) tx.nexthops[tunnel.nexthop] = nexthop::Tunnel{profile, {}};
-  settle_tunnel(tx, config.name, std::move(tunnel));
+  settle_tunnel(tx, config.name, tunnel);
   return ok();
 }
 
@@ -219,7 +252,7 @@ void Resolver::settle_tunnel(Transaction& tx, const std::string& name, TunnelObj
   if (via != old || tx.nexthops.contains(tunnel.nexthop)) {
     tx.nexthops[tunnel.nexthop] = nexthop::Tunnel{tunnel.profile, adjacency_id};
   }
-  tx.put(model_.tunnels, name, std::move(tunnel));
+  tx.put(model_.tunnels, name, tunnel);
 }
 
 void Resolver::underlay_changed(Transaction& tx, const IpPrefix& prefix) {

@@ -24,12 +24,14 @@ namespace weft::io {
 namespace {
 
 DeviceSpec af_packet(const std::string& rest, unsigned queues, std::uint16_t mtu_bytes) {
-  // A ring frame holds the kernel's header, 66 bytes of alignment and addresses, and the packet.
-  const auto frame = std::bit_ceil(std::max(2048U, mtu_bytes + 128U));
+  // A ring frame holds the kernel's header, 66 bytes of alignment and addresses, and the packet. It
+  // must fit a packet buffer, and 32 of them some whole pages.
+  constexpr unsigned step = 128;
+  const auto frame = std::max(2048U, (mtu_bytes + 2 * step - 1) / step * step);
   return {.scheme = "af_packet",
           .driver = "net_af_packet",
           .arguments = fmt::format("iface={},blocksz={},framesz={},framecnt=2048,qpairs={}", rest,
-                                   std::max(65536U, frame), frame, queues),
+                                   32 * frame, frame, queues),
           .interface = rest,
           .netns = {},
           .multi_queue = true,
@@ -62,6 +64,32 @@ DeviceSpec dpdk(const std::string& rest) {
           .interface = {},
           .netns = {},
           .multi_queue = true};
+}
+
+std::uint8_t mask_length(const sockaddr* mask) {
+  if (mask == nullptr) return 0;
+  std::uint8_t bytes[sizeof(in6_addr)]{};
+  if (mask->sa_family == AF_INET) {
+    std::memcpy(bytes, &reinterpret_cast<const sockaddr_in*>(mask)->sin_addr, sizeof(in_addr));
+  } else {
+    std::memcpy(bytes, &reinterpret_cast<const sockaddr_in6*>(mask)->sin6_addr, sizeof bytes);
+  }
+  int ones = 0;
+  for (const std::uint8_t byte : bytes) ones += std::popcount(byte);
+  return static_cast<std::uint8_t>(ones);
+}
+
+/// Asks the kernel of an interface by an ioctl that fills in `value`; false: it does not answer.
+bool ethtool(const std::string& interface, ethtool_value& value) {
+  ifreq request{};
+  if (interface.size() >= sizeof request.ifr_name) return false;
+  interface.copy(request.ifr_name, sizeof request.ifr_name - 1);
+  request.ifr_data = reinterpret_cast<char*>(&value);
+  const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return false;
+  const bool told = ioctl(fd, SIOCETHTOOL, &request) == 0;
+  close(fd);
+  return told;
 }
 
 }  // namespace
@@ -133,20 +161,26 @@ bool interface_running(const std::string& interface) {
   const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   if (fd < 0) return false;
   const bool found = ioctl(fd, SIOCGIFFLAGS, &request) == 0;
+  close(fd);
   const auto flags = static_cast<unsigned>(request.ifr_flags);
   // The carrier as it is: IFF_RUNNING follows it by up to a second.
   ethtool_value link{.cmd = ETHTOOL_GLINK, .data = 0};
-  request.ifr_data = reinterpret_cast<char*>(&link);
-  const bool told = ioctl(fd, SIOCETHTOOL, &request) == 0;
-  close(fd);
+  const bool told = ethtool(interface, link);
   return found && (flags & IFF_UP) != 0 && (told ? link.data != 0 : (flags & IFF_RUNNING) != 0);
 }
 
-std::optional<IpAddress> kernel_holds(const std::string& interface,
-                                      const std::vector<IpAddress>& ours) {
+bool merges_packets(const std::string& interface) {
+  ethtool_value gro{.cmd = ETHTOOL_GGRO, .data = 0};
+  ethtool_value flags{.cmd = ETHTOOL_GFLAGS, .data = 0};
+  return (ethtool(interface, gro) && gro.data != 0) ||
+         (ethtool(interface, flags) && (flags.data & ETH_FLAG_LRO) != 0);
+}
+
+std::optional<IpPrefix> kernel_holds(const std::string& interface,
+                                     const std::vector<IpAddress>& ours) {
   ifaddrs* list = nullptr;
   if (getifaddrs(&list) != 0) return std::nullopt;
-  std::optional<IpAddress> found;
+  std::optional<IpPrefix> found;
   for (const ifaddrs* i = list; i != nullptr && !found; i = i->ifa_next) {
     if (i->ifa_addr == nullptr || interface != i->ifa_name) continue;
     char text[NI_MAXHOST];
@@ -156,7 +190,9 @@ std::optional<IpAddress> kernel_holds(const std::string& interface,
     if (getnameinfo(i->ifa_addr, size, text, sizeof text, nullptr, 0, NI_NUMERICHOST) != 0)
       continue;
     const auto held = parse_ip(std::string_view(text).substr(0, std::string_view(text).find('%')));
-    if (held && std::find(ours.begin(), ours.end(), *held) != ours.end()) found = held;
+    if (held && std::find(ours.begin(), ours.end(), *held) != ours.end()) {
+      found = IpPrefix{*held, mask_length(i->ifa_netmask)};
+    }
   }
   freeifaddrs(list);
   return found;

@@ -46,8 +46,11 @@ std::optional<unsigned> interface_mtu(const std::string& interface);
 bool interface_running(const std::string& interface);
 
 /// The first of `ours` that the kernel holds on `interface` of this thread's namespace.
-std::optional<IpAddress> kernel_holds(const std::string& interface,
-                                      const std::vector<IpAddress>& ours);
+std::optional<IpPrefix> kernel_holds(const std::string& interface,
+                                     const std::vector<IpAddress>& ours);
+
+/// Whether the kernel or the NIC puts TCP segments together (GRO, LRO) before AF_PACKET sees them.
+bool merges_packets(const std::string& interface);
 
 /// AF_PACKET sockets of this process, ascending.
 std::vector<int> packet_sockets();

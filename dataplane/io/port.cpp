@@ -20,6 +20,8 @@
 #include <cerrno>
 #include <iterator>
 
+#include "io/kernel_end.hpp"
+
 namespace weft::io {
 namespace {
 
@@ -45,9 +47,64 @@ Result<std::unique_ptr<AttachedPort>> AttachedPort::open(const PortRequest& requ
   const std::vector<int> sockets_before = packet_sockets();
   if (const Status status = port->attach(); !status) return status.error();
   if (const Status status = port->configure(workers, pool); !status) return status.error();
+  if (const Status status = port->set_up_host(); !status) return status.error();
   port->find_descriptors(sockets_before);
   if (const Status status = port->remind(); !status) return status.error();
   return port;
+}
+
+Status AttachedPort::check_interface() const {
+  const std::string& interface = spec_.interface;
+  const auto mtu = interface_mtu(interface);
+  if (!mtu) return Error{fmt::format("there is no interface `{}` here; see `ip link`", interface)};
+  if (*mtu < request_.mtu_bytes) {
+    return Error{
+        fmt::format("the interface's MTU is {}, {} is configured; run `ip link set {} mtu {}` "
+                    "or lower `mtu`",
+                    *mtu, request_.mtu_bytes, interface, request_.mtu_bytes)};
+  }
+  const bool host = !request_.host.empty();
+  if (const auto held = kernel_holds(interface, request_.addresses)) {
+    const std::string address = to_string(*held);
+    return Error{fmt::format(
+        "the kernel holds {} on `{}` too, so two stacks would answer; take it off by `ip addr del "
+        "{} dev {}`{}",
+        address, interface, address, interface,
+        host ? fmt::format(", and the kernel has it back on `{}`", request_.host)
+             : ". Does this host need it itself, for SSH say? Give the port the key `host: "
+               "\"tap:weft0\"` as well, and the kernel has it back on that tap (README, \"One "
+               "NIC: the host interface\")")};
+  }
+  if (host && has_ipv6_gateway(interface)) {
+    return Error{
+        fmt::format("the kernel still sends IPv6 through a gateway on `{}`, where it hears nothing "
+                    "any more; run `ip -6 route flush dev {}`",
+                    interface, interface)};
+  }
+  if (host && merges_packets(interface)) {
+    return Error{
+        fmt::format("`{}` puts TCP segments together to packets that are larger than the MTU, so "
+                    "the host's TCP would not work; run `ethtool -K {} gro off lro off`",
+                    interface, interface)};
+  }
+  return ok();
+}
+
+Status AttachedPort::set_up_host() {
+  const auto fail = [this](const Error& why) {
+    return Error{fmt::format("{} (device `{}`): {}", request_.name, request_.device, why.message)};
+  };
+  if (spec_.scheme == "af_packet" && !request_.host.empty()) {
+    auto drop = IngressDrop::attach(spec_.interface);
+    if (!drop) return fail(drop.error());
+    drop_ = std::move(*drop);
+  }
+  if (spec_.scheme == "tap" && !request_.kernel_addresses.empty()) {
+    const Status status =
+        configure_kernel_end(spec_.interface, request_.kernel_addresses, request_.kernel_gateways);
+    if (!status) return fail(status.error());
+  }
+  return ok();
 }
 
 Status AttachedPort::attach() {
@@ -55,24 +112,7 @@ Status AttachedPort::attach() {
     return Error{fmt::format("{} (device `{}`): {}", request_.name, request_.device, why)};
   };
   if (spec_.scheme == "af_packet") {
-    const auto mtu = interface_mtu(spec_.interface);
-    if (!mtu) {
-      return fail(fmt::format("there is no interface `{}` here; see `ip link`", spec_.interface));
-    }
-    if (*mtu < request_.mtu_bytes) {
-      return fail(
-          fmt::format("the interface's MTU is {}, {} is configured; run `ip link set {} mtu {}` "
-                      "or lower `mtu`",
-                      *mtu, request_.mtu_bytes, spec_.interface, request_.mtu_bytes));
-    }
-  }
-  if (spec_.scheme == "af_packet") {
-    if (const auto held = kernel_holds(spec_.interface, request_.addresses)) {
-      return fail(
-          fmt::format("the kernel holds {} on `{}` too, so two stacks would answer; take it off "
-                      "by `ip addr del {} dev {}`",
-                      to_string(*held), spec_.interface, to_string(*held), spec_.interface));
-    }
+    if (const Status status = check_interface(); !status) return fail(status.error().message);
   }
   if (spec_.scheme == "tap" && interface_mtu(spec_.interface)) {
     return fail(fmt::format("an interface `{}` is there already; remove it or choose another name",
@@ -108,16 +148,15 @@ Status AttachedPort::configure(unsigned workers, rte_mempool* pool) {
   shared_ = queues_ < workers;
   rte_eth_conf conf{};
   if (spec_.scheme == "tap") conf.intr_conf.rxq = 1;  // gives the queue a descriptor to sleep on
-  if (const int error = rte_eth_dev_configure(index_, static_cast<std::uint16_t>(queues_),
-                                              static_cast<std::uint16_t>(queues_), &conf);
-      error != 0) {
+  const auto queues = static_cast<std::uint16_t>(queues_);
+  if (const int error = rte_eth_dev_configure(index_, queues, queues, &conf); error != 0) {
     return fail("cannot configure the queues", error);
   }
   constexpr std::uint16_t descriptors = 1024;
   std::uint16_t rx = descriptors;
   std::uint16_t tx = descriptors;
   rte_eth_dev_adjust_nb_rx_tx_desc(index_, &rx, &tx);
-  for (std::uint16_t q = 0; q < queues_; ++q) {
+  for (std::uint16_t q = 0; q < queues; ++q) {
     int error = rte_eth_rx_queue_setup(index_, q, rx, SOCKET_ID_ANY, nullptr, pool);
     if (error == 0) error = rte_eth_tx_queue_setup(index_, q, tx, SOCKET_ID_ANY, nullptr);
     if (error != 0) {  // drivers have many words for a lack of memory
@@ -153,8 +192,9 @@ void AttachedPort::find_descriptors(const std::vector<int>& sockets_before) {
     return;
   }
   if (spec_.scheme == "tap") {
-    for (std::uint16_t q = 0; q < queues_; ++q) {
-      descriptors_.push_back(rte_eth_dev_rx_intr_ctl_q_get_fd(index_, q));
+    for (unsigned q = 0; q < queues_; ++q) {
+      descriptors_.push_back(
+          rte_eth_dev_rx_intr_ctl_q_get_fd(index_, static_cast<std::uint16_t>(q)));
     }
   }
 }

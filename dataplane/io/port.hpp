@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "io/device.hpp"
+#include "io/ingress_drop.hpp"
 #include "packet/packet.hpp"
 #include "weft/forwarding.hpp"
 
@@ -47,6 +48,10 @@ class AttachedPort {
  private:
   AttachedPort() = default;
   Status attach();
+  /// What the kernel has and does at the interface must not get in our way.
+  [[nodiscard]] Status check_interface() const;
+  /// The kernel's part in a host interface: nothing at the port, all of it at the tap.
+  Status set_up_host();
   Status configure(unsigned workers, rte_mempool* pool);
   /// The kernel has taken the interface away; there is no way back for the device.
   [[nodiscard]] bool vanished() const;
@@ -67,6 +72,7 @@ class AttachedPort {
   rte_spinlock_t transmit_lock_ = RTE_SPINLOCK_INITIALIZER;
   std::vector<int> descriptors_;
   std::optional<timer_t> reminder_;
+  std::unique_ptr<IngressDrop> drop_;
 };
 
 }  // namespace weft::io

@@ -193,7 +193,8 @@ unsigned Worker::take_held() {
     from.vif = m.vif;
     p.in = &from;
     p.decap = m.decap;
-    p.originated = !m.port.valid();
+    const VifEntry* vif = m.vif.valid() ? tables_.vifs.get(m.vif) : nullptr;
+    p.originated = !m.port.valid() || (vif != nullptr && vif->host);
     p.l3 = packet.data() + m.l3_offset;
     p.v4 = *p.l3 >> 4 == 4;
     p.bytes -= m.l3_offset;

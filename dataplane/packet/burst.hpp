@@ -24,6 +24,7 @@ struct Ingress {
   wire::FramePattern ipv6;
   PortId port;
   VifId vif;
+  bool host = false;            ///< this host's kernel sent them
   bool check_finished = false;  ///< the port may hand over unfinished checksums
 };
 inline constexpr Ingress nowhere;  ///< of packets of the router's own
@@ -62,7 +63,7 @@ struct alignas(64) PacketContext {
   const NexthopEntry* nexthop = nullptr;
   const AdjacencyEntry* adjacency = nullptr;
   const VrfEntry* home = nullptr;  ///< where the sender is known, when a route led into other VRFs
-  bool originated = false;         ///< by this router: TTL stays, no ICMP error about it
+  bool originated = false;         ///< by this router or its host, or for its host: TTL stays
   std::uint16_t mtu_bytes = 0;
   DropReason reason = DropReason::none;
   PuntClass punt = PuntClass::neighbour;
@@ -75,6 +76,7 @@ static_assert(sizeof(PacketContext) == 128);
 enum class Next : std::uint8_t {
   forward,      ///< to the next stage
   again,        ///< decapsulated: to parse once more
+  deliver,      ///< to the next stage, for this host: TTL stays
   drop,         ///< for `reason`
   drop_notify,  ///< for `reason`, and the sender should hear of it
   punt,         ///< to control, as class `punt`

@@ -110,14 +110,7 @@ template <class Tracer>
 template <class Tracer>
 [[gnu::always_inline]] inline Next decap_one(StageContext<Tracer>& ctx, PacketContext& p) {
   const TunnelKind kind = tunnel_kind(ctx.tables, p);
-  if (kind == TunnelKind::none) {
-    if (p.fragment && p.vrf->id == underlay_vrf &&
-        p.protocol == static_cast<std::uint8_t>(wire::IpProtocol::udp) &&
-        to_local_address(ctx.tables, p)) [[unlikely]] {
-      return drop(p, DropReason::outer_fragment);
-    }
-    return Next::forward;
-  }
+  if (kind == TunnelKind::none) return Next::forward;
   const tunnel::ParsedHeader header = read_header(p, kind);
   const auto& udp = header_at<wire::Udp>(p.l3 + p.l4_offset);
   DropReason reason = header.reason;

@@ -32,6 +32,7 @@ Ingress ingress_of(const Tables& tables, std::uint32_t port_index) {
   const VifEntry* vif = tables.vifs.get(port->port.vif);
   if (vif == nullptr) return in;
   in.vif = vif->id;
+  in.host = vif->host;
   in.guard = vif->anti_spoofing ? vif : nullptr;
   in.vrf = tables.vrfs.get(vif->vrf);
   if (in.vrf != nullptr) in.mac = &in.vrf->router_mac();
@@ -40,12 +41,6 @@ Ingress ingress_of(const Tables& tables, std::uint32_t port_index) {
 }
 
 namespace {
-
-/// Keeps what is rare out of the way of what is not.
-template <class Work>
-[[gnu::noinline]] auto out_of_line(Work&& work) {
-  return work();
-}
 
 /// Tracers that tell of packets take the general way: it costs less code, and a test that compares
 /// what they tell with what befalls the same packets without them compares both ways.
@@ -99,24 +94,34 @@ template <unsigned depth, class Tracer>
   if (arrive_somehow(ctx, *arrived)) ++arrived;
 }
 
-/// resolve → rewrite → encap → output.
+/// rewrite → encap → output.
 template <class Tracer>
-[[gnu::always_inline]] inline void route_as(StageContext<Tracer>& ctx, PacketContext& p) {
-  if (goes_on(ctx, stage::resolve_name, p, stage::resolve_one(ctx, p)) &&
-      goes_on(ctx, stage::rewrite_name, p, stage::rewrite_one(ctx, p)) &&
+[[gnu::always_inline]] inline void depart(StageContext<Tracer>& ctx, PacketContext& p) {
+  if (goes_on(ctx, stage::rewrite_name, p, stage::rewrite_one(ctx, p)) &&
       (p.nexthop->kind != NexthopKind::tunnel ||
        goes_on(ctx, stage::encap_name, p, stage::encap_one(ctx, p)))) {
     goes_on(ctx, stage::output_name, p, stage::output_one(ctx, p));
   }
 }
 
+/// resolve → output, whatever next hop the search has found.
+template <class Tracer>
+[[gnu::noinline]] void route_somehow(StageContext<Tracer>& ctx, PacketContext& p) {
+  Next next = stage::resolve_one(ctx, p);
+  if (next == Next::deliver) {
+    p.originated = true;
+    next = Next::forward;
+  }
+  if (goes_on(ctx, stage::resolve_name, p, next)) depart(ctx, p);
+}
+
 /// The same when the search for the route is over. Next hops that lead out are what most packets
 /// find, and compiled apart from the others.
 template <class Tracer>
 [[gnu::always_inline]] inline void route(StageContext<Tracer>& ctx, PacketContext& p) {
-  if (stage::leads_out(p)) [[likely]]
-    return route_as(ctx, p);
-  out_of_line([&ctx, any = p]() mutable { route_as(ctx, any); });
+  if (!stage::leads_out(p)) [[unlikely]]
+    return route_somehow(ctx, p);
+  if (goes_on(ctx, stage::resolve_name, p, stage::resolve_one(ctx, p))) depart(ctx, p);
 }
 
 }  // namespace
@@ -126,6 +131,14 @@ template <class Tracer>
 template <class Tracer>
 void run_received(StageContext<Tracer>& ctx, Burst& burst, const Ingress& ingress,
                   std::span<rte_mbuf* const> packets) {
+  if (ingress.host) [[unlikely]] {
+    for (rte_mbuf* mbuf : packets) {
+      PacketContext& p = burst.packets[burst.count++];
+      p = received(ingress, Packet(mbuf));
+      p.originated = true;
+    }
+    return run_pipeline(ctx, burst, Entry::parse);
+  }
   PacketContext* arrived = burst.packets.data();
   for (rte_mbuf* mbuf : packets) {
     PacketContext p = received(ingress, Packet(mbuf));
@@ -141,9 +154,11 @@ void run_pipeline(StageContext<Tracer>& ctx, Burst& burst, Entry entry) {
   const unsigned count = std::exchange(burst.count, 0);
   for (PacketContext& p : std::span(burst.packets.data(), count)) {
     if (entry == Entry::parse) {
-      if (goes_on(ctx, stage::output_name, p, stage::has_headroom(p)) && arrive_somehow(ctx, p)) {
+      const bool roomy =
+          p.l2 != nullptr || goes_on(ctx, stage::output_name, p, stage::has_headroom(p));
+      if (roomy && arrive_somehow(ctx, p)) {
         stage::search(ctx.tables, p);
-        route_as(ctx, p);
+        route_somehow(ctx, p);
       }
       continue;
     }

@@ -95,6 +95,16 @@ inline void search(const Tables& tables, std::span<PacketContext> packets) {
   return Next::hold;
 }
 
+/// A packet for the router itself. A fragment of UDP from the fabric is a tunnel's as far as anyone
+/// can tell, and nobody here puts those together.
+[[gnu::always_inline]] inline Next receive(PacketContext& p) {
+  if (p.fragment && p.home == nullptr && p.vrf->id == underlay_vrf &&
+      p.protocol == static_cast<std::uint8_t>(wire::IpProtocol::udp)) {
+    return drop(p, DropReason::outer_fragment);
+  }
+  return punt(p, PuntClass::local);
+}
+
 /// Follows next hops that say: look up in another VRF.
 template <class Tracer>
 [[gnu::noinline]] Next look_up_again(StageContext<Tracer>& ctx, PacketContext& p) {
@@ -150,7 +160,9 @@ template <class Tracer>
     case NexthopKind::tunnel:
       break;
     case NexthopKind::receive:
-      return punt(p, PuntClass::local);
+      if (!nexthop.adjacency.valid()) return receive(p);
+      p.adjacency = tables.adjacencies.get(nexthop.adjacency);
+      return p.adjacency != nullptr ? Next::deliver : drop(p, DropReason::nexthop_missing);
     case NexthopKind::glean:
       return glean(p);
     case NexthopKind::discard:

@@ -30,9 +30,10 @@ struct StageContext {
   p.reason = reason;
   return Next::drop;
 }
+/// The same, and the sender hears of it, unless that is this router.
 [[gnu::always_inline]] inline Next drop_notify(PacketContext& p, DropReason reason) {
   p.reason = reason;
-  return p.originated ? Next::drop : Next::drop_notify;
+  return p.originated && !p.in->port.valid() ? Next::drop : Next::drop_notify;
 }
 [[gnu::always_inline]] inline Next punt(PacketContext& p, PuntClass kind) {
   p.punt = kind;
@@ -63,6 +64,7 @@ template <class Tracer>
   switch (next) {
     case Next::forward:
     case Next::again:
+    case Next::deliver:
       return;
     case Next::drop:
       ctx.counters.drop(p.reason);

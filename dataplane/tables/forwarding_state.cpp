@@ -115,6 +115,7 @@ Status ForwardingState::check(const Batch& batch, Compiled& compiled) const {
     entry->vrf = vif->vrf;
     entry->mac = vif->mac;
     entry->anti_spoofing = vif->anti_spoofing;
+    entry->host = vif->host;
     for (const IpAddress& a : vif->addresses) {
       if (a.is_v4()) {
         entry->addresses4.push_back(raw(a.v4()));
@@ -148,6 +149,10 @@ Status ForwardingState::check(const Batch& batch, Compiled& compiled) const {
     }
     if (const auto* n = std::get_if<nexthop::Interface>(&*nexthop)) {
       if (!adjacency_exists(n->adjacency)) return bad("nexthop", id, "no such adjacency");
+    } else if (const auto* r = std::get_if<nexthop::Receive>(&*nexthop)) {
+      if (r->adjacency.valid() && !adjacency_exists(r->adjacency)) {
+        return bad("nexthop", id, "no such adjacency");
+      }
     } else if (const auto* l = std::get_if<nexthop::Lookup>(&*nexthop)) {
       if (!vrf_exists(l->vrf)) return bad("nexthop", id, "no such vrf");
     } else if (const auto* g = std::get_if<nexthop::Glean>(&*nexthop)) {

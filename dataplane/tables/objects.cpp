@@ -25,7 +25,10 @@ struct Compiler {
   NexthopEntry& entry;
 
   void operator()(const nexthop::Discard&) { entry.kind = NexthopKind::discard; }
-  void operator()(const nexthop::Receive&) { entry.kind = NexthopKind::receive; }
+  void operator()(const nexthop::Receive& n) {
+    entry.kind = NexthopKind::receive;
+    entry.adjacency = n.adjacency;
+  }
   void operator()(const nexthop::Interface& n) {
     entry.kind = NexthopKind::interface;
     entry.adjacency = n.adjacency;

@@ -37,6 +37,7 @@ struct VifEntry {
   VrfId vrf;
   MacAddress mac;
   bool anti_spoofing = true;
+  bool host = false;                      ///< of this host's kernel
   std::vector<std::uint32_t> addresses4;  ///< as they lie in the packet
   std::vector<Ipv6Address> addresses6;
 
@@ -83,7 +84,7 @@ struct alignas(64) NexthopEntry {
   bool outer_v4 = true;
   bool udp_checksum = false;
   NexthopId id;
-  AdjacencyId adjacency;                    ///< interface, tunnel
+  AdjacencyId adjacency;                    ///< interface, tunnel; receive: of the host, if any
   VrfId vrf;                                ///< lookup
   PortId port;                              ///< glean
   std::uint16_t header_bytes = 0;           ///< tunnel; else 0

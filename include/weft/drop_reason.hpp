@@ -26,7 +26,7 @@ namespace weft {
   X(checksum_unfinished, "parse",                                                                  \
     "a TCP or UDP checksum that the sender's kernel left to hardware; on the peer end of the "     \
     "veth run: ethtool -K IF tx off")                                                              \
-  X(outer_fragment, "decap", "a fragment of a tunnel packet; raise the MTU of the underlay")       \
+  X(outer_fragment, "resolve", "a fragment of a tunnel packet; raise the MTU of the underlay")     \
   X(outer_udp_length, "decap", "the outer UDP length disagrees with the IP length")                \
   X(outer_udp_checksum, "decap", "the outer UDP checksum is wrong")                                \
   X(outer_udp_checksum_missing, "decap",                                                           \

@@ -32,6 +32,7 @@ struct Vif {
   MacAddress mac;                    ///< of the VM
   std::vector<IpAddress> addresses;  ///< from which alone it may send
   bool anti_spoofing = true;
+  bool host = false;  ///< of this host's kernel: its packets are the router's own, TTL stays
   friend bool operator==(const Vif&, const Vif&) = default;
 };
 
@@ -143,6 +144,11 @@ struct PortRequest {
   bool shared_queues = false;  ///< one queue pair for all workers instead of one each
   std::vector<IpAddress>
       addresses{};  ///< the router's own, which the kernel must not hold there too
+  /// The tap by which the kernel gets what is for it of this port; it must take nothing from the
+  /// port's interface itself. Empty: the kernel gets nothing.
+  std::string host{};
+  std::vector<IpPrefix> kernel_addresses{};  ///< for a tap: what its kernel's end is given
+  std::vector<IpAddress> kernel_gateways{};  ///< and the default routes there
 };
 
 struct PortStatus {

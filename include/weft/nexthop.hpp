@@ -29,8 +29,10 @@ namespace nexthop {
 struct Discard {
   friend bool operator==(const Discard&, const Discard&) = default;
 };
-/// An address of the router itself: hand the packet to the control thread.
+/// An address of the router itself: hand the packet to the control thread or, where there is an
+/// adjacency, to the kernel of this host behind it, as it came.
 struct Receive {
+  AdjacencyId adjacency;
   friend bool operator==(const Receive&, const Receive&) = default;
 };
 /// Send to a neighbour as it is.

@@ -220,6 +220,9 @@ class FakePlane final : public ForwardingPlane {
     for (const auto& [id, nexthop] : t.nexthops) {
       if (const auto* n = std::get_if<nexthop::Interface>(&nexthop)) {
         want(t.adjacencies.contains(n->adjacency), "an interface without adjacency");
+      } else if (const auto* r = std::get_if<nexthop::Receive>(&nexthop)) {
+        want(!r->adjacency.valid() || t.adjacencies.contains(r->adjacency),
+             "the host without adjacency");
       } else if (const auto* u = std::get_if<nexthop::Tunnel>(&nexthop)) {
         want(!u->adjacency.valid() || t.adjacencies.contains(u->adjacency),
              "a tunnel by a missing adjacency");

@@ -18,7 +18,7 @@ TEST_CASE("tables") {
   CHECK(s.row("port", "name", "fab0") ==
         Json::parse(R"({"name":"fab0","device":"af_packet:eth1","mac":"02:00:00:00:0f:01",
           "mtu":1500,"addresses":["192.0.2.1/24","2001:db8::1/64"],
-          "gateways":["192.0.2.254","2001:db8::fe"],"link":"up","rx_queues":1,"owner":"file"})"));
+          "gateways":["192.0.2.254","2001:db8::fe"],"host":null,"link":"up","rx_queues":1,"owner":"file"})"));
   CHECK(s.row("vif", "name", "vm1") ==
         Json::parse(R"({"name":"vm1","device":"tap:vm1","vrf":"blue","mac":"02:00:00:00:01:01",
           "addresses":["10.1.0.11","fd00:1::11"],"mtu":1450,"link":"up","anti_spoofing":true,

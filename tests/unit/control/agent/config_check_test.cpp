@@ -31,6 +31,34 @@ TEST_CASE("config: names are unique in their kind") {
   expect(plus(replaced(vrf2, "red", "^underlay"), "vifs:"), "vrfs[1].name", "VRF 0");
 }
 
+TEST_CASE("config: the host interface") {
+  const std::string host = ", host: \"tap:weft0\"";
+  const auto at_port = [](const std::string& text) {
+    return with("gateway: 192.0.2.254, mtu: 1500", "gateway: 192.0.2.254, mtu: 1500" + text);
+  };
+  const auto config = load(at_port(host));
+  CHECK(config.ports.front().host == "tap:weft0");
+  CHECK(load(sample).ports.front().host.empty());
+  for (const char* wrong :
+       {"tap:", "tap:weft0@ns", "tap:a-name-of-16-byt", "af_packet:weft0", "weft0", "null:"}) {
+    expect(at_port(std::string(", host: ^\"") + wrong + "\""), "ports[0].host",
+           "wanted tap:INTERFACE");
+  }
+  const std::string bare =
+      replaced(at_port(host), "addresses: [192.0.2.1/24], gateway: 192.0.2.254, ", "");
+  const std::string lone =
+      replaced(bare, "  - {vrf: underlay, address: 192.0.2.9, mac: \"02:00:00:00:00:09\"}\n", "");
+  expect(replaced(replaced(lone, "neighbours:\n", ""), "host: \"tap", "host: ^\"tap"),
+         "ports[0].host", "wanted a port with addresses");
+  const std::string second = replaced(port2, "24]}", "24], host: ^\"tap:weft1\"}");
+  expect(replaced(at_port(host), "neighbours:", second + "neighbours:"), "ports[1].host",
+         "wanted one host interface on a node, and ports[0] (line 6) has one already");
+  expect(replaced(at_port(host), "\"tap:vm1@vm1-ns\"", "^\"tap:weft0\""), "vifs[0].device",
+         "is already the device of the host interface of ports[0] (line 6)");
+  expect(replaced(sample, "name: vm1", "name: ^host"), "vifs[0].name",
+         "\"host\" is the name of the host interface");
+}
+
 TEST_CASE("config: references lead somewhere") {
   expect(with("vrf: blue, mac", "vrf: ^green, mac"), "vifs[0].vrf", "there is no vrf \"green\"");
   expect(with("vrf: blue, mac", "vrf: ^underlay, mac"), "vifs[0].vrf", "come later");

@@ -87,6 +87,9 @@ inline Resolver::Devices open_all(FakePlane& plane, const Config& config) {
   Resolver::Devices devices;
   for (const auto& port : config.ports) {
     devices.ports.push_back(*plane.open_port({port.name, port.device, {}, port.mtu_bytes, false}));
+    if (port.host.empty()) continue;
+    devices.host =
+        *plane.open_port({host_name, port.host, devices.ports.back().mac, port.mtu_bytes, false});
   }
   for (const auto& vif : config.vifs) {
     devices.vifs.push_back(*plane.open_port({vif.name, vif.device, vif.mac, vif.mtu_bytes, false}));
