@@ -9,7 +9,6 @@
 #include "tables/counters.hpp"
 #include "tables/objects.hpp"
 #include "tunnel/codec.hpp"
-#include "wire/frame_pattern.hpp"
 
 namespace weft {
 
@@ -20,8 +19,6 @@ struct Ingress {
   const VrfEntry* vrf = nullptr;    ///< nullptr: the port or its VRF is being deleted
   const MacAddress* mac = nullptr;  ///< the destination that frames must have
   const VifEntry* guard = nullptr;  ///< the VIF from whose own addresses alone they may come
-  wire::FramePattern ipv4;          ///< what ordinary frames begin with
-  wire::FramePattern ipv6;
   PortId port;
   VifId vif;
   bool host = false;            ///< this host's kernel sent them
@@ -41,7 +38,7 @@ inline constexpr Ingress nowhere;  ///< of packets of the router's own
 ///    nexthop, adjacency  decap, resolve      rewrite, encap, output
 ///    reason, punt, mtu   whoever ends it     exits
 struct alignas(64) PacketContext {
-  /// What `search` and `parse` write before anyone reads it begins undefined.
+  /// Member by member: as an aggregate g++ 12 would clear all of it first.
   PacketContext() noexcept {}
 
   Packet packet;
@@ -51,12 +48,12 @@ struct alignas(64) PacketContext {
   std::uint8_t* end = nullptr;   ///< end of the contiguous bytes
   const Ingress* in = &nowhere;  ///< of the outer packet, where tunnels were taken off
   std::uint32_t bytes = 0;       ///< from l2 (or l3 where there is no l2) to the end of the packet
-  std::uint32_t l4_ports;        ///< both ports as they lie in the packet; 0: fragment or none
-  std::uint16_t l3_bytes;        ///< the IP packet, header included
-  std::uint16_t l4_offset;       ///< from l3
-  std::uint8_t protocol;
+  std::uint32_t l4_ports = 0;    ///< both ports as they lie in the packet; 0: fragment or none
+  std::uint16_t l3_bytes = 0;    ///< the IP packet, header included
+  std::uint16_t l4_offset = 0;   ///< from l3
+  std::uint8_t protocol = 0;
   bool v4 = true;
-  bool fragment;
+  bool fragment = false;
   std::uint8_t tunnels = 0;  ///< tunnels that were taken off
 
   std::uint8_t* l3 = nullptr;  ///< IP header

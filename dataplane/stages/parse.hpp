@@ -5,6 +5,7 @@
 #include "stages/stage.hpp"
 #include "wire/arp.hpp"
 #include "wire/ethernet.hpp"
+#include "wire/frame_pattern.hpp"
 #include "wire/icmp.hpp"
 #include "wire/ipv4.hpp"
 #include "wire/ipv6.hpp"
@@ -68,13 +69,24 @@ constexpr bool is_v6(Shape shape) { return shape == Shape::ipv6 || shape == Shap
 inline constexpr std::ptrdiff_t shaped_bytes4 = sizeof(wire::Ethernet) + sizeof(wire::Ipv4) + 4;
 inline constexpr std::ptrdiff_t shaped_bytes6 = sizeof(wire::Ethernet) + sizeof(wire::Ipv6) + 4;
 
-/// As a port received it.
-[[gnu::always_inline]] inline Shape shape_of(const PacketContext& p) {
-  if (p.end - p.l2 < shaped_bytes4) return Shape::other;
-  if (p.in->ipv4.matches(p.l2)) [[likely]]
-    return Shape::ipv4;
-  return p.in->ipv6.matches(p.l2) && p.end - p.l2 >= shaped_bytes6 ? Shape::ipv6 : Shape::other;
-}
+/// What most of the frames that a port receives begin with.
+class OrdinaryFrames {
+ public:
+  explicit OrdinaryFrames(const Ingress& in)
+      : ipv4_(wire::FramePattern::ipv4(*in.mac, in.guard != nullptr ? &in.guard->mac : nullptr)),
+        ipv6_(wire::FramePattern::ipv6(*in.mac, in.guard != nullptr ? &in.guard->mac : nullptr)) {}
+
+  [[nodiscard, gnu::always_inline]] Shape shape_of(const PacketContext& p) const {
+    if (p.end - p.l2 < shaped_bytes4) return Shape::other;
+    if (ipv4_.matches(p.l2)) [[likely]]
+      return Shape::ipv4;
+    return ipv6_.matches(p.l2) && p.end - p.l2 >= shaped_bytes6 ? Shape::ipv6 : Shape::other;
+  }
+
+ private:
+  wire::FramePattern ipv4_;
+  wire::FramePattern ipv6_;
+};
 
 /// As a tunnel brought it.
 [[gnu::always_inline]] inline Shape inner_shape_of(const PacketContext& p) {

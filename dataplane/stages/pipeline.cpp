@@ -19,14 +19,8 @@ Ingress ingress_of(const Tables& tables, std::uint32_t port_index) {
   in.port = port->id;
   in.mac = &port->port.mac;
   in.check_finished = port->port.may_leave_checksums;
-  const auto expect = [&in] {
-    const MacAddress* source = in.guard != nullptr ? &in.guard->mac : nullptr;
-    in.ipv4 = wire::FramePattern::ipv4(*in.mac, source);
-    in.ipv6 = wire::FramePattern::ipv6(*in.mac, source);
-  };
   if (!port->port.vif.valid()) {
     in.vrf = tables.vrfs.get(underlay_vrf);
-    expect();
     return in;
   }
   const VifEntry* vif = tables.vifs.get(port->port.vif);
@@ -36,7 +30,6 @@ Ingress ingress_of(const Tables& tables, std::uint32_t port_index) {
   in.guard = vif->anti_spoofing ? vif : nullptr;
   in.vrf = tables.vrfs.get(vif->vrf);
   if (in.vrf != nullptr) in.mac = &in.vrf->router_mac();
-  expect();
   return in;
 }
 
@@ -60,9 +53,9 @@ template <class Tracer>
   }
 }
 
-template <unsigned depth = 0, class Tracer>
+template <unsigned depth, class Tracer>
 [[gnu::always_inline]] inline void arrive(StageContext<Tracer>& ctx, PacketContext& p,
-                                          PacketContext*& arrived);
+                                          stage::Shape shape, PacketContext*& arrived);
 
 template <stage::Shape shape, unsigned depth, class Tracer>
 [[gnu::always_inline]] inline void arrive_as(StageContext<Tracer>& ctx, PacketContext& p,
@@ -72,7 +65,7 @@ template <stage::Shape shape, unsigned depth, class Tracer>
   const Next next = stage::decap_one(ctx, p);
   if (next == Next::again) {
     lap(ctx, stage::decap_name);
-    return arrive<depth + 1>(ctx, p, arrived);
+    return arrive<depth + 1>(ctx, p, stage::inner_shape_of(p), arrived);
   }
   if (goes_on(ctx, stage::decap_name, p, next)) *arrived++ = p;
 }
@@ -81,12 +74,10 @@ template <stage::Shape shape, unsigned depth, class Tracer>
 /// general way. What does not leave stands where `arrived` points, which moves on.
 template <unsigned depth, class Tracer>
 [[gnu::always_inline]] inline void arrive(StageContext<Tracer>& ctx, PacketContext& p,
-                                          PacketContext*& arrived) {
+                                          stage::Shape shape, PacketContext*& arrived) {
   if constexpr (by_shape<Tracer> && depth < 2) {
-    constexpr bool inner = depth != 0;
-    constexpr auto ipv4 = inner ? stage::Shape::inner_ipv4 : stage::Shape::ipv4;
-    constexpr auto ipv6 = inner ? stage::Shape::inner_ipv6 : stage::Shape::ipv6;
-    const stage::Shape shape = inner ? stage::inner_shape_of(p) : stage::shape_of(p);
+    constexpr auto ipv4 = depth == 0 ? stage::Shape::ipv4 : stage::Shape::inner_ipv4;
+    constexpr auto ipv6 = depth == 0 ? stage::Shape::ipv6 : stage::Shape::inner_ipv6;
     if (shape == ipv4) return arrive_as<ipv4, depth>(ctx, p, arrived);
     if (shape == ipv6) return arrive_as<ipv6, depth>(ctx, p, arrived);
   }
@@ -139,10 +130,11 @@ void run_received(StageContext<Tracer>& ctx, Burst& burst, const Ingress& ingres
     }
     return run_pipeline(ctx, burst, Entry::parse);
   }
+  const stage::OrdinaryFrames ordinary(ingress);
   PacketContext* arrived = burst.packets.data();
   for (rte_mbuf* mbuf : packets) {
     PacketContext p = received(ingress, Packet(mbuf));
-    arrive(ctx, p, arrived);
+    arrive<0>(ctx, p, ordinary.shape_of(p), arrived);
   }
   const std::span waiting(burst.packets.data(), arrived);
   stage::search(ctx.tables, waiting);

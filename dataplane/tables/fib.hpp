@@ -81,10 +81,10 @@ inline Key6 key_of(const Ipv6Address& a) {
 
 /// A lookup under way, so that a burst can wait for memory together.
 struct Cursor {
-  std::uint64_t slot;
-  std::uint32_t best;  ///< of the routes passed: depth and next hop as in a slot; 0: none
-  std::uint32_t position : 8;
-  std::uint32_t erasures : 24;  ///< of the table when the search began
+  std::uint64_t slot = 0;
+  std::uint32_t best = 0;  ///< of the routes passed: depth and next hop as in a slot; 0: none
+  std::uint32_t position : 8 = 0;
+  std::uint32_t erasures : 24 = 0;  ///< of the table when the search began
 };
 static_assert(sizeof(Cursor) == 16);
 

@@ -7,6 +7,7 @@
 #include "support/seed.hpp"
 #include "wire/arp.hpp"
 #include "wire/checksum.hpp"
+#include "wire/frame_pattern.hpp"
 #include "wire/ipv4.hpp"
 #include "wire/ipv6.hpp"
 #include "wire/nd.hpp"
@@ -78,6 +79,52 @@ TEST_CASE("folding keeps the one's complement value of any 64 bits", "[checksum]
     CAPTURE(sum);
     REQUIRE(checksum_fold(sum) % 0xffff == sum % 0xffff);
     REQUIRE((checksum_fold(sum) == 0) == (sum == 0));
+  }
+}
+
+TEST_CASE("twenty bytes are right where the naive sum says so, whatever carries", "[checksum]") {
+  auto random = test::random_engine();
+  const std::uint8_t few[] = {0x00, 0x01, 0x7f, 0x80, 0xfe, 0xff};
+  std::size_t right = 0;
+  for (int i = 0; i < 200000; ++i) {
+    std::vector<std::uint8_t> bytes = random_bytes(random, 20);
+    if (i % 2 == 0) {  // words full of ones make the sums overflow
+      for (auto& b : bytes) b = few[b % std::size(few)];
+    }
+    bytes[0] = 0x45;
+    if (i % 4 < 2) {  // complete it
+      bytes[10] = bytes[11] = 0;
+      const std::uint16_t sum = static_cast<std::uint16_t>(~test::naive_sum(bytes));
+      bytes[10] = static_cast<std::uint8_t>(sum >> 8);
+      bytes[11] = static_cast<std::uint8_t>(sum);
+    }
+    const bool expected = test::naive_sum(bytes) == 0xffff;
+    right += expected ? 1 : 0;
+    REQUIRE(checksum20_valid(ExactCopy(bytes).get().data()) == expected);
+  }
+  REQUIRE(right >= 100000);
+}
+
+TEST_CASE("a frame pattern takes ordinary frames and no others", "[ethernet]") {
+  const MacAddress to{{2, 0, 0x5e, 0, 1, 1}};
+  const MacAddress from{{2, 0, 0, 0, 1, 0x11}};
+  for (const bool v4 : {true, false}) {
+    for (const bool any_source : {true, false}) {
+      const MacAddress* source = any_source ? nullptr : &from;
+      const auto pattern = v4 ? FramePattern::ipv4(to, source) : FramePattern::ipv6(to, source);
+      auto frame =
+          hex(v4 ? "02005e000101020000000111080045ff" : "02005e00010102000000011186dd6fff");
+      REQUIRE(pattern.matches(ExactCopy(frame).get().data()));
+      for (std::size_t bit = 0; bit < frame.size() * 8; ++bit) {
+        const std::size_t byte = bit / 8;
+        const bool ignored = (any_source && byte >= 6 && byte < 12) || byte == 15 ||
+                             (!v4 && byte == 14 && bit % 8 < 4);
+        frame[byte] ^= static_cast<std::uint8_t>(1U << bit % 8);
+        CAPTURE(v4, any_source, bit);
+        REQUIRE(pattern.matches(ExactCopy(frame).get().data()) == ignored);
+        frame[byte] ^= static_cast<std::uint8_t>(1U << bit % 8);
+      }
+    }
   }
 }
 
