@@ -119,8 +119,13 @@ Outcome change_under(PacedRig& rig, const Load& load, double seconds, double rat
   return outcome;
 }
 
-/// `tries`: how often loss may be the machine's; mixed and dropped packets never are.
-int changes(unsigned flows, double seconds, double rate, double offered, unsigned tries) {
+struct Patience {
+  unsigned tries = 1;    ///< runs, where too much is lost
+  double tolerated = 0;  ///< share of the offered packets that the machine may lose unseen
+};
+
+/// Mixed and dropped packets are never the machine's.
+int changes(unsigned flows, double seconds, double rate, double offered, Patience patience) {
   PacedRig rig(flows, true);
   Load load = mixture("both") * offered;
   if (offered == 0) {
@@ -130,12 +135,12 @@ int changes(unsigned flows, double seconds, double rate, double offered, unsigne
     fmt::print("without changes nothing is lost up to {:.3f} Mpps; 80 % of that are offered\n",
                most / 1e6);
   }
-  for (; tries > 0; --tries) {
+  for (; patience.tries > 0; --patience.tries) {
     const std::uint64_t judged = rig.versions().judged();
     const Outcome outcome = change_under(rig, load, seconds, rate);
     const bool all_judged = rig.versions().judged() - judged == outcome.sent && outcome.sent != 0;
     if (rig.versions().mixed() != 0 || outcome.dropped != 0 || !all_judged) return 1;
-    if (outcome.whole()) return 0;
+    if (outcome.whole(patience.tolerated)) return 0;
   }
   return 1;
 }
@@ -160,13 +165,15 @@ int main(int argc, char** argv) {
   change->add_option("--seconds", seconds)->check(CLI::PositiveNumber);
   change->add_option("--rate", rate, "object changes a second")->check(CLI::PositiveNumber);
   change->add_option("--offered", offered, "packets a second; without: 80 % of what is not lost");
-  unsigned tries = 1;
-  change->add_option("--tries", tries, "runs, where packets are lost; the machine may lose some");
+  Patience patience;
+  change->add_option("--tries", patience.tries, "runs, where packets are lost");
+  change->add_option("--tolerated", patience.tolerated,
+                     "share of the packets that the machine may lose");
   for (auto* command : {find, change}) command->add_option("--flows", flows);
   CLI11_PARSE(app, argc, argv);
   try {
     return find->parsed() ? loss(works, flows, trial_s)
-                          : changes(flows, seconds, rate, offered, tries);
+                          : changes(flows, seconds, rate, offered, patience);
   } catch (const std::exception& error) {
     fmt::print(stderr, "{}\n", error.what());
     return 1;

@@ -5,7 +5,6 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <bit>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <chrono>
@@ -50,8 +49,8 @@ weft::io::RouterOptions router_options(const weft::agent::Config& config) {
     frame_bytes = std::max<std::size_t>(frame_bytes, port.mtu_bytes);
   for (const auto& vif : config.vifs)
     frame_bytes = std::max<std::size_t>(frame_bytes, vif.mtu_bytes);
-  // A buffer takes a whole slot of an AF_PACKET ring, whose size is a power of two.
-  options.eal.buffer_bytes = std::max(options.eal.buffer_bytes, std::bit_ceil(frame_bytes + 256));
+  // A buffer takes a whole slot of an AF_PACKET ring, which io/device.cpp rounds up.
+  options.eal.buffer_bytes = std::max(options.eal.buffer_bytes, frame_bytes + 256);
   options.burst = config.workers.burst;
   options.adaptive_idle = config.workers.idle == weft::agent::WorkersConfig::Idle::adaptive;
   return options;

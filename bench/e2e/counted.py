@@ -1,16 +1,18 @@
-"""Instructions a packet, by callgrind.
+"""Instructions a packet, by callgrind: of each stage and of the whole pipeline.
 
-Two runs of bench-instructions differ in the number of their rounds alone, so what happens once does
-not count; the cost of restoring the packets is taken off.
+bench-instructions goes each way so many rounds after a first one, so what happens once does not count; the cost of
+restoring the packets is taken off.
 """
+import glob
 import os
 import re
 import subprocess
 import sys
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 
-# Tunnels → packets of a round, rounds of the two runs; a mixed round is a burst of each size from 1 to 32.
-PLAIN, MIXED = (32, 100, 300), (528, 10, 30)
+# Packets of a round, rounds; a mixed round is a burst of each size from 1 to 32.
+PLAIN, MIXED = (32, 200), (528, 20)
 STAGES = ("parse", "decap", "resolve", "rewrite", "encap", "output")
 # Name → arguments of bench-instructions: the work and the number of tunnels.
 WORKS = {"vxlan encap": ("vxlan encap", 1), "vxlan decap": ("vxlan decap", 1),
@@ -20,30 +22,35 @@ WORKS = {"vxlan encap": ("vxlan encap", 1), "vxlan decap": ("vxlan decap", 1),
 MIXED_LIMIT = 1.5
 
 
-def _counted(program, work, stage, rounds):
+def _counted(program, work):
+    """Way → instructions a packet, restoring it included."""
     name, tunnels = WORKS[work]
-    command = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null", program, name, stage, str(rounds),
-               str(tunnels)]
-    made = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
-    found = re.search(r"Collected : (\d+)", made.stdout)
-    if made.returncode != 0 or not found:
-        sys.exit("%s ended with %d:\n%s" % (" ".join(command), made.returncode, made.stdout[-2000:]))
-    return int(found.group(1))
+    packets, rounds = MIXED if tunnels == "mixed" else PLAIN
+    with tempfile.TemporaryDirectory(prefix="weft-callgrind-") as directory:
+        command = ["valgrind", "--tool=callgrind", "--callgrind-out-file=%s/out" % directory, program, name,
+                   str(rounds), str(tunnels)]
+        made = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+        counts = {}
+        for path in glob.glob(directory + "/out.*"):
+            with open(path, encoding="utf-8") as f:
+                text = f.read()
+            way = re.search(r"^desc: Trigger: Client Request: (.+)$", text, re.MULTILINE)
+            total = re.search(r"^(?:totals|summary): (\d+)", text, re.MULTILINE)
+            if way and total:
+                counts[way.group(1)] = int(total.group(1)) / rounds / packets
+    if made.returncode != 0 or len(counts) != len(STAGES) + 2:
+        sys.exit("%s ended with %d and counts of %s:\n%s" % (" ".join(command), made.returncode, sorted(counts),
+                                                             made.stdout[-2000:]))
+    return counts
 
 
-def _per_packet(program, work, stage):
-    packets, few, many = MIXED if WORKS[work][1] == "mixed" else PLAIN
-    return (_counted(program, work, stage, many) - _counted(program, work, stage, few)) / (many - few) / packets
-
-
-def rows(program, stages):
-    """(work, stage) → instructions a packet; stage "pipeline" is all of it, as weftd runs it, the others the way up to
-    and with that stage."""
-    wanted = [(work, stage) for work in WORKS for stage in ("restore", *(STAGES if stages else ()), "pipeline")]
+def rows(program):
+    """(work, way) → instructions a packet; "pipeline" is all of it, as weftd runs it, a stage's name the way up to and
+    with that stage."""
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        counts = dict(zip(wanted, pool.map(lambda row: _per_packet(program, *row), wanted)))
-    return {(work, stage): counts[work, stage] - counts[work, "restore"]
-            for work, stage in wanted if stage != "restore"}
+        counts = dict(zip(WORKS, pool.map(lambda work: _counted(program, work), WORKS)))
+    return {(work, way): counts[work][way] - counts[work]["restore"]
+            for work in WORKS for way in (*STAGES, "pipeline")}
 
 
 def plot(counts):

@@ -177,7 +177,7 @@ bool merges_packets(const std::string& interface) {
 }
 
 std::optional<IpPrefix> kernel_holds(const std::string& interface,
-                                     const std::vector<IpAddress>& ours) {
+                                     const std::function<bool(const IpAddress&)>& wanted) {
   ifaddrs* list = nullptr;
   if (getifaddrs(&list) != 0) return std::nullopt;
   std::optional<IpPrefix> found;
@@ -190,7 +190,7 @@ std::optional<IpPrefix> kernel_holds(const std::string& interface,
     if (getnameinfo(i->ifa_addr, size, text, sizeof text, nullptr, 0, NI_NUMERICHOST) != 0)
       continue;
     const auto held = parse_ip(std::string_view(text).substr(0, std::string_view(text).find('%')));
-    if (held && std::find(ours.begin(), ours.end(), *held) != ours.end()) {
+    if (held && wanted(*held)) {
       found = IpPrefix{*held, mask_length(i->ifa_netmask)};
     }
   }

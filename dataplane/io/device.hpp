@@ -1,6 +1,7 @@
 #pragma once
 /// Device names (`af_packet:eth1`, `tap:vm1@vm1-ns`, …) and how DPDK is asked for them.
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -45,9 +46,9 @@ std::optional<unsigned> interface_mtu(const std::string& interface);
 /// Whether such an interface is up and has a carrier.
 bool interface_running(const std::string& interface);
 
-/// The first of `ours` that the kernel holds on `interface` of this thread's namespace.
+/// The first `wanted` address that the kernel holds on `interface` of this thread's namespace.
 std::optional<IpPrefix> kernel_holds(const std::string& interface,
-                                     const std::vector<IpAddress>& ours);
+                                     const std::function<bool(const IpAddress&)>& wanted);
 
 /// Whether the kernel or the NIC puts TCP segments together (GRO, LRO) before AF_PACKET sees them.
 bool merges_packets(const std::string& interface);

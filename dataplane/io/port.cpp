@@ -64,7 +64,11 @@ Status AttachedPort::check_interface() const {
                     *mtu, request_.mtu_bytes, interface, request_.mtu_bytes)};
   }
   const bool host = !request_.host.empty();
-  if (const auto held = kernel_holds(interface, request_.addresses)) {
+  const auto is_ours = [this](const IpAddress& address) {
+    return std::find(request_.addresses.begin(), request_.addresses.end(), address) !=
+           request_.addresses.end();
+  };
+  if (const auto held = kernel_holds(interface, is_ours)) {
     const std::string address = to_string(*held);
     return Error{fmt::format(
         "the kernel holds {} on `{}` too, so two stacks would answer; take it off by `ip addr del "
@@ -75,6 +79,16 @@ Status AttachedPort::check_interface() const {
                "\"tap:weft0\"` as well, and the kernel has it back on that tap (README, \"One "
                "NIC: the host interface\")")};
   }
+  const auto is_global = [](const IpAddress& address) {
+    return address.is_v4() || !address.v6().link_local();
+  };
+  if (const auto held = host ? kernel_holds(interface, is_global) : std::nullopt) {
+    const std::string address = to_string(*held);
+    return Error{
+        fmt::format("the kernel holds {} on `{}`, where it will hear nothing any more; add "
+                    "it to the port's `addresses` and run `ip addr del {} dev {}`",
+                    address, interface, address, interface)};
+  }
   if (host && has_ipv6_gateway(interface)) {
     return Error{
         fmt::format("the kernel still sends IPv6 through a gateway on `{}`, where it hears nothing "
@@ -82,10 +96,10 @@ Status AttachedPort::check_interface() const {
                     interface, interface)};
   }
   if (host && merges_packets(interface)) {
-    return Error{
-        fmt::format("`{}` puts TCP segments together to packets that are larger than the MTU, so "
-                    "the host's TCP would not work; run `ethtool -K {} gro off lro off`",
-                    interface, interface)};
+    return Error{fmt::format(
+        "`{}` puts TCP segments together to packets that are larger than the MTU, so "
+        "the host's TCP would not work; run `ethtool -K {} gro off lro off rx-gro-hw off`",
+        interface, interface)};
   }
   return ok();
 }

@@ -160,7 +160,8 @@ template <class Tracer>
     case NexthopKind::tunnel:
       break;
     case NexthopKind::receive:
-      if (!nexthop.adjacency.valid()) return receive(p);
+      // A tenant's route into the underlay ends at the router, not in this host's kernel.
+      if (!nexthop.adjacency.valid() || p.home != nullptr || p.tunnels != 0) return receive(p);
       p.adjacency = tables.adjacencies.get(nexthop.adjacency);
       return p.adjacency != nullptr ? Next::deliver : drop(p, DropReason::nexthop_missing);
     case NexthopKind::glean:

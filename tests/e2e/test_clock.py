@@ -76,7 +76,7 @@ def test_jumps_of_an_hour_under_traffic(lab, wall, monkeypatch):
         state = lab.directory / "a-state.json"
         route = f"10.1.0.{100 + turn}/32"
         pair.a.set_route("blue", route, "to-blue")
-        wait_until(lambda: state.exists() and route in state.read_text(), 1, "the state file is written")
+        wait_until(lambda: state.exists() and route in state.read_text(), 5, "the state file is written")
     try:
         stream.run(4000, 2000, meanwhile)
         assert not stream.lost(), f"{len(stream.lost())} of {stream.sent} lost; {pair.a.drops() - before}"
@@ -134,7 +134,7 @@ def test_a_process_that_stands_still_for_two_seconds(lab):
         wait_until(lambda: time.monotonic() - stopped > 2, 3)
     finally:
         os.kill(pair.a.process.pid, signal.SIGCONT)
-    wait_until(lambda: vm.ping("10.1.0.12", "-W", "1", count=1) >= 1, 1, "traffic again within a second")
+    wait_until(lambda: vm.ping("10.1.0.12", "-w", 1, count=1) >= 1, 1, "traffic again within a second")
     for name, before in tables.items():
         assert pair.a.ctl("show", name) == before, name
     assert {row["state"] for row in pair.a.table("neighbour")} <= {"reachable", "stale", "probe"}

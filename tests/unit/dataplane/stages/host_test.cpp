@@ -100,6 +100,17 @@ TEST_CASE("fragments of UDP go to the host, which puts them together", "[host]")
   }
 }
 
+TEST_CASE("a tenant's route into the underlay ends at the router, not in the host's kernel",
+          "[host]") {
+  Batch leak = with_host();
+  leak.routes.push_back({world::blue, test::prefix("192.0.2.0/24"), world::lookup_underlay});
+  Rig rig(leak);
+  const Outcome outcome =
+      rig.receive(world::vm1, with_ipv4(packets::vm1_udp4, at::ip, 16, "c0000201"));
+  REQUIRE(describe(outcome) == "punted");
+  REQUIRE(outcome.metadata.kind == PuntClass::local);
+}
+
 TEST_CASE("what is too large for the tap is told to who sent it", "[host]") {
   Rig rig(with_host());
   Bytes packet = hex(peer_to_host);
