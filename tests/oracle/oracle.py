@@ -11,7 +11,7 @@ from tables import UNDERLAY, Tables, Unknown
 from tunnels import encapsulate
 from verdict import Verdict, Where
 from wire import (ARP, DONT_FRAGMENT, ETHERNET_BYTES, IPV4, IPV6, TCP, UDP, addresses, checksum, covers,
-                  ethernet, flow, ones_sum, pseudo, upper)
+                  ethernet, flow, fragment_protocol, ones_sum, pseudo, upper)
 
 # RFC 1812 §5.3.7, RFC 1122 §3.2.1.3; RFC 4291 §2.5, §2.7
 INVALID_SOURCES4 = [(n << 24, length, 32) for n, length in ((0, 8), (127, 8), (224, 4), (240, 4))]
@@ -175,7 +175,9 @@ class Oracle:
         return entry not in (None, "loop") and entry.kind == "receive"
 
     def _is_tunnel(self, packet, where):
-        protocol, at, later, fragment = upper(packet)
+        protocol, at, _, fragment = upper(packet)
+        if fragment:
+            protocol = fragment_protocol(packet)
         if protocol != UDP or not self._is_local(addresses(packet)[1]):
             return False
         if fragment:

@@ -156,24 +156,22 @@ def addresses(packet):
     return (packet[8:24], packet[24:40]) if packet[0] >> 4 == 6 else (packet[12:16], packet[16:20])
 
 
-def _first_fragment_header(packet):
-    """Where the first fragment header of an IPv6 packet stands, or None."""
-    protocol, at = packet[6], 40
-    while protocol in EXTENSIONS and at + 8 <= len(packet):
-        protocol, at = packet[at], at + 8 + packet[at + 1] * 8
-    return at if protocol == FRAGMENT and at + 8 <= len(packet) else None
-
-
 def fragment_protocol(packet):
-    """What the first fragment header of an IPv6 packet says that it cuts up."""
-    return packet[_first_fragment_header(packet)]
+    """What a fragment carries a piece of: in IPv6 what the first fragment header that cuts up anything (RFC 6946)
+    names, RFC 8200 §4.5."""
+    if packet[0] >> 4 == 4:
+        return packet[9]
+    protocol, at = packet[6], 40
+    while protocol != FRAGMENT or not int.from_bytes(packet[at + 2:at + 4], "big") & 0xFFF9:
+        protocol, at = packet[at], at + 8 + (0 if protocol == FRAGMENT else packet[at + 1] * 8)
+    return packet[at]
 
 
 def flow(packet):
     """Addresses, protocol, ports and IPv6 flow label: what makes a flow. Ports of whole UDP and TCP packets only."""
     source, destination = addresses(packet)
     protocol, at, _, fragment = upper(packet)
-    if fragment and len(source) == 16:  # the one protocol that all pieces of a packet name
+    if fragment:  # the one protocol that all pieces of a packet name
         protocol = fragment_protocol(packet)
     ports = packet[at:at + 4] if protocol in (TCP, UDP) and not fragment and len(packet) >= at + 4 else b""
     label = packet[1:4] if len(source) == 16 else b""
