@@ -159,7 +159,7 @@ class Oracle:
             faults.add("ip_source_invalid")
         if unforwardable(destination) or group:
             faults.add("ip_destination_unsupported")
-        if where.kernel and not faults and unfinished(packet):
+        if where.kernel and faults <= {"ip_destination_unsupported"} and unfinished(packet):
             if where.kind != "port" or not self._is_tunnel(packet, where):
                 faults.add("checksum_unfinished")
         if faults:
