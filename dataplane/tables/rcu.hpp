@@ -1,9 +1,11 @@
 #pragma once
 /// Deferred freeing: what workers may still read is freed after each of them has passed a quiescent
-/// point. One writer (the control thread), readers by number. Nobody ever blocks.
+/// point. Readers by number; one thread (control) retires objects; any thread may wait for a grace
+/// period of its own. Nobody ever blocks.
 
 #include <rte_rcu_qsbr.h>
 
+#include <atomic>
 #include <cstdint>
 #include <cstdlib>
 #include <deque>
@@ -48,17 +50,25 @@ class Rcu {
     });
   }
 
-  /// A token, and whether every reader has passed a quiescent point since it was taken.
+  /// A token, and whether every reader has passed a quiescent point since it was taken. From any
+  /// thread: rte_rcu_qsbr_check is one thread's at a time, others rest on what it found.
   [[nodiscard]] std::uint64_t begin_grace() { return rte_rcu_qsbr_start(qsbr_.get()); }
   [[nodiscard]] bool grace_over(std::uint64_t token) {
-    return rte_rcu_qsbr_check(qsbr_.get(), token, false) == 1;
+    if (token <= passed_.load(std::memory_order_acquire)) return true;
+    if (checking_.exchange(true, std::memory_order_acquire)) return false;
+    const bool over = rte_rcu_qsbr_check(qsbr_.get(), token, false) == 1;
+    if (over && token > passed_.load(std::memory_order_relaxed)) {
+      passed_.store(token, std::memory_order_release);
+    }
+    checking_.store(false, std::memory_order_release);
+    return over;
   }
 
   /// Frees what can be freed now, at most `limit` objects; answers how many wait still.
   std::size_t reclaim(std::size_t limit = 4096) {
     while (limit-- > 0 && !retired_.empty()) {
       const Retired r = retired_.front();
-      if (rte_rcu_qsbr_check(qsbr_.get(), r.token, false) != 1) break;
+      if (!grace_over(r.token)) break;
       retired_.pop_front();
       r.free(r.context, r.object);
     }
@@ -82,6 +92,8 @@ class Rcu {
   };
   std::unique_ptr<rte_rcu_qsbr, FreeMemory> qsbr_;
   std::deque<Retired> retired_;
+  std::atomic<std::uint64_t> passed_{0};
+  std::atomic<bool> checking_{false};
 };
 
 }  // namespace weft

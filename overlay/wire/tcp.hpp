@@ -26,4 +26,11 @@ struct Tcp {
 };
 static_assert(sizeof(Tcp) == 20 && alignof(Tcp) == 1);
 
+namespace tcp_flag {
+inline constexpr std::uint8_t fin = 0x01;
+inline constexpr std::uint8_t syn = 0x02;
+inline constexpr std::uint8_t rst = 0x04;
+inline constexpr std::uint8_t ack = 0x10;
+}  // namespace tcp_flag
+
 }  // namespace weft::wire

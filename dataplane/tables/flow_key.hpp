@@ -1,0 +1,96 @@
+#pragma once
+/// What tells flows apart: addresses, protocol, ports and the VRF in which a packet arrives.
+
+#include <bit>
+#include <cstdint>
+#include <cstring>
+
+#include "tunnel/entropy.hpp"
+#include "weft/ids.hpp"
+#include "wire/icmp.hpp"
+#include "wire/ipv4.hpp"
+
+namespace weft {
+
+/// The two 16-bit numbers beside addresses and protocol: TCP and UDP ports as they lie in the
+/// packet; of an ICMP echo the identifier and, above it, the type; else 0.
+using FlowPorts = std::uint32_t;
+
+constexpr FlowPorts echo_ports(std::uint8_t type, std::uint16_t identifier) {
+  return std::uint32_t{type} << 16 | identifier;
+}
+
+/// Those of the packets that answer. Echoes are answered by the other type, so that a ping from
+/// the other side is a flow of its own (RFC 792, RFC 4443 §4).
+constexpr FlowPorts reversed(FlowPorts ports, std::uint8_t protocol) {
+  const std::uint32_t type = ports >> 16;
+  const std::uint32_t low = ports & 0xffff;
+  if (protocol == static_cast<std::uint8_t>(wire::IpProtocol::icmp)) {
+    return type == 8 ? low : type == 0 ? (8U << 16 | low) : ports;
+  }
+  if (protocol == static_cast<std::uint8_t>(wire::IpProtocol::icmpv6)) {
+    return type == 128 || type == 129 ? ((type ^ 1U) << 16 | low) : ports;
+  }
+  return std::rotl(ports, 16);
+}
+
+struct FlowKey4 {
+  std::uint64_t addresses = 0;     ///< source, then destination, as they lie in the packet
+  FlowPorts ports = 0;
+  std::uint32_t vrf_protocol = 0;  ///< VRF index << 8 | protocol
+
+  FlowKey4() = default;
+  [[gnu::always_inline]] FlowKey4(std::uint64_t both, FlowPorts l4, VrfId vrf,
+                                  std::uint8_t protocol)
+      : addresses(both), ports(l4), vrf_protocol(vrf.index() << 8 | protocol) {}
+
+  friend bool operator==(const FlowKey4&, const FlowKey4&) = default;
+  friend auto operator<=>(const FlowKey4&, const FlowKey4&) = default;
+  [[nodiscard]] std::uint8_t protocol() const { return static_cast<std::uint8_t>(vrf_protocol); }
+  [[nodiscard]] std::uint32_t vrf_index() const { return vrf_protocol >> 8; }
+  /// Of the packets that come back, which arrive in `vrf`.
+  [[nodiscard]] FlowKey4 reverse(VrfId vrf) const {
+    return {std::rotl(addresses, 32), reversed(ports, protocol()), vrf, protocol()};
+  }
+  [[nodiscard, gnu::always_inline]] std::uint64_t hash(const tunnel::HashSeed& seed) const {
+    const std::uint64_t rest = std::uint64_t{ports} << 32 | vrf_protocol;
+    return tunnel::mix(tunnel::mix(addresses ^ seed.first, rest ^ seed.second), seed.first | 1);
+  }
+};
+static_assert(sizeof(FlowKey4) == 16);
+
+struct FlowKey6 {
+  std::uint64_t source[2] = {};  ///< as they lie in the packet
+  std::uint64_t destination[2] = {};
+  FlowPorts ports = 0;
+  std::uint32_t vrf_protocol = 0;
+
+  FlowKey6() = default;
+  /// `both`: source and destination as they lie in the packet, 32 bytes.
+  [[gnu::always_inline]] FlowKey6(const void* both, FlowPorts l4, VrfId vrf, std::uint8_t protocol)
+      : ports(l4), vrf_protocol(vrf.index() << 8 | protocol) {
+    std::memcpy(source, both, 2 * sizeof source);
+  }
+
+  friend bool operator==(const FlowKey6&, const FlowKey6&) = default;
+  friend auto operator<=>(const FlowKey6&, const FlowKey6&) = default;
+  [[nodiscard]] std::uint8_t protocol() const { return static_cast<std::uint8_t>(vrf_protocol); }
+  [[nodiscard]] std::uint32_t vrf_index() const { return vrf_protocol >> 8; }
+  [[nodiscard]] FlowKey6 reverse(VrfId vrf) const {
+    FlowKey6 back;
+    std::memcpy(back.source, destination, sizeof source);
+    std::memcpy(back.destination, source, sizeof source);
+    back.ports = reversed(ports, protocol());
+    back.vrf_protocol = vrf.index() << 8 | protocol();
+    return back;
+  }
+  [[nodiscard, gnu::always_inline]] std::uint64_t hash(const tunnel::HashSeed& seed) const {
+    const std::uint64_t rest = std::uint64_t{ports} << 32 | vrf_protocol;
+    const std::uint64_t from = tunnel::mix(source[0] ^ seed.first, source[1] ^ seed.second);
+    const std::uint64_t to = tunnel::mix(destination[0] ^ seed.second, destination[1] ^ seed.first);
+    return tunnel::mix(tunnel::mix(from ^ std::rotl(to, 1), rest ^ seed.second), seed.first | 1);
+  }
+};
+static_assert(sizeof(FlowKey6) == 40);
+
+}  // namespace weft

@@ -1,0 +1,89 @@
+#pragma once
+/// All that workers know of flows: the tables of both families, and what they go by.
+
+#include <atomic>
+#include <cstdint>
+
+#include "tables/flow_table.hpp"
+#include "tables/fragment_memory.hpp"
+
+namespace weft {
+
+struct FlowTables {
+  /// `tick_shift`: a tick is 2^tick_shift cycles of the TSC.
+  FlowTables(tunnel::HashSeed seed, const FlowSettings& settings, unsigned tick_shift = 21)
+      : shift(tick_shift),
+        v4(seed, settings.sessions4, rules),
+        v6(seed, settings.sessions6, rules),
+        fragments(seed) {}
+
+  template <class Key>
+  [[nodiscard]] FlowTable<Key>& of() {
+    if constexpr (std::is_same_v<Key, FlowKey4>) {
+      return v4;
+    } else {
+      return v6;
+    }
+  }
+
+  unsigned shift;
+  FlowRules rules;
+  FlowTable<FlowKey4> v4;
+  FlowTable<FlowKey6> v6;
+  FragmentMemory fragments;
+  /// What the next hops and verdicts of flows must be stamped with to hold.
+  std::atomic<FlowStamp> stamp{flow_stamp(1, 1)};
+};
+
+/// What one thread needs to write in them.
+class FlowHands {
+ public:
+  FlowHands(FlowTables& tables, Rcu& rcu, std::uint8_t number)
+      : tables_(tables), v4_(rcu, number, IpFamily::v4), v6_(rcu, number, IpFamily::v6) {}
+
+  [[nodiscard]] std::uint8_t number() const { return v4_.worker; }
+  template <class Key>
+  [[nodiscard]] FlowWriter& of() {
+    if constexpr (std::is_same_v<Key, FlowKey4>) {
+      return v4_;
+    } else {
+      return v6_;
+    }
+  }
+  [[nodiscard]] const FlowWriter& v4() const { return v4_; }
+  [[nodiscard]] const FlowWriter& v6() const { return v6_; }
+
+  /// Before each burst.
+  void begin(std::uint64_t tsc) { now_ = static_cast<FlowTick>(tsc >> tables_.shift); }
+  [[nodiscard]] FlowTick now() const { return now_; }
+
+  /// Between bursts: ages a share of the sessions, so that `writers` threads pass over all of them
+  /// in about four seconds, and makes numbers of closed ones usable.
+  void tidy(unsigned writers) {
+    tables_.v4.reclaim(v4_);
+    tables_.v6.reclaim(v6_);
+    const FlowTick passed = now_ - tidied_;
+    if (passed == 0) return;
+    tidied_ = now_;
+    age(tables_.v4, v4_, passed, writers);
+    age(tables_.v6, v6_, passed, writers);
+  }
+  [[nodiscard]] bool waits() const { return !v4_.closed.empty() || !v6_.closed.empty(); }
+
+ private:
+  template <class Key>
+  void age(FlowTable<Key>& table, FlowWriter& writer, FlowTick passed, unsigned writers) {
+    constexpr std::uint64_t round = 4096;       // ticks
+    constexpr std::uint64_t most_at_once = 512;  // sessions
+    const std::uint64_t due = std::uint64_t{table.frontier()} * passed / round / writers + 1;
+    table.age(writer, now_, static_cast<std::uint32_t>(std::min(due, most_at_once)), writers);
+  }
+
+  FlowTables& tables_;
+  FlowWriter v4_;
+  FlowWriter v6_;
+  FlowTick now_ = 0;
+  FlowTick tidied_ = 0;
+};
+
+}  // namespace weft
