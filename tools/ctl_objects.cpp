@@ -133,6 +133,7 @@ void ObjectCommands::add_to(CLI::App& app, Ask ask) {
          fields.number(command, "--mtu", "mtu", 9000, "largest IP packet (1500); with add only");
          fields.on_off(command, "--anti-spoofing", "anti_spoofing",
                        "drop what it sends from other addresses (on)");
+         fields.on_off(command, "--flows", "flows", "keep flows of what it sends and gets (on)");
        });
   kind(app,
        {"vrf", "routing tables", "name", "the VRF's name",

@@ -52,6 +52,7 @@ weft::io::RouterOptions router_options(const weft::agent::Config& config) {
   // A buffer takes a whole slot of an AF_PACKET ring, which io/device.cpp rounds up.
   options.eal.buffer_bytes = std::max(options.eal.buffer_bytes, frame_bytes + 256);
   options.burst = config.workers.burst;
+  options.flows = config.flows;
   options.adaptive_idle = config.workers.idle == weft::agent::WorkersConfig::Idle::adaptive;
   return options;
 }

@@ -90,6 +90,10 @@ routes:
 """),
 }
 WORKS["route100k"] = ("route", WORKS["route1"][1])
+# The same with a session for each flow.
+for _work in ("encap", "decap"):
+    WORKS[_work + "-flow"] = (WORKS[_work][0], WORKS[_work][1].replace("flows: off", "flows: on"))
+WORKS["route-flow"] = ("inner", WORKS["route1"][1].replace("addresses: [{local}/24]}}", "addresses: [{local}/24], flows: on}}"))
 
 
 def _mixed(incoming):

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "weft/address.hpp"
+#include "weft/flow.hpp"
 #include "weft/tunnel.hpp"
 
 namespace weft::agent {
@@ -53,6 +54,7 @@ struct PortConfig {
   std::uint16_t mtu_bytes = 1500;
   QueueSharing workers = QueueSharing::automatic;
   std::string host{};  ///< the tap that gives the kernel its traffic; empty: none does
+  bool flows = false;  ///< flows of what it receives for the underlay are kept
   friend bool operator==(const PortConfig&, const PortConfig&) = default;
 };
 
@@ -85,6 +87,7 @@ struct VifConfig {
   std::vector<IpAddress> addresses;
   std::uint16_t mtu_bytes = 1500;
   bool anti_spoofing = true;
+  bool flows = true;  ///< flows of what it sends and receives are kept
   friend bool operator==(const VifConfig&, const VifConfig&) = default;
 };
 
@@ -138,6 +141,7 @@ struct Config {
   /// Where objects of the API outlive a restart; empty: what `weftd` finds sensible.
   std::string state_file;
   MetricsConfig metrics;
+  FlowSettings flows;
   std::vector<PortConfig> ports;
   std::vector<NeighbourConfig> neighbours;
   std::vector<VrfConfig> vrfs;

@@ -135,15 +135,6 @@ std::optional<DpdkConfig::Hugepages> hugepages(const Value& v) {
                                   {"false", Hugepages::off}})(v);
 }
 
-std::optional<bool> no_flows(const Value& v) {
-  if (v.scalar() && (v.element().text == "off" || v.element().text == "false")) return false;
-  if (v.scalar() && (v.element().text == "on" || v.element().text == "true")) {
-    v.error("flows come with a later release; say off");
-    return std::nullopt;
-  }
-  return v.wanted("off");
-}
-
 std::optional<bool> only_true(const Value& v) {
   const auto read = yaml::boolean(v);
   return read && !*read ? v.wanted("true, or another way out") : read;
@@ -271,6 +262,39 @@ std::optional<MetricsConfig> read_metrics(const Value& v) {
   return metrics;
 }
 
+/// Seconds, kept in milliseconds.
+std::optional<std::uint32_t> idle_seconds(const Value& v) {
+  constexpr std::uint32_t most = 7 * 24 * 3600;
+  const auto seconds = yaml::number<std::uint32_t>(1, most)(v);
+  return seconds ? std::optional(*seconds * 1000) : std::nullopt;
+}
+
+std::optional<FlowTimeouts> read_flow_timeouts(const Value& v) {
+  FlowTimeouts timeouts;
+  Map map(v);
+  map.optional("tcp_opening", timeouts.tcp_opening_ms, idle_seconds);
+  map.optional("tcp_established", timeouts.tcp_established_ms, idle_seconds);
+  map.optional("tcp_closing", timeouts.tcp_closing_ms, idle_seconds);
+  map.optional("udp_one_way", timeouts.udp_one_way_ms, idle_seconds);
+  map.optional("udp_answered", timeouts.udp_answered_ms, idle_seconds);
+  map.optional("icmp", timeouts.icmp_ms, idle_seconds);
+  map.optional("other", timeouts.other_ms, idle_seconds);
+  map.finish();
+  return timeouts;
+}
+
+std::optional<FlowSettings> read_flows(const Value& v) {
+  constexpr std::size_t least = 1024;
+  FlowSettings flows;
+  Map map(v);
+  map.optional("sessions", flows.sessions4, yaml::number(least, max_sessions));
+  map.optional("sessions6", flows.sessions6, yaml::number(least, max_sessions));
+  map.optional("sessions_a_vif", flows.sessions_a_vif, yaml::number<std::uint32_t>(1, max_sessions));
+  map.optional("timeouts", flows.timeouts, read_flow_timeouts);
+  map.finish();
+  return flows;
+}
+
 std::optional<PortDraft> read_port(const Value& v) {
   PortDraft port(v);
   auto& [config, map] = static_cast<Draft<PortConfig>&>(port);
@@ -284,6 +308,7 @@ std::optional<PortDraft> read_port(const Value& v) {
                                            {"exclusive", QueueSharing::exclusive},
                                            {"auto", QueueSharing::automatic}}));
   map.optional("host", config.host, host_device);
+  map.optional("flows", config.flows, yaml::boolean);
   map.finish();
   const bool none = !map.has("addresses") || map.at("addresses").element().children.empty();
   if (map.good("host") && none) {
@@ -333,7 +358,6 @@ std::optional<VrfDraft> read_vrf(const Value& v) {
 std::optional<VifDraft> read_vif(const Value& v) {
   VifDraft vif(v);
   auto& [config, map] = static_cast<Draft<VifConfig>&>(vif);
-  bool flows = false;
   map.required("name", config.name, yaml::name);
   map.required("device", config.device, device);
   map.required("vrf", config.vrf, yaml::name);
@@ -341,7 +365,7 @@ std::optional<VifDraft> read_vif(const Value& v) {
   map.optional("addresses", vif.addresses, yaml::placed_list(yaml::address));
   map.optional("mtu", config.mtu_bytes, yaml::number(min_mtu, max_mtu));
   map.optional("anti_spoofing", config.anti_spoofing, yaml::boolean);
-  map.optional("flows", flows, no_flows);
+  map.optional("flows", config.flows, yaml::boolean);
   map.finish();
   const bool none = !map.has("addresses") || map.at("addresses").element().children.empty();
   if (map.is_map() && config.anti_spoofing && none) {
@@ -463,6 +487,7 @@ ConfigDraft read_draft(const Value& root) {
   map.optional("api", draft.api_socket, read_api);
   map.optional("state", draft.state_file, read_state);
   map.optional("metrics", draft.metrics, read_metrics);
+  map.optional("flows", draft.flows, read_flows);
   read_list(map, "ports", draft.ports, read_port);
   read_list(map, "neighbours", draft.neighbours, read_neighbour);
   read_list(map, "vrfs", draft.vrfs, read_vrf);
@@ -483,6 +508,7 @@ Config take_config(ConfigDraft& draft) {
       .api_socket = draft.api_socket,
       .state_file = draft.state_file,
       .metrics = draft.metrics,
+      .flows = draft.flows,
       .ports = configs(draft.ports),
       .neighbours = configs(draft.neighbours),
       .vrfs = configs(draft.vrfs),

@@ -67,6 +67,7 @@ struct ConfigDraft {
   std::string api_socket = Config{}.api_socket;
   std::string state_file;
   MetricsConfig metrics;
+  FlowSettings flows;
   std::vector<PortDraft> ports;
   std::vector<NeighbourDraft> neighbours;
   std::vector<VrfDraft> vrfs;

@@ -84,6 +84,7 @@ std::vector<std::string> fixed_keys(const Config& from, const Config& to) {
   compare(from.api_socket, to.api_socket, "api.socket");
   compare(from.state_file, to.state_file, "state.file");
   compare(from.metrics, to.metrics, "metrics.listen");
+  compare(from.flows, to.flows, "flows");
   compare(from.ports, to.ports, "ports");
   return out;
 }

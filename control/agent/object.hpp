@@ -44,6 +44,7 @@ struct VrfObject {
   VrfId id;
   NexthopId lookup;
   Owner owner = Owner::file;
+  bool flows = false;  ///< as the data plane was told
 };
 
 struct VifObject {

@@ -69,7 +69,8 @@ Json object_json(const VifConfig& vif, const NodeConfig&) {
           {"mac", to_string(vif.mac)},
           {"addresses", texts(vif.addresses)},
           {"mtu", vif.mtu_bytes},
-          {"anti_spoofing", vif.anti_spoofing}};
+          {"anti_spoofing", vif.anti_spoofing},
+          {"flows", vif.flows}};
 }
 
 Json object_json(const TunnelConfig& tunnel, const NodeConfig& node) {

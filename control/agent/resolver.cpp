@@ -56,6 +56,7 @@ Result<Generation> Resolver::load(const Config& config, std::span<const PortStat
   if (host != config.ports.end()) add_host(tx, *host, objects.opened.at(host_name));
   refresh_local_addresses(tx);
   if (auto status = apply_update(tx, objects); !status) return status.error();
+  refresh_flows(tx);
   return publish(tx);
 }
 
@@ -124,7 +125,7 @@ NexthopId Resolver::add_nexthop(Transaction& tx, const Nexthop& nexthop, Nexthop
 void Resolver::add_vrf(Transaction& tx, const VrfConfig& config, VrfId id, Owner owner) {
   VrfObject vrf{config, id, {}, owner};
   vrf.lookup = add_nexthop(tx, nexthop::Lookup{id}, {NexthopUse::Kind::vrf, config.name, {}});
-  tx.vrfs[id] = Vrf{config.router_mac};
+  tx.vrfs[id] = Vrf{config.router_mac, vrf.flows};
   tx.put(model_.ribs, id, {});
   tx.put(model_.vrf_names, id, config.name);
   tx.put(model_.vrfs, config.name, vrf);

@@ -96,6 +96,8 @@ class Resolver {
   Status put_vif(Transaction& tx, const VifConfig& config, Owner owner, const Update& update);
   void publish_vif(Transaction& tx, const VifObject& vif);
   void remove_vif(Transaction& tx, const std::string& name, Erased& erased);
+  /// A VRF keeps flows if some VIF in it does; the underlay, if some port does.
+  void refresh_flows(Transaction& tx);
   /// The addresses at which the node takes packets for itself, after decaps changed.
   void refresh_local_addresses(Transaction& tx);
   Status add_static_neighbour(Transaction& tx, const NeighbourConfig& config, Owner owner);

@@ -9,7 +9,27 @@ namespace weft::agent {
 Result<Generation> Resolver::update(const Update& update) {
   Transaction tx;
   if (auto status = apply_update(tx, update); !status) return status.error();
+  if (!update.vifs.empty() || !update.vrfs.empty()) refresh_flows(tx);
   return publish(tx);
+}
+
+void Resolver::refresh_flows(Transaction& tx) {
+  std::set<VrfId> keep;
+  for (const auto& [name, vif] : model_.vifs) {
+    if (vif.config.flows && !vif.host) keep.insert(vif.vrf);
+  }
+  for (const auto& [name, port] : model_.ports) {
+    if (port.config.flows) keep.insert(underlay_vrf);
+  }
+  std::vector<VrfObject> changed;
+  for (const auto& [name, vrf] : model_.vrfs) {
+    if (keep.contains(vrf.id) != vrf.flows) changed.push_back(vrf);
+  }
+  for (VrfObject& vrf : changed) {
+    vrf.flows = !vrf.flows;
+    tx.put(model_.vrfs, vrf.config.name, vrf);
+    tx.vrfs[vrf.id] = Vrf{vrf.config.router_mac, vrf.flows};
+  }
 }
 
 /// What goes makes room first: an address may move from one VIF to another. The data plane hears
@@ -99,7 +119,7 @@ void Resolver::put_vrf(Transaction& tx, const VrfConfig& config, Owner owner) {
                  RibEntry{RouteSource::own, owner, receive_});
   }
   if (before.router_mac == config.router_mac) return;
-  tx.vrfs[vrf.id] = Vrf{config.router_mac};
+  tx.vrfs[vrf.id] = Vrf{config.router_mac, vrf.flows};
   for (const auto& [name, vif] : model_.vifs) {
     if (vif.vrf == vrf.id) publish_vif(tx, vif);
   }
@@ -128,7 +148,8 @@ void Resolver::publish_vif(Transaction& tx, const VifObject& vif) {
   const auto neighbour = config.addresses.empty() ? IpAddress{} : config.addresses.front();
   tx.ports[vif.port] = Port{router_mac, config.mtu_bytes, vif.id, vif.may_leave_checksums};
   tx.vifs[vif.id] =
-      Vif{vif.port, vif.vrf, config.mac, config.addresses, config.anti_spoofing, vif.host};
+      Vif{vif.port, vif.vrf, config.mac, config.addresses, config.anti_spoofing, vif.host,
+          config.flows && !vif.host};
   tx.adjacencies[vif.adjacency] =
       Adjacency{vif.port, neighbour, router_mac, config.mac, config.mtu_bytes};
 }
@@ -148,7 +169,8 @@ Status Resolver::put_vif(Transaction& tx, const VifConfig& config, Owner owner,
     change_route(tx, vif.vrf, IpPrefix::host(address), RouteSource::vif, std::nullopt);
   }
   const bool told = vif.config.vrf != config.vrf || vif.config.addresses != config.addresses ||
-                    vif.config.anti_spoofing != config.anti_spoofing;
+                    vif.config.anti_spoofing != config.anti_spoofing ||
+                    vif.config.flows != config.flows;
   vif.config = config;
   vif.vrf = vrf->second.id;
   vif.owner = owner;

@@ -16,6 +16,7 @@ namespace weft::io {
 struct RouterOptions {
   EalOptions eal;
   unsigned burst = 32;
+  FlowSettings flows;
   bool adaptive_idle = true;
 };
 

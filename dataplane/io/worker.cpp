@@ -27,6 +27,7 @@ Worker::Worker(const WorkerOptions& options, const Tables& tables, Rcu& rcu)
       rcu_(rcu),
       tsc_hz_(rte_get_tsc_hz()),
       trace_bucket_(trace_rate, bucket_burst),
+      flows_(*tables.flows, rcu, static_cast<std::uint8_t>(options.number)),
       idle_(options.adaptive_idle, tsc_hz_),
       buckets_{TokenBucket(neighbour_rate, bucket_burst), TokenBucket(local_rate, bucket_burst),
                TokenBucket(icmp_error_rate, bucket_burst)} {
@@ -72,9 +73,11 @@ void Worker::turn() {
   const PortView* view = ports_.load(std::memory_order_acquire);
   observed_ = observers_.load(std::memory_order_acquire);
   now_ = rte_rdtsc();
+  flows_.begin(now_);
   unsigned work = view != nullptr ? receive(*view) : 0;
   work += take_injected();
   if (held_.size() != 0) work += take_held();
+  flows_.tidy(options_.workers);
   loops_.add(1);
   if (observed_ != nullptr && std::exchange(recorded_, false)) [[unlikely]]
     signal_control();

@@ -34,6 +34,7 @@ struct PortView {
 
 struct WorkerOptions {
   unsigned number = 0;  ///< index among the workers: RCU reader, transmit queue
+  unsigned workers = 1;  ///< how many there are
   unsigned cpu = 0;
   unsigned burst = 32;
   bool adaptive_idle = true;
@@ -63,6 +64,7 @@ class Worker {
   [[nodiscard]] const WorkerCounters& counters() const { return counters_; }
   [[nodiscard]] WorkerStatus status() const;
   [[nodiscard]] unsigned cpu() const { return options_.cpu; }
+  [[nodiscard]] const FlowHands& flows() const { return flows_; }
 
  private:
   void turn();
@@ -78,11 +80,12 @@ class Worker {
       StageContext<DropTracer> ctx{
           tables_, counters_, exits_, {this, [](void* worker, const PacketContext& p) {
                                          static_cast<Worker*>(worker)->capture_dropped(p);
-                                       }}};
+                                       }},
+          &flows_};
       run(ctx);
     } else if (until_measured_-- == 0) [[unlikely]] {
       until_measured_ = bursts_per_measurement - 1;
-      StageContext<ClockTracer> ctx{tables_, counters_, exits_, {&clocks_}};
+      StageContext<ClockTracer> ctx{tables_, counters_, exits_, {&clocks_}, &flows_};
       ctx.tracer.start();
       run(ctx);
       ctx.tracer.start();
@@ -90,7 +93,7 @@ class Worker {
       ctx.tracer.lap(stage_names.back(), packets);
       return;
     } else {
-      StageContext<NullTracer> ctx{tables_, counters_, exits_, {}};
+      StageContext<NullTracer> ctx{tables_, counters_, exits_, {}, &flows_};
       run(ctx);
     }
     empty_exits();
@@ -147,6 +150,7 @@ class Worker {
   WorkerCounters counters_;
   Exits exits_;
   Burst burst_;
+  FlowHands flows_;
   HoldQueue held_;
   Generation held_generation_ = 0;
   std::uint64_t held_check_ = 0;

@@ -22,9 +22,16 @@ struct Ingress {
   PortId port;
   VifId vif;
   bool host = false;            ///< this host's kernel sent them
+  bool flows = false;           ///< what arrives here may belong to flows that are kept
   bool check_finished = false;  ///< the port may hand over unfinished checksums
 };
 inline constexpr Ingress nowhere;  ///< of packets of the router's own
+
+/// What is still to be done about a packet's flow.
+enum class FlowCare : std::uint8_t {
+  none,    ///< no flow is kept of it, or it has been counted in one
+  admit,   ///< there is no flow of it yet, or what the flow says no longer holds
+};
 
 /// What the stages know of one packet; it lives as long as the burst. What all of them read stands
 /// in the first cache line.
@@ -34,6 +41,7 @@ inline constexpr Ingress nowhere;  ///< of packets of the router's own
 ///    in                  source              parse, exits
 ///    vrf                 source, decap       parse, decap, resolve, encap
 ///    l3, l3_bytes, …     parse, encap        decap and later
+///    flow, entropy, care flow                admit, encap
 ///    route, home         resolve             resolve, exits
 ///    nexthop, adjacency  decap, resolve      rewrite, encap, output
 ///    reason, punt, mtu   whoever ends it     exits
@@ -55,12 +63,15 @@ struct alignas(64) PacketContext {
   bool v4 = true;
   bool fragment = false;
   std::uint8_t tunnels = 0;  ///< tunnels that were taken off
+  std::uint32_t flow = 0;     ///< its direction in the flow table; 0: none
+  std::uint32_t entropy = 0;  ///< what the outer source port is chosen by; 0: not known yet
 
   std::uint8_t* l3 = nullptr;  ///< IP header
   const NexthopEntry* nexthop = nullptr;
   const AdjacencyEntry* adjacency = nullptr;
   const VrfEntry* home = nullptr;  ///< where the sender is known, when a route led into other VRFs
   bool originated = false;         ///< by this router or its host, or for its host: TTL stays
+  FlowCare care = FlowCare::none;
   std::uint16_t mtu_bytes = 0;
   DropReason reason = DropReason::none;
   PuntClass punt = PuntClass::neighbour;

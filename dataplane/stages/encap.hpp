@@ -2,7 +2,7 @@
 /// encap: copy the tunnel's header template in front of the packet and patch lengths, checksum,
 /// source port and the inner Ethernet header. All tunnel kinds share this path.
 
-#include "stages/flow.hpp"
+#include "stages/entropy.hpp"
 #include "stages/parse.hpp"
 #include "stages/stage.hpp"
 #include "tunnel/entropy.hpp"
@@ -56,7 +56,7 @@ template <Inside inside = Inside::packet, class Tracer>
   std::uint8_t* const payload = frame ? p.l2 : p.l3;
   const std::size_t header_bytes = frame ? inner_offset : tunnel.header_bytes;
   const auto total = static_cast<std::uint16_t>(header_bytes + (frame ? p.bytes : p.l3_bytes));
-  const std::uint32_t hash = frame ? 0 : flow_hash(ctx.tables, p);
+  const std::uint32_t hash = frame ? 0 : entropy(ctx.tables, p);
   if (!copy_header(tunnel, p, payload, header_bytes)) [[unlikely]] {
     return drop(p, DropReason::headroom_short);
   }

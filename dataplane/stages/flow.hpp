@@ -1,25 +1,220 @@
 #pragma once
-/// flow: which flow is it? The hash chooses the outer source port; it is the same for all packets
-/// of a flow, in any worker.
+/// flow: which session does the packet belong to, and what was decided for it? A known flow gives
+/// the packet its next hop and counts it; what is not known, or no longer holds, is left to admit,
+/// behind resolve.
+
+#include <optional>
+#include <span>
+#include <type_traits>
 
 #include "stages/parse.hpp"
 #include "stages/stage.hpp"
-#include "tunnel/entropy.hpp"
 
 namespace weft::stage {
 
 inline constexpr std::string_view flow_name = "flow";
 
-[[gnu::always_inline]] inline std::uint32_t flow_hash(const Tables& tables,
-                                                      const PacketContext& p) {
-  if (p.v4) {
+template <class Key>
+inline constexpr bool is_key4 = std::is_same_v<Key, FlowKey4>;
+
+/// The VRF by which the packet's flow is known: where it arrived, wherever routes led it since.
+[[gnu::always_inline]] inline const VrfEntry& arrival_vrf(const PacketContext& p) {
+  return p.home != nullptr ? *p.home : *p.vrf;
+}
+
+template <class Key>
+[[gnu::always_inline]] inline Key flow_key(const PacketContext& p, FlowPorts ports) {
+  const VrfId vrf = arrival_vrf(p).id;
+  if constexpr (is_key4<Key>) {
     std::uint64_t addresses;
     std::memcpy(&addresses, &header_at<wire::Ipv4>(p.l3).source, sizeof addresses);
-    return tunnel::flow_hash4(tables.hash_seed, addresses, p.l4_ports, p.protocol);
+    return {addresses, ports, vrf, p.protocol};
+  } else {
+    return {&header_at<wire::Ipv6>(p.l3).source, ports, vrf, p.protocol};
   }
-  std::uint64_t addresses[4];
-  std::memcpy(addresses, &header_at<wire::Ipv6>(p.l3).source, sizeof addresses);
-  return tunnel::flow_hash6(tables.hash_seed, addresses, p.l4_ports, p.protocol);
+}
+
+/// The bytes from the upper layer on that are readable and belong to the packet.
+[[gnu::always_inline]] inline std::size_t readable_l4(const PacketContext& p) {
+  const std::uint8_t* const end = std::min(p.end, p.l3 + p.l3_bytes);
+  const std::uint8_t* const l4 = p.l3 + p.l4_offset;
+  return end > l4 ? static_cast<std::size_t>(end - l4) : 0;
+}
+
+/// What the upper layer's first bytes say, of a whole packet or the first piece of one. Nothing:
+/// packets of this kind have no flow.
+inline std::optional<FlowPorts> ports_in(const PacketContext& p) {
+  const std::uint8_t* const l4 = p.l3 + p.l4_offset;
+  const std::size_t readable = readable_l4(p);
+  switch (static_cast<wire::IpProtocol>(p.protocol)) {
+    case wire::IpProtocol::tcp:
+    case wire::IpProtocol::udp: {
+      if (readable < sizeof(FlowPorts)) return std::nullopt;
+      return ports_at(l4, p.protocol);
+    }
+    case wire::IpProtocol::icmp:
+    case wire::IpProtocol::icmpv6: {
+      const bool v4 = p.protocol == static_cast<std::uint8_t>(wire::IpProtocol::icmp);
+      if (readable < sizeof(wire::Icmp) || v4 != p.v4 || !icmp_counterpart(l4[0], v4)) {
+        return std::nullopt;
+      }
+      return icmp_ports(l4[0], static_cast<std::uint16_t>(l4[4] << 8 | l4[5]));
+    }
+  }
+  return 0;
+}
+
+/// Which piece of which datagram a fragment is.
+struct PieceOfDatagram {
+  std::uint32_t identification = 0;
+  bool first = false;
+};
+inline PieceOfDatagram piece_of(const PacketContext& p) {
+  if (p.v4) {
+    const auto& ip = header_at<wire::Ipv4>(p.l3);
+    return {ip.identification.get(), !ip.later_fragment()};
+  }
+  const auto upper = wire::find_upper_layer(
+      {p.l3, std::min<std::size_t>(static_cast<std::size_t>(p.end - p.l3), p.l3_bytes)});
+  const auto& header = header_at<wire::FragmentHeader>(p.l3 + upper.fragment_offset);
+  // A chain of headers in front of the upper layer is for who puts the datagram together.
+  const bool plain = upper.complete && upper.protocol == upper.fragmentable;
+  return {header.identification.get(), plain && header.place.get() >> 3 == 0};
+}
+
+/// The ports of packets that do not simply show them. A datagram's first piece tells them, the
+/// others find what it has told.
+template <class Key>
+[[gnu::noinline]] std::optional<FlowPorts> uncommon_ports(FlowTables& flows, PacketContext p,
+                                                          bool learn, std::uint32_t now) {
+  if (!p.fragment) return ports_in(p);
+  const PieceOfDatagram piece = piece_of(p);
+  const Key datagram = flow_key<Key>(p, 0);
+  if (!piece.first) return flows.fragments.ports(datagram, piece.identification, now);
+  const std::optional<FlowPorts> ports = ports_in(p);
+  if (ports && learn) flows.fragments.learn(datagram, piece.identification, *ports, now);
+  return ports;
+}
+
+template <class Key, class Tracer>
+[[gnu::always_inline]] inline std::optional<FlowPorts> flow_ports(StageContext<Tracer>& ctx,
+                                                                  const PacketContext& p) {
+  if (p.l4_ports != 0) [[likely]]
+    return p.l4_ports;
+  return uncommon_ports<Key>(*ctx.tables.flows, p, ctx.flows != nullptr,
+                             ctx.flows != nullptr ? ctx.flows->now() >> 10 : 0);
+}
+
+/// One packet more in `direction`.
+template <class Key, class Tracer>
+[[gnu::always_inline]] inline void count(StageContext<Tracer>& ctx, FlowTable<Key>& table,
+                                         std::uint32_t direction, const PacketContext& p) {
+  if (ctx.flows == nullptr) return;
+  FlowEntry<Key>& entry = table.entry(direction);
+  if (entry.owner.load(std::memory_order_relaxed) == ctx.flows->number()) [[likely]] {
+    entry.packets.add(1);
+    entry.bytes.add(p.l3_bytes);
+  } else {
+    auto& foreign = table.session_of(direction).foreign[direction % 2];
+    foreign.packets.add_shared(1);
+    foreign.bytes.add_shared(p.l3_bytes);
+  }
+  entry.last_seen.set(ctx.flows->now());
+  if (p.protocol == static_cast<std::uint8_t>(wire::IpProtocol::tcp) && p.l4_ports != 0 &&
+      readable_l4(p) > offsetof(wire::Tcp, flags)) {
+    const std::uint8_t flags = header_at<wire::Tcp>(p.l3 + p.l4_offset).flags;
+    entry.see_tcp_flags(flags);
+  }
+}
+
+/// A packet on its way through the flow table.
+template <class Key>
+struct FlowProbe {
+  PacketContext* packet;
+  std::uint64_t hash;
+  Key key;
+  std::uint32_t direction;
+};
+
+/// What the flow says, if there is one and it holds.
+template <class Key, class Tracer>
+[[gnu::always_inline]] inline void settle_flow(StageContext<Tracer>& ctx, FlowTable<Key>& table,
+                                               FlowStamp stamp, const FlowProbe<Key>& probe) {
+  PacketContext& p = *probe.packet;
+  std::uint32_t direction = probe.direction;
+  if (direction != 0 && !(table.entry(direction).key == probe.key)) [[unlikely]]
+    direction = table.find(probe.key, probe.hash);
+  p.flow = direction;
+  p.care = FlowCare::admit;
+  if (direction == 0) [[unlikely]]
+    return;
+  const FlowEntry<Key>& entry = table.entry(direction);
+  if (entry.stamp.load(std::memory_order_acquire) != stamp ||
+      entry.ingress.get() != p.in->vif.raw()) [[unlikely]] {
+    return;
+  }
+  const NexthopEntry* const nexthop =
+      p.nexthop == nullptr
+          ? ctx.tables.nexthops.get(NexthopId::from_raw(entry.nexthop.get()))
+          : p.nexthop;
+  const VrfEntry* vrf = p.vrf;
+  if (entry.vrf.get() != vrf->id.index()) [[unlikely]]
+    vrf = ctx.tables.vrfs.get(entry.vrf.get());
+  if (nexthop == nullptr || vrf == nullptr) [[unlikely]]
+    return;
+  if (vrf != p.vrf) [[unlikely]] {
+    p.home = p.vrf;
+    p.vrf = vrf;
+  }
+  p.nexthop = nexthop;
+  p.care = FlowCare::none;
+  count(ctx, table, direction, p);
+  if constexpr (Tracer::enabled)
+    ctx.tracer.note(flow_name, p, [&] {
+      return "known, session " + std::to_string(table.session_of(direction).id.get()) +
+             (FlowTable<Key>::is_forward(direction) ? ", forward" : ", reverse");
+    });
+}
+
+/// The packets of one family. Each step for all of them before the next: what a packet needs from
+/// memory is on its way while others are looked at.
+template <class Key, class Tracer>
+void find_flows_of(StageContext<Tracer>& ctx, std::span<PacketContext> packets) {
+  FlowTable<Key>& table = ctx.tables.flows->template of<Key>();
+  const FlowStamp stamp = ctx.tables.flows->stamp.load(std::memory_order_acquire);
+  if (ctx.flows != nullptr) ctx.flows->begin_search(stamp);
+  FlowProbe<Key> probes[max_burst];
+  FlowProbe<Key>* end = probes;
+  for (PacketContext& p : packets) {
+    if (p.v4 != is_key4<Key> || !p.vrf->flows) continue;
+    const auto ports = flow_ports<Key>(ctx, p);
+    if (!ports) [[unlikely]]
+      continue;
+    end->packet = &p;
+    end->key = flow_key<Key>(p, *ports);
+    end->hash = table.hash(end->key);
+    table.index().prefetch(end->hash);
+    if (p.l4_ports != 0) p.entropy = static_cast<std::uint32_t>(end->hash >> 16);
+    ++end;
+  }
+  for (FlowProbe<Key>* probe = probes; probe != end; ++probe) {
+    probe->direction = table.index().candidate(probe->hash);
+    __builtin_prefetch(&table.entry(probe->direction));
+  }
+  for (FlowProbe<Key>* probe = probes; probe != end; ++probe) {
+    settle_flow(ctx, table, stamp, *probe);
+  }
+}
+
+/// For packets of one port, of which `p.in->flows` says that flows may be kept.
+template <class Tracer>
+[[gnu::always_inline]] inline void find_flows(StageContext<Tracer>& ctx,
+                                              std::span<PacketContext> packets) {
+  bool v4 = false;
+  bool v6 = false;
+  for (const PacketContext& p : packets) (p.v4 ? v4 : v6) = true;
+  if (v4) find_flows_of<FlowKey4>(ctx, packets);
+  if (v6) find_flows_of<FlowKey6>(ctx, packets);
 }
 
 }  // namespace weft::stage

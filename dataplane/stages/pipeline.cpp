@@ -3,8 +3,10 @@
 #include <type_traits>
 #include <utility>
 
+#include "stages/admit.hpp"
 #include "stages/decap.hpp"
 #include "stages/encap.hpp"
+#include "stages/flow.hpp"
 #include "stages/output.hpp"
 #include "stages/parse.hpp"
 #include "stages/resolve.hpp"
@@ -21,6 +23,7 @@ Ingress ingress_of(const Tables& tables, std::uint32_t port_index) {
   in.check_finished = port->port.may_leave_checksums;
   if (!port->port.vif.valid()) {
     in.vrf = tables.vrfs.get(underlay_vrf);
+    in.flows = tables.keeps_flows.load(std::memory_order_relaxed);
     return in;
   }
   const VifEntry* vif = tables.vifs.get(port->port.vif);
@@ -29,7 +32,10 @@ Ingress ingress_of(const Tables& tables, std::uint32_t port_index) {
   in.host = vif->host;
   in.guard = vif->anti_spoofing ? vif : nullptr;
   in.vrf = tables.vrfs.get(vif->vrf);
-  if (in.vrf != nullptr) in.mac = &in.vrf->router_mac();
+  if (in.vrf != nullptr) {
+    in.mac = &in.vrf->router_mac();
+    in.flows = in.vrf->flows;
+  }
   return in;
 }
 
@@ -95,15 +101,26 @@ template <class Tracer>
   }
 }
 
+/// Whether the packet's flow lets it go on.
+template <class Tracer>
+[[gnu::always_inline]] inline bool admitted(StageContext<Tracer>& ctx, PacketContext& p) {
+  return p.care == FlowCare::none ||
+         goes_on(ctx, stage::admit_name, p, stage::admit_one(ctx, p));
+}
+
 /// resolve → output, whatever next hop the search has found.
 template <class Tracer>
 [[gnu::noinline]] void route_somehow(StageContext<Tracer>& ctx, PacketContext& p) {
   Next next = stage::resolve_one(ctx, p);
   if (next == Next::deliver) {
     p.originated = true;
+    p.care = FlowCare::none;
     next = Next::forward;
   }
-  if (goes_on(ctx, stage::resolve_name, p, next)) depart(ctx, p);
+  if (goes_on(ctx, stage::resolve_name, p, next) &&
+      admitted(ctx, p)) {
+    depart(ctx, p);
+  }
 }
 
 /// The same when the search for the route is over. Next hops that lead out are what most packets
@@ -112,7 +129,10 @@ template <class Tracer>
 [[gnu::always_inline]] inline void route(StageContext<Tracer>& ctx, PacketContext& p) {
   if (!stage::leads_out(p)) [[unlikely]]
     return route_somehow(ctx, p);
-  if (goes_on(ctx, stage::resolve_name, p, stage::resolve_one(ctx, p))) depart(ctx, p);
+  if (goes_on(ctx, stage::resolve_name, p, stage::resolve_one(ctx, p)) &&
+      admitted(ctx, p)) {
+    depart(ctx, p);
+  }
 }
 
 }  // namespace
@@ -137,6 +157,10 @@ void run_received(StageContext<Tracer>& ctx, Burst& burst, const Ingress& ingres
     arrive<0>(ctx, p, ordinary.shape_of(p), arrived);
   }
   const std::span waiting(burst.packets.data(), arrived);
+  if (ingress.flows) {
+    stage::find_flows(ctx, waiting);
+    lap(ctx, stage::flow_name, static_cast<unsigned>(waiting.size()));
+  }
   stage::search(ctx.tables, waiting);
   for (PacketContext& p : waiting) route(ctx, p);
 }

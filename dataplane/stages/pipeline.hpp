@@ -12,8 +12,8 @@
 namespace weft {
 
 /// The stages in their order, and the worker's part after them.
-inline constexpr std::array<std::string_view, 7> stage_names{
-    "parse", "decap", "resolve", "rewrite", "encap", "output", "transmit"};
+inline constexpr std::array<std::string_view, 9> stage_names{
+    "parse", "decap", "flow", "resolve", "admit", "rewrite", "encap", "output", "transmit"};
 
 Ingress ingress_of(const Tables& tables, std::uint32_t port_index);
 

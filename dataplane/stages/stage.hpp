@@ -23,6 +23,8 @@ struct StageContext {
   WorkerCounters& counters;
   Exits& exits;
   Tracer tracer;
+  /// To open flows with and count in them; nullptr: they are only looked at.
+  FlowHands* flows = nullptr;
 };
 
 /// Ends a packet's way for a reason; for use as `return drop(p, …)`.
@@ -105,8 +107,9 @@ template <class Tracer>
 
 /// For a tracer that measures: `stage` is done with a packet. Nothing is left of it for the others.
 template <class Tracer>
-[[gnu::always_inline]] inline void lap(StageContext<Tracer>& ctx, std::string_view stage) {
-  if constexpr (requires { ctx.tracer.lap(stage); }) ctx.tracer.lap(stage);
+[[gnu::always_inline]] inline void lap(StageContext<Tracer>& ctx, std::string_view stage,
+                                       unsigned packets = 1) {
+  if constexpr (requires { ctx.tracer.lap(stage, packets); }) ctx.tracer.lap(stage, packets);
 }
 
 /// Whether the packet goes on after `stage` answered `next`; else it has left. Where this is

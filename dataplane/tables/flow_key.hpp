@@ -4,6 +4,7 @@
 #include <bit>
 #include <cstdint>
 #include <cstring>
+#include <optional>
 
 #include "tunnel/entropy.hpp"
 #include "weft/ids.hpp"
@@ -13,33 +14,50 @@
 namespace weft {
 
 /// The two 16-bit numbers beside addresses and protocol: TCP and UDP ports as they lie in the
-/// packet; of an ICMP echo the identifier and, above it, the type; else 0.
+/// packet; of an ICMP query or its answer the identifier and, above it, the type; else 0.
 using FlowPorts = std::uint32_t;
 
-constexpr FlowPorts echo_ports(std::uint8_t type, std::uint16_t identifier) {
+/// The type that answers an ICMP query, or that a query had which it answers; none for the rest
+/// (RFC 792, RFC 4443 §4).
+constexpr std::optional<std::uint8_t> icmp_counterpart(std::uint8_t type, bool v4) {
+  if (!v4) {
+    if (type == wire::icmpv6::echo_request) return wire::icmpv6::echo_reply;
+    if (type == wire::icmpv6::echo_reply) return wire::icmpv6::echo_request;
+    return std::nullopt;
+  }
+  switch (type) {
+    case wire::icmpv4::echo_request:
+      return wire::icmpv4::echo_reply;
+    case wire::icmpv4::echo_reply:
+      return wire::icmpv4::echo_request;
+    case wire::icmpv4::timestamp_request:
+      return wire::icmpv4::timestamp_reply;
+    case wire::icmpv4::timestamp_reply:
+      return wire::icmpv4::timestamp_request;
+    default:
+      return std::nullopt;
+  }
+}
+constexpr FlowPorts icmp_ports(std::uint8_t type, std::uint16_t identifier) {
   return std::uint32_t{type} << 16 | identifier;
 }
 
-/// Those of the packets that answer. Echoes are answered by the other type, so that a ping from
-/// the other side is a flow of its own (RFC 792, RFC 4443 §4).
+/// Those of the packets that answer. A query from the other side is a flow of its own.
 constexpr FlowPorts reversed(FlowPorts ports, std::uint8_t protocol) {
-  const std::uint32_t type = ports >> 16;
-  const std::uint32_t low = ports & 0xffff;
-  if (protocol == static_cast<std::uint8_t>(wire::IpProtocol::icmp)) {
-    return type == 8 ? low : type == 0 ? (8U << 16 | low) : ports;
-  }
-  if (protocol == static_cast<std::uint8_t>(wire::IpProtocol::icmpv6)) {
-    return type == 128 || type == 129 ? ((type ^ 1U) << 16 | low) : ports;
+  const bool v4 = protocol == static_cast<std::uint8_t>(wire::IpProtocol::icmp);
+  if (v4 || protocol == static_cast<std::uint8_t>(wire::IpProtocol::icmpv6)) {
+    const auto answer = icmp_counterpart(static_cast<std::uint8_t>(ports >> 16), v4);
+    return answer ? icmp_ports(*answer, static_cast<std::uint16_t>(ports)) : ports;
   }
   return std::rotl(ports, 16);
 }
 
 struct FlowKey4 {
-  std::uint64_t addresses = 0;     ///< source, then destination, as they lie in the packet
-  FlowPorts ports = 0;
-  std::uint32_t vrf_protocol = 0;  ///< VRF index << 8 | protocol
+  std::uint64_t addresses;     ///< source, then destination, as they lie in the packet
+  FlowPorts ports;
+  std::uint32_t vrf_protocol;  ///< VRF index << 8 | protocol
 
-  FlowKey4() = default;
+  FlowKey4() noexcept {}  // holds nothing yet
   [[gnu::always_inline]] FlowKey4(std::uint64_t both, FlowPorts l4, VrfId vrf,
                                   std::uint8_t protocol)
       : addresses(both), ports(l4), vrf_protocol(vrf.index() << 8 | protocol) {}
@@ -60,12 +78,12 @@ struct FlowKey4 {
 static_assert(sizeof(FlowKey4) == 16);
 
 struct FlowKey6 {
-  std::uint64_t source[2] = {};  ///< as they lie in the packet
-  std::uint64_t destination[2] = {};
-  FlowPorts ports = 0;
-  std::uint32_t vrf_protocol = 0;
+  std::uint64_t source[2];  ///< as they lie in the packet
+  std::uint64_t destination[2];
+  FlowPorts ports;
+  std::uint32_t vrf_protocol;
 
-  FlowKey6() = default;
+  FlowKey6() noexcept {}  // holds nothing yet
   /// `both`: source and destination as they lie in the packet, 32 bytes.
   [[gnu::always_inline]] FlowKey6(const void* both, FlowPorts l4, VrfId vrf, std::uint8_t protocol)
       : ports(l4), vrf_protocol(vrf.index() << 8 | protocol) {

@@ -13,7 +13,7 @@ void FlowTable<Key>::fill(std::uint32_t direction, const Key& key,
   entry.bytes.set(0);
   entry.last_seen.set(opening.now);
   entry.extension.set(0);
-  entry.tcp_flags.set(0);
+  entry.tcp_flags.store(0, std::memory_order_relaxed);
   entry.owner.store(Entry::nobody, std::memory_order_relaxed);
   const bool forward = is_forward(direction);
   entry.nexthop.set(forward ? opening.nexthop.raw() : NexthopId{}.raw());
@@ -138,8 +138,8 @@ FlowState FlowTable<Key>::state(std::uint32_t session) const {
   if (forward.key.protocol() != static_cast<std::uint8_t>(wire::IpProtocol::tcp)) {
     return answered ? FlowState::answered : FlowState::one_way;
   }
-  const std::uint8_t there = forward.tcp_flags.get();
-  const std::uint8_t back = reverse.tcp_flags.get();
+  const std::uint8_t there = forward.tcp_flags.load(std::memory_order_relaxed);
+  const std::uint8_t back = reverse.tcp_flags.load(std::memory_order_relaxed);
   if (((there | back) & wire::tcp_flag::rst) != 0 || (there & back & wire::tcp_flag::fin) != 0) {
     return FlowState::closing;
   }

@@ -46,7 +46,12 @@ struct alignas(64) FlowEntry {
   Relaxed<FlowTick> last_seen;
   Relaxed<std::uint32_t> extension;  ///< room: NAT binding, service path, mirror; 0: none
   std::atomic<std::uint8_t> owner;   ///< worker, or nobody
-  Relaxed<std::uint8_t> tcp_flags;   ///< all that were seen
+  std::atomic<std::uint8_t> tcp_flags;  ///< all that were seen
+
+  [[gnu::always_inline]] void see_tcp_flags(std::uint8_t flags) {
+    if ((flags & ~tcp_flags.load(std::memory_order_relaxed)) != 0) [[unlikely]]
+      tcp_flags.fetch_or(flags, std::memory_order_relaxed);
+  }
 };
 static_assert(sizeof(FlowEntry<FlowKey4>) == 64);
 static_assert(sizeof(FlowEntry<FlowKey6>) == 128);

@@ -9,13 +9,46 @@
 
 namespace weft {
 
+/// Time in flows by the TSC: a tick is the power of two of its cycles that is next to 1 ms.
+class FlowClock {
+ public:
+  explicit FlowClock(std::uint64_t tsc_hz)
+      : hz_(tsc_hz), shift_(static_cast<unsigned>(std::bit_width(tsc_hz * 3 / 4000) - 1)) {}
+  [[nodiscard]] FlowTick tick(std::uint64_t tsc) const {
+    return static_cast<FlowTick>(tsc >> shift_);
+  }
+  [[nodiscard]] FlowTick ticks(std::uint64_t ms) const {
+    return static_cast<FlowTick>(ms * (hz_ / 1000) >> shift_);
+  }
+  [[nodiscard]] std::uint64_t ms(FlowTick ticks) const {
+    return (std::uint64_t{ticks} << shift_) / (hz_ / 1000);
+  }
+
+ private:
+  std::uint64_t hz_;
+  unsigned shift_;
+};
+
 struct FlowTables {
-  /// `tick_shift`: a tick is 2^tick_shift cycles of the TSC.
-  FlowTables(tunnel::HashSeed seed, const FlowSettings& settings, unsigned tick_shift = 21)
-      : shift(tick_shift),
+  FlowTables(tunnel::HashSeed seed, const FlowSettings& settings, std::uint64_t tsc_hz)
+      : clock(tsc_hz),
         v4(seed, settings.sessions4, rules),
         v6(seed, settings.sessions6, rules),
-        fragments(seed) {}
+        fragments(seed) {
+    set_rules(settings);
+  }
+  /// Timeouts and limits; sizes stay.
+  void set_rules(const FlowSettings& settings) {
+    const FlowTimeouts& t = settings.timeouts;
+    rules.tcp_opening.set(clock.ticks(t.tcp_opening_ms));
+    rules.tcp_established.set(clock.ticks(t.tcp_established_ms));
+    rules.tcp_closing.set(clock.ticks(t.tcp_closing_ms));
+    rules.udp_one_way.set(clock.ticks(t.udp_one_way_ms));
+    rules.udp_answered.set(clock.ticks(t.udp_answered_ms));
+    rules.icmp.set(clock.ticks(t.icmp_ms));
+    rules.other.set(clock.ticks(t.other_ms));
+    rules.sessions_a_vif.set(settings.sessions_a_vif);
+  }
 
   template <class Key>
   [[nodiscard]] FlowTable<Key>& of() {
@@ -26,7 +59,7 @@ struct FlowTables {
     }
   }
 
-  unsigned shift;
+  FlowClock clock;
   FlowRules rules;
   FlowTable<FlowKey4> v4;
   FlowTable<FlowKey6> v6;
@@ -54,8 +87,11 @@ class FlowHands {
   [[nodiscard]] const FlowWriter& v6() const { return v6_; }
 
   /// Before each burst.
-  void begin(std::uint64_t tsc) { now_ = static_cast<FlowTick>(tsc >> tables_.shift); }
+  void begin(std::uint64_t tsc) { now_ = tables_.clock.tick(tsc); }
   [[nodiscard]] FlowTick now() const { return now_; }
+  /// The generations as they were before the burst's routes were searched.
+  void begin_search(FlowStamp stamp) { stamp_ = stamp; }
+  [[nodiscard]] FlowStamp stamp() const { return stamp_; }
 
   /// Between bursts: ages a share of the sessions, so that `writers` threads pass over all of them
   /// in about four seconds, and makes numbers of closed ones usable.
@@ -84,6 +120,7 @@ class FlowHands {
   FlowWriter v6_;
   FlowTick now_ = 0;
   FlowTick tidied_ = 0;
+  FlowStamp stamp_ = 0;
 };
 
 }  // namespace weft

@@ -46,10 +46,11 @@ struct ForwardingState::Compiled {
   std::vector<std::unique_ptr<const DecapEntry>> decaps;
 };
 
-ForwardingState::ForwardingState(Rcu& rcu, tunnel::HashSeed seed, std::size_t fib_capacity_bytes)
+ForwardingState::ForwardingState(Rcu& rcu, tunnel::HashSeed seed, const FlowSettings& flows,
+                                 std::uint64_t tsc_hz, std::size_t fib_capacity_bytes)
     : rcu_(rcu),
       arena_(rcu, fib_capacity_bytes, seed.first),
-      tables_(rcu, seed),
+      tables_(rcu, seed, flows, tsc_hz),
       udp_port_users_(65536) {
   tables_.local_addresses.store(new LocalAddressSet);
 }
@@ -99,7 +100,9 @@ Status ForwardingState::check(const Batch& batch, Compiled& compiled) const {
   }
   for (const auto& [id, vrf] : batch.vrfs) {
     compiled.vrfs.push_back(vrf ? std::make_unique<VrfEntry>(VrfEntry{
-                                      .id = id, .router = wire::IpEthernetTails(vrf->router_mac)})
+                                      .id = id,
+                                      .router = wire::IpEthernetTails(vrf->router_mac),
+                                      .flows = vrf->flows})
                                 : nullptr);
   }
   for (const auto& [id, vif] : batch.vifs) {
@@ -116,6 +119,7 @@ Status ForwardingState::check(const Batch& batch, Compiled& compiled) const {
     entry->mac = vif->mac;
     entry->anti_spoofing = vif->anti_spoofing;
     entry->host = vif->host;
+    entry->flows = vif->flows;
     for (const IpAddress& a : vif->addresses) {
       if (a.is_v4()) {
         entry->addresses4.push_back(raw(a.v4()));
@@ -301,6 +305,7 @@ void ForwardingState::publish(const Batch& batch, Compiled& compiled) {
     }
   };
 
+  const bool redirected = redirects(batch);
   std::size_t ports = 0;
   const std::vector<bool> void_vrfs = superseded(batch.vrfs);
   for (std::size_t i = 0; i < batch.vrfs.size(); ++i) {
@@ -386,6 +391,8 @@ void ForwardingState::publish(const Batch& batch, Compiled& compiled) {
     }
   }
 
+  if (redirected) expire_routes_of_flows();
+
   erase(tables_.nexthops, batch.nexthops, nexthops_);
   erase(tables_.adjacencies, batch.adjacencies, adjacencies_);
   erase(tables_.ports, batch.ports, ports);
@@ -398,6 +405,28 @@ void ForwardingState::publish(const Batch& batch, Compiled& compiled) {
     forget(*old);
     retire_vrf(old, true);
   }
+}
+
+/// Whether packets of a flow may have to go another way than its next hop's id says. What changes
+/// behind a tunnel's id concerns no flow.
+bool ForwardingState::redirects(const Batch& batch) const {
+  const auto moves = [this](const NexthopChange& change) {
+    const NexthopEntry* there = tables_.nexthops.get(change.id);
+    return !change.object || !std::holds_alternative<nexthop::Tunnel>(*change.object) ||
+           (there != nullptr && there->kind != NexthopKind::tunnel);
+  };
+  return !batch.routes.empty() || !batch.vrfs.empty() || !batch.vifs.empty() ||
+         !batch.ports.empty() ||
+         std::any_of(batch.nexthops.begin(), batch.nexthops.end(), moves);
+}
+
+/// Makes workers look up again where the packets of each flow go.
+void ForwardingState::expire_routes_of_flows() {
+  std::atomic<FlowStamp>& stamp = tables_.flows->stamp;
+  const FlowStamp old = stamp.load(std::memory_order_relaxed);
+  const auto route = static_cast<std::uint32_t>(old) + 1;
+  stamp.store(flow_stamp(std::max(route, 1U), static_cast<std::uint32_t>(old >> 32)),
+              std::memory_order_release);
 }
 
 /// Takes a VRF that goes out of the book-keeping.
@@ -416,6 +445,12 @@ Result<Generation> ForwardingState::apply(const Batch& batch) {
   const std::size_t bytes = arena_.used_bytes() + nexthops_ * 2 * sizeof(NexthopEntry) +
                             adjacencies_ * sizeof(AdjacencyEntry);
   tables_.far.store(bytes > near_bytes, std::memory_order_relaxed);
+  if (!batch.vrfs.empty()) {
+    tables_.keeps_flows.store(
+        std::any_of(vrfs_.begin(), vrfs_.end(),
+                    [this](const VrfId id) { return tables_.vrfs.get(id)->flows; }),
+        std::memory_order_relaxed);
+  }
   return tables_.generation.fetch_add(1, std::memory_order_release) + 1;
 }
 

@@ -14,7 +14,7 @@ namespace weft {
 class ForwardingState {
  public:
   /// `fib_capacity_bytes`: address space of all FIBs together.
-  ForwardingState(Rcu& rcu, tunnel::HashSeed seed,
+  ForwardingState(Rcu& rcu, tunnel::HashSeed seed, const FlowSettings& flows = {}, std::uint64_t tsc_hz = 2'000'000'000,
                   std::size_t fib_capacity_bytes = std::size_t{8} << 30);
   /// All readers must be gone.
   ~ForwardingState();
@@ -39,6 +39,8 @@ class ForwardingState {
   }
   void retire_vrf(const VrfEntry* entry, bool with_fibs);
   void forget(const VrfEntry& vrf);
+  [[nodiscard]] bool redirects(const Batch& batch) const;
+  void expire_routes_of_flows();
 
   Rcu& rcu_;
   fib::Arena arena_;

@@ -16,7 +16,7 @@ class FragmentMemory {
   explicit FragmentMemory(tunnel::HashSeed seed) : seed_(seed), places_(count) {}
 
   /// `datagram`: the flow's key without its ports. `identification` as in the IP header. `now` in
-  /// seconds.
+  /// about seconds.
   template <class Key>
   void learn(const Key& datagram, std::uint32_t identification, FlowPorts ports,
              std::uint32_t now) {

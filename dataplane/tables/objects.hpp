@@ -27,6 +27,7 @@ struct VrfEntry {
   wire::IpEthernetTails router;  ///< of frames from the router
   fib::Fib4* fib4 = nullptr;
   fib::Fib6* fib6 = nullptr;
+  bool flows = false;  ///< flows of what arrives in it are kept
 
   [[nodiscard]] const MacAddress& router_mac() const { return router.ipv4.source; }
 };
@@ -38,6 +39,7 @@ struct VifEntry {
   MacAddress mac;
   bool anti_spoofing = true;
   bool host = false;                      ///< of this host's kernel
+  bool flows = false;                     ///< of what it sends or gets, if its VRF keeps flows
   std::vector<std::uint32_t> addresses4;  ///< as they lie in the packet
   std::vector<Ipv6Address> addresses6;
 

@@ -7,6 +7,7 @@
 
 #include "tables/counters.hpp"
 #include "tables/decap_table.hpp"
+#include "tables/flow_tables.hpp"
 #include "tables/objects.hpp"
 #include "tables/rcu.hpp"
 #include "tables/stable_table.hpp"
@@ -17,7 +18,10 @@ namespace weft {
 inline constexpr std::size_t max_vrfs = 1 << 20;
 
 struct Tables {
-  explicit Tables(Rcu& rcu, tunnel::HashSeed seed) : decaps(rcu, seed), hash_seed(seed) {}
+  Tables(Rcu& rcu, tunnel::HashSeed seed, const FlowSettings& settings, std::uint64_t tsc_hz)
+      : decaps(rcu, seed),
+        hash_seed(seed),
+        flows(std::make_unique<FlowTables>(seed, settings, tsc_hz)) {}
 
   StableTable<PortEntry> ports{max_ports};
   StableTable<VifEntry> vifs{max_objects};
@@ -33,7 +37,10 @@ struct Tables {
   std::atomic<Generation> generation{0};
   /// Routes or next hops are too many for the caches near a core.
   std::atomic<bool> far{false};
+  /// Some VRF keeps flows.
+  std::atomic<bool> keeps_flows{false};
   tunnel::HashSeed hash_seed;
+  std::unique_ptr<FlowTables> flows;  ///< which workers write, too
 };
 
 }  // namespace weft

@@ -33,11 +33,13 @@ struct Vif {
   std::vector<IpAddress> addresses;  ///< from which alone it may send
   bool anti_spoofing = true;
   bool host = false;  ///< of this host's kernel: its packets are the router's own, TTL stays
+  bool flows = false;  ///< sessions are opened for what it sends or gets, if its VRF keeps flows
   friend bool operator==(const Vif&, const Vif&) = default;
 };
 
 struct Vrf {
   MacAddress router_mac;  ///< what VMs and remote routers address frames to
+  bool flows = false;     ///< flows of what arrives in it are kept
   friend bool operator==(const Vrf&, const Vrf&) = default;
 };
 

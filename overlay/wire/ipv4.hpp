@@ -42,6 +42,8 @@ struct Ipv4 {
   [[nodiscard]] bool fragment() const {
     return flags_fragment.any_of(more_fragments | offset_mask);
   }
+  /// A fragment other than the first.
+  [[nodiscard]] bool later_fragment() const { return flags_fragment.any_of(offset_mask); }
   [[nodiscard]] bool may_fragment() const { return !flags_fragment.any_of(dont_fragment); }
   /// Whether the checksum over the header and its options is right; header_bytes() must be
   /// readable.

@@ -27,12 +27,25 @@ struct Ipv6 {
 };
 static_assert(sizeof(Ipv6) == 40 && alignof(Ipv6) == 1);
 
+/// Cuts up a datagram (RFC 8200 §4.5).
+///
+///    next header | reserved | offset:13 reserved:2 more:1
+///    identification (4)
+struct FragmentHeader {
+  std::uint8_t next_header = 0;
+  std::uint8_t reserved = 0;
+  be16 place;
+  be32 identification;
+};
+static_assert(sizeof(FragmentHeader) == 8 && alignof(FragmentHeader) == 1);
+
 /// Where the upper layer starts and what it is, behind the extension headers (RFC 8200 §4).
 struct UpperLayer {
   std::uint16_t offset = sizeof(Ipv6);  ///< bytes from the IPv6 header
   std::uint8_t protocol = 0;            ///< the last next-header value that was read
   bool fragment = false;                ///< one piece of several (RFC 8200 §4.5)
   std::uint8_t fragmentable = 0;        ///< with it: what the pieces' common part begins with
+  std::uint16_t fragment_offset = 0;    ///< with it: bytes to the fragment header
   bool complete = false;                ///< `protocol` is an upper layer and lies inside the packet
 };
 
@@ -58,7 +71,10 @@ inline UpperLayer find_upper_layer(std::span<const std::uint8_t> packet) {
         // Alone in its packet it cuts up nothing (RFC 6946).
         const unsigned place = packet[upper.offset + 2U] << 8 | packet[upper.offset + 3U];
         if ((place & 0xfff9) != 0) {
-          if (!upper.fragment) upper.fragmentable = packet[upper.offset];
+          if (!upper.fragment) {
+            upper.fragmentable = packet[upper.offset];
+            upper.fragment_offset = upper.offset;
+          }
           upper.fragment = true;
           // Behind the header of a later piece stands the middle of something.
           if (place >> 3 != 0) return upper;

@@ -116,6 +116,25 @@ TEST_CASE("config: ports and neighbours") {
          "neighbours[1].address", "already in neighbours[0] (line 8)");
 }
 
+TEST_CASE("config: flows") {
+  const auto flows = [](const std::string& what) {
+    return with("workers:", "flows: {" + what + "}\nworkers:");
+  };
+  const auto loaded = load(flows(
+      "sessions: 4096, sessions6: 2048, sessions_a_vif: 100, timeouts: {icmp: 5, tcp_closing: 1}"));
+  CHECK(loaded.flows.sessions4 == 4096);
+  CHECK(loaded.flows.sessions6 == 2048);
+  CHECK(loaded.flows.sessions_a_vif == 100);
+  CHECK(loaded.flows.timeouts.icmp_ms == 5000);
+  CHECK(loaded.flows.timeouts.tcp_closing_ms == 1000);
+  CHECK(loaded.flows.timeouts.udp_one_way_ms == FlowTimeouts{}.udp_one_way_ms);
+  expect(flows("sessions: ^100"), "flows.sessions", "from 1024 to 16777216");
+  expect(flows("sessions: ^33554432"), "flows.sessions", "to 16777216");
+  expect(flows("sessions_a_vif: ^0"), "flows.sessions_a_vif", "from 1");
+  expect(flows("timeouts: {icmp: ^0}"), "flows.timeouts.icmp", "from 1 to 604800");
+  expect(flows("timeouts: {^tcp: 5}"), "flows.timeouts.tcp", "unknown key");
+}
+
 TEST_CASE("config: subnets and vifs") {
   const auto subnet = [](const std::string& line) {
     return with("gateway: 10.1.0.1}]", "gateway: 10.1.0.1}, " + line + "]");
@@ -151,10 +170,10 @@ TEST_CASE("config: subnets and vifs") {
          "taken in blue: the mac of vifs[0]");
   expect(vif("\"02:00:00:00:01:02\"", "^\"02:00:5e:00:01:01\""), "vifs[1].mac",
          "the router_mac of vrfs[0]");
-  expect(vif("addresses: [10.1.0.13]", "flows: ^on, addresses: [10.1.0.13]"), "vifs[1].flows",
-         "flows come with a later release; say off");
+  CHECK(load(vif("addresses: [10.1.0.13]", "addresses: [10.1.0.13]")).vifs[1].flows);
+  CHECK_FALSE(load(vif("addresses: [10.1.0.13]", "flows: off, addresses: [10.1.0.13]")).vifs[1].flows);
   expect(vif("addresses: [10.1.0.13]", "flows: ^7, addresses: [10.1.0.13]"), "vifs[1].flows",
-         "wanted off");
+         "wanted true or false");
   // The same address and MAC in another VRF are another host's.
   const auto twin =
       replaced(replaced(replaced(vif2, "blue", "red"), "01:02", "01:01"), "10.1.0.13", "10.1.0.11");

@@ -19,8 +19,9 @@ TEST_CASE("the whole node goes out in one batch") {
   CHECK(t.ports.at(node.port("fab0")) == Port{mac("02:00:00:00:0f:01"), 1500, {}, false});
   CHECK(t.ports.at(vm1.port) == Port{mac("02:00:5e:00:01:01"), 1450, vm1.id, false});
   CHECK(t.vifs.at(vm1.id) ==
-        Vif{vm1.port, blue, mac("02:00:00:00:01:01"), {ip("10.1.0.11"), ip("fd00:1::11")}, true});
-  CHECK(t.vrfs.at(blue) == Vrf{mac("02:00:5e:00:01:01")});
+        Vif{vm1.port, blue, mac("02:00:00:00:01:01"), {ip("10.1.0.11"), ip("fd00:1::11")}, true,
+            false, true});
+  CHECK(t.vrfs.at(blue) == Vrf{mac("02:00:5e:00:01:01"), true});
 
   SECTION("underlay") {
     CHECK(kind_name(node.plane.leads(underlay_vrf, "192.0.2.1/32")) == "receive");
