@@ -192,9 +192,10 @@ void find_flows_of(StageContext<Tracer>& ctx, std::span<PacketContext> packets) 
       continue;
     end->packet = &p;
     end->key = flow_key<Key>(p, *ports);
-    end->hash = table.hash(end->key);
+    const std::uint64_t word = end->key.word(ctx.tables.hash_seed);
+    end->hash = table.hash(end->key, word);
     table.index().prefetch(end->hash);
-    if (p.l4_ports != 0) p.entropy = static_cast<std::uint32_t>(end->hash >> 16);
+    if (p.l4_ports != 0) p.entropy = tunnel::finish(word);
     ++end;
   }
   for (FlowProbe<Key>* probe = probes; probe != end; ++probe) {

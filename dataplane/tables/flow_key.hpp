@@ -70,16 +70,15 @@ struct FlowKey4 {
   [[nodiscard]] FlowKey4 reverse(VrfId vrf) const {
     return {std::rotl(addresses, 32), reversed(ports, protocol()), vrf, protocol()};
   }
-  [[nodiscard, gnu::always_inline]] std::uint64_t hash(const tunnel::HashSeed& seed) const {
-    const std::uint64_t rest = std::uint64_t{ports} << 32 | vrf_protocol;
-    return tunnel::mix(tunnel::mix(addresses ^ seed.first, rest ^ seed.second), seed.first | 1);
+  /// The same in every VRF: tunnel::finish() of it chooses the outer source port.
+  [[nodiscard, gnu::always_inline]] std::uint64_t word(const tunnel::HashSeed& seed) const {
+    return tunnel::flow_word4(seed, addresses, ports, protocol());
   }
 };
 static_assert(sizeof(FlowKey4) == 16);
 
 struct FlowKey6 {
-  std::uint64_t source[2];  ///< as they lie in the packet
-  std::uint64_t destination[2];
+  std::uint64_t addresses[4];  ///< source, then destination, as they lie in the packet
   FlowPorts ports;
   std::uint32_t vrf_protocol;
 
@@ -87,7 +86,7 @@ struct FlowKey6 {
   /// `both`: source and destination as they lie in the packet, 32 bytes.
   [[gnu::always_inline]] FlowKey6(const void* both, FlowPorts l4, VrfId vrf, std::uint8_t protocol)
       : ports(l4), vrf_protocol(vrf.index() << 8 | protocol) {
-    std::memcpy(source, both, 2 * sizeof source);
+    std::memcpy(addresses, both, sizeof addresses);
   }
 
   friend bool operator==(const FlowKey6&, const FlowKey6&) = default;
@@ -96,19 +95,22 @@ struct FlowKey6 {
   [[nodiscard]] std::uint32_t vrf_index() const { return vrf_protocol >> 8; }
   [[nodiscard]] FlowKey6 reverse(VrfId vrf) const {
     FlowKey6 back;
-    std::memcpy(back.source, destination, sizeof source);
-    std::memcpy(back.destination, source, sizeof source);
+    for (unsigned i = 0; i < 4; ++i) back.addresses[i] = addresses[i ^ 2];
     back.ports = reversed(ports, protocol());
     back.vrf_protocol = vrf.index() << 8 | protocol();
     return back;
   }
-  [[nodiscard, gnu::always_inline]] std::uint64_t hash(const tunnel::HashSeed& seed) const {
-    const std::uint64_t rest = std::uint64_t{ports} << 32 | vrf_protocol;
-    const std::uint64_t from = tunnel::mix(source[0] ^ seed.first, source[1] ^ seed.second);
-    const std::uint64_t to = tunnel::mix(destination[0] ^ seed.second, destination[1] ^ seed.first);
-    return tunnel::mix(tunnel::mix(from ^ std::rotl(to, 1), rest ^ seed.second), seed.first | 1);
+  [[nodiscard, gnu::always_inline]] std::uint64_t word(const tunnel::HashSeed& seed) const {
+    return tunnel::flow_word6(seed, addresses, ports, protocol());
   }
 };
 static_assert(sizeof(FlowKey6) == 40);
+
+/// Where the key stands in a table. `word`: the key's, by the same seed.
+template <class Key>
+[[gnu::always_inline]] inline std::uint64_t flow_hash(const Key& key, std::uint64_t word,
+                                                      const tunnel::HashSeed& seed) {
+  return tunnel::mix(word ^ key.vrf_index(), seed.second | 1);
+}
 
 }  // namespace weft

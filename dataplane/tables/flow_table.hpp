@@ -140,7 +140,10 @@ class FlowTable {
         vifs_(max_objects) {}
 
   [[nodiscard, gnu::always_inline]] std::uint64_t hash(const Key& key) const {
-    return key.hash(seed_);
+    return hash(key, key.word(seed_));
+  }
+  [[nodiscard, gnu::always_inline]] std::uint64_t hash(const Key& key, std::uint64_t word) const {
+    return flow_hash(key, word, seed_);
   }
   [[nodiscard]] const FlowIndex& index() const { return index_; }
   [[nodiscard]] Entry& entry(std::uint32_t direction) { return entries_[direction]; }

@@ -24,21 +24,30 @@ constexpr std::uint32_t finish(std::uint64_t h) {
   return static_cast<std::uint32_t>(mix(h, 0xd6e8feb86659fd93) >> 32);
 }
 
-/// Hash of an IPv4 flow. `addresses`: source and destination as they lie in the packet; `ports`:
+/// What tells IPv4 flows apart, in one word. `addresses`: source and destination as they lie in the packet; `ports`:
 /// both ports as they lie in the packet, 0 for fragments and protocols without ports.
-constexpr std::uint32_t flow_hash4(const HashSeed& seed, std::uint64_t addresses,
+constexpr std::uint64_t flow_word4(const HashSeed& seed, std::uint64_t addresses,
                                    std::uint32_t ports, std::uint8_t protocol) {
   const std::uint64_t rest = static_cast<std::uint64_t>(ports) << 8 | protocol;
-  return finish(mix(addresses ^ seed.first, rest ^ seed.second));
+  return mix(addresses ^ seed.first, rest ^ seed.second);
+}
+/// Hash of an IPv4 flow.
+constexpr std::uint32_t flow_hash4(const HashSeed& seed, std::uint64_t addresses,
+                                   std::uint32_t ports, std::uint8_t protocol) {
+  return finish(flow_word4(seed, addresses, ports, protocol));
 }
 
 /// The same for IPv6, addresses in four words.
-constexpr std::uint32_t flow_hash6(const HashSeed& seed, const std::uint64_t (&addresses)[4],
+constexpr std::uint64_t flow_word6(const HashSeed& seed, const std::uint64_t (&addresses)[4],
                                    std::uint32_t ports, std::uint8_t protocol) {
   const std::uint64_t rest = static_cast<std::uint64_t>(ports) << 8 | protocol;
   const std::uint64_t source = mix(addresses[0] ^ seed.first, addresses[1] ^ seed.second);
   const std::uint64_t destination = mix(addresses[2] ^ seed.second, addresses[3] ^ seed.first);
-  return finish(mix(source ^ (destination << 1 | destination >> 63), rest ^ seed.second));
+  return mix(source ^ (destination << 1 | destination >> 63), rest ^ seed.second);
+}
+constexpr std::uint32_t flow_hash6(const HashSeed& seed, const std::uint64_t (&addresses)[4],
+                                   std::uint32_t ports, std::uint8_t protocol) {
+  return finish(flow_word6(seed, addresses, ports, protocol));
 }
 
 /// Chooses among the ports of a range, even over all of them.

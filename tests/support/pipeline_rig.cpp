@@ -102,16 +102,31 @@ std::string describe(const Outcome& outcome) {
   return text;
 }
 
-Rig::Rig(const Batch& batch) : state_(rcu_, {1, 2}) { apply(batch); }
+Rig::Rig(const Batch& batch) { apply(batch); }
 
 void Rig::apply(const Batch& batch) {
-  const auto applied = state_.apply(batch);
-  if (!applied) throw std::logic_error(applied.error().message);
+  Batch with_flows = batch;
+  for (auto& change : with_flows.vrfs) {
+    if (change.object) change.object->flows = true;
+  }
+  for (auto& change : with_flows.vifs) {
+    if (change.object) change.object->flows = !change.object->host;
+  }
+  for (const auto& applied : {node_.state.apply(batch), twin_.state.apply(with_flows)}) {
+    if (!applied) throw std::logic_error(applied.error().message);
+  }
+}
+
+void Rig::tidy() {
+  twin_.rcu.online(0);
+  twin_.hands.begin(rte_rdtsc());
+  twin_.hands.tidy(1);
+  twin_.rcu.offline(0);
 }
 
 template <class Tracer>
 std::vector<Outcome> Rig::run_once(const std::vector<Bytes>& frames, const Layout& layout,
-                                   const Source& source, Tracer tracer) {
+                                   const Source& source, Node& node, Tracer tracer) {
   const unsigned free_before = rte_mempool_avail_count(packet_pool());
   counters_ = std::make_unique<WorkerCounters>();
   const auto exits = std::make_unique<Exits>();
@@ -123,13 +138,15 @@ std::vector<Outcome> Rig::run_once(const std::vector<Bytes>& frames, const Layou
     packets.push_back(make_packet(frame, layout));
     index[packets.back().mbuf()] = packets.size() - 1;
     received.push_back(packets.back().mbuf());
-    if (source.ingress == nullptr) source.add(*burst, packets.back());
+    if (source.add) source.add(node.state.tables(), *burst, packets.back());
   }
-  StageContext<Tracer> ctx{state_.tables(), *counters_, *exits, tracer};
-  if (source.ingress != nullptr) {
-    run_received(ctx, *burst, *source.ingress, received);
-  } else {
+  StageContext<Tracer> ctx{node.state.tables(), *counters_, *exits, tracer, &node.hands};
+  if (source.add) {
     run_pipeline(ctx, *burst, source.entry);
+  } else {
+    const Ingress ingress = ingress_of(node.state.tables(), source.port.index());
+    if (ingress.vrf == nullptr) broken("the port is not ready to receive");
+    run_received(ctx, *burst, ingress, received);
   }
   if (burst->count != 0) broken("packets stayed in the burst");
 
@@ -184,27 +201,30 @@ std::vector<Outcome> Rig::run_once(const std::vector<Bytes>& frames, const Layou
 std::vector<Outcome> Rig::run(const std::vector<Bytes>& frames, const Layout& layout,
                               const Source& source) {
   std::vector<ExplainStep> steps;
-  const auto explained = run_once(frames, layout, source, RecordTracer{&steps});
+  const auto explained = run_once(frames, layout, source, node_, RecordTracer{&steps});
   clocks_ = std::make_unique<StageClocks>();
-  const auto measured = run_once(frames, layout, source, ClockTracer{clocks_.get(), rte_rdtsc()});
-  auto outcomes = run_once(frames, layout, source, NullTracer{});
-  for (std::size_t i = 0; i < outcomes.size(); ++i) {
-    if (whole(explained[i]) != whole(outcomes[i])) {
-      broken("explained as " + whole(explained[i]) + ", fared as " + whole(outcomes[i]));
+  const auto measured =
+      run_once(frames, layout, source, node_, ClockTracer{clocks_.get(), rte_rdtsc()});
+  const auto opened = run_once(frames, layout, source, twin_, NullTracer{});
+  const auto cached = run_once(frames, layout, source, twin_, NullTracer{});
+  auto outcomes = run_once(frames, layout, source, node_, NullTracer{});
+  const auto compare = [&](const std::vector<Outcome>& others, const std::string& how) {
+    for (std::size_t i = 0; i < outcomes.size(); ++i) {
+      if (whole(others[i]) == whole(outcomes[i])) continue;
+      broken(how + " as " + whole(others[i]) + ", fared as " + whole(outcomes[i]));
     }
-    if (whole(measured[i]) != whole(outcomes[i])) {
-      broken("measured as " + whole(measured[i]) + ", fared as " + whole(outcomes[i]));
-    }
-  }
+  };
+  compare(explained, "explained");
+  compare(measured, "measured");
+  compare(opened, "opened a flow");
+  compare(cached, "found a flow");
   if (outcomes.size() == 1) outcomes[0].steps = std::move(steps);
   return outcomes;
 }
 
 std::vector<Outcome> Rig::receive(PortId port, const std::vector<Bytes>& frames,
                                   const Layout& layout) {
-  const Ingress ingress = ingress_of(tables(), port.index());
-  if (ingress.vrf == nullptr) throw std::logic_error("the port is not ready to receive");
-  return run(frames, layout, {.ingress = &ingress});
+  return run(frames, layout, {.port = port});
 }
 
 Outcome Rig::receive(PortId port, const Bytes& frame, const Layout& layout) {
@@ -212,41 +232,41 @@ Outcome Rig::receive(PortId port, const Bytes& frame, const Layout& layout) {
 }
 
 Outcome Rig::originate(VrfId vrf, const Bytes& bytes) {
-  const auto add = [&](Burst& burst, Packet packet) {
+  const auto add = [&](const Tables& tables, Burst& burst, Packet packet) {
     PacketContext& p = burst.add(packet);
     p.l3 = p.packet.data();
     p.end = p.l3 + p.packet.contiguous_bytes();
     p.bytes = p.packet.total_bytes();
     p.originated = true;
-    p.vrf = tables().vrfs.get(vrf);
+    p.vrf = tables.vrfs.get(vrf);
   };
   return run({bytes}, {}, {.entry = Entry::parse, .add = add}).front();
 }
 
 Outcome Rig::inject(NexthopId tunnel, const Bytes& frame, const Layout& layout) {
-  const auto add = [&](Burst& burst, Packet packet) {
+  const auto add = [&](const Tables& tables, Burst& burst, Packet packet) {
     PacketContext& p = burst.add(packet);
     p.l2 = p.packet.data();
     p.end = p.l2 + p.packet.contiguous_bytes();
     p.bytes = p.packet.total_bytes();
     p.originated = true;
-    p.nexthop = tables().nexthops.get(tunnel);
-    p.adjacency = tables().adjacencies.get(p.nexthop->adjacency);
+    p.nexthop = tables.nexthops.get(tunnel);
+    p.adjacency = tables.adjacencies.get(p.nexthop->adjacency);
   };
   return run({frame}, layout, {.entry = Entry::encap, .add = add}).front();
 }
 
 Outcome Rig::resume(const Outcome& held) {
   const PacketMetadata& m = held.metadata;
-  const auto add = [&](Burst& burst, Packet packet) {
+  const auto add = [&](const Tables& tables, Burst& burst, Packet packet) {
     PacketContext& p = burst.add(packet);
     p.l3 = p.packet.data() + m.l3_offset;
     p.end = p.packet.data() + p.packet.contiguous_bytes();
     p.bytes = p.packet.total_bytes() - m.l3_offset;
     p.l3_bytes = static_cast<std::uint16_t>(p.bytes);
     p.v4 = *p.l3 >> 4 == 4;
-    p.vrf = tables().vrfs.get(m.vrf);
-    p.adjacency = tables().adjacencies.get(m.adjacency);
+    p.vrf = tables.vrfs.get(m.vrf);
+    p.adjacency = tables.adjacencies.get(m.adjacency);
   };
   return run({held.frame}, {}, {.entry = Entry::output, .add = add}).front();
 }

@@ -2,7 +2,8 @@
 /// Packets sent through the real stages, and what became of them.
 ///
 /// Each packet runs three times, with the tracer that forwards, the one that explains and the one
-/// that measures, and must fare the same. Its bytes lie on the heap in pieces of exactly their
+/// that measures, and twice more in a twin of the router whose VRFs all keep flows; it must fare
+/// the same, whether a flow is opened for it, or found, or none is kept. Its bytes lie on the heap in pieces of exactly their
 /// size, so that AddressSanitizer sees a read or write beyond them. Broken promises of the pipeline
 /// (a packet in two exits, a drop counted twice) throw std::logic_error, which fails the test.
 
@@ -59,27 +60,38 @@ class Rig {
   /// A packet that waited for its neighbour, to output.
   Outcome resume(const Outcome& held);
 
-  [[nodiscard]] const Tables& tables() const { return state_.tables(); }
+  [[nodiscard]] const Tables& tables() const { return node_.state.tables(); }
   /// Of the last packets that were sent.
   [[nodiscard]] const WorkerCounters& counters() const { return *counters_; }
+  /// Of the twin that keeps them: each packet counts twice.
+  [[nodiscard]] FlowTables& flows() const { return *twin_.state.tables().flows; }
+  [[nodiscard]] FlowHands& hands() { return twin_.hands; }
+  /// A moment passes, so that closed sessions can be used again.
+  void tidy();
   /// Of all stages, what entered each.
   [[nodiscard]] const StageClocks& clocks() const { return *clocks_; }
 
  private:
   /// Frames that a port received, or packets of another source.
   struct Source {
-    const Ingress* ingress = nullptr;
+    PortId port{};
     Entry entry = Entry::parse;
-    std::function<void(Burst&, Packet)> add{};
+    std::function<void(const Tables&, Burst&, Packet)> add{};
+  };
+  struct Node {
+    Node() { rcu.register_reader(0); }
+    Rcu rcu{1};
+    ForwardingState state{rcu, {1, 2}};
+    FlowHands hands{*state.tables().flows, rcu, 0};
   };
   std::vector<Outcome> run(const std::vector<Bytes>& frames, const Layout& layout,
                            const Source& source);
   template <class Tracer>
   std::vector<Outcome> run_once(const std::vector<Bytes>& frames, const Layout& layout,
-                                const Source& source, Tracer tracer);
+                                const Source& source, Node& node, Tracer tracer);
 
-  Rcu rcu_{1};
-  ForwardingState state_;
+  Node node_;
+  Node twin_;
   std::unique_ptr<WorkerCounters> counters_;
   std::unique_ptr<StageClocks> clocks_;
 };
