@@ -50,8 +50,12 @@ Result<std::unique_ptr<Router>> Router::start(const RouterOptions& options) {
 Router::Router(std::unique_ptr<Eal> eal, const RouterOptions& options)
     : options_(options),
       eal_(std::move(eal)),
-      rcu_(static_cast<unsigned>(options.eal.worker_cpus.size())),
+      rcu_(static_cast<unsigned>(options.eal.worker_cpus.size()) + 1),
       state_(rcu_, secret_seed(), options.flows, rte_get_tsc_hz()),
+      flow_hands_(*state_.tables().flows, rcu_,
+                  static_cast<std::uint8_t>(options.eal.worker_cpus.size())),
+      flow_view_(*state_.tables().flows, flow_hands_, rcu_,
+                 static_cast<unsigned>(options.eal.worker_cpus.size())),
       event_fd_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)),
       observers_(static_cast<unsigned>(options.eal.worker_cpus.size())) {
   for (unsigned i = 0; i < options.eal.worker_cpus.size(); ++i) {
@@ -304,7 +308,26 @@ PacketCount Router::decap_counters(DecapId id) const {
   return sum;
 }
 
-TableSizes Router::table_sizes() const { return state_.sizes(); }
+TableSizes Router::table_sizes() const {
+  TableSizes sizes = state_.sizes();
+  sizes.deferred += flow_hands_.waiting();
+  return sizes;
+}
+
+std::vector<FlowRecord> Router::flows(const FlowFilter& filter, FlowCursor& cursor,
+                                      std::size_t count) {
+  return flow_view_.flows(filter, cursor, count, rte_rdtsc());
+}
+
+std::size_t Router::clear_flows(const FlowFilter& filter, FlowCursor& cursor, std::size_t count) {
+  return flow_view_.clear(filter, cursor, count, rte_rdtsc());
+}
+
+FlowCounters Router::flow_counters(IpFamily family) const {
+  std::vector<const FlowHands*> workers;
+  for (const auto& worker : workers_) workers.push_back(&worker->flows());
+  return flow_view_.counters(family, workers);
+}
 
 bool Router::drain_traces(Worker& worker, EventSink& sink) const {
   TraceRecord* next = nullptr;

@@ -8,6 +8,7 @@
 
 #include "io/eal.hpp"
 #include "io/worker.hpp"
+#include "tables/flow_view.hpp"
 #include "tables/forwarding_state.hpp"
 #include "weft/forwarding.hpp"
 
@@ -45,12 +46,20 @@ class Router final : public ForwardingPlane {
   [[nodiscard]] PacketCount nexthop_counters(NexthopId id) const override;
   [[nodiscard]] PacketCount decap_counters(DecapId id) const override;
   [[nodiscard]] TableSizes table_sizes() const override;
+  std::vector<FlowRecord> flows(const FlowFilter& filter, FlowCursor& cursor,
+                                std::size_t count) override;
+  std::size_t clear_flows(const FlowFilter& filter, FlowCursor& cursor,
+                          std::size_t count) override;
+  [[nodiscard]] FlowCounters flow_counters(IpFamily family) const override;
   void count_drop(DropReason reason) override { control_counters_.drop(reason); }
   [[nodiscard]] int event_descriptor() const override { return event_fd_; }
   void drain_events(EventSink& sink) override;
   [[nodiscard]] std::uint64_t begin_grace() override { return rcu_.begin_grace(); }
   [[nodiscard]] bool grace_over(std::uint64_t moment) override { return rcu_.grace_over(moment); }
-  void reclaim() override { rcu_.reclaim(); }
+  void reclaim() override {
+    flow_hands_.reclaim();
+    rcu_.reclaim();
+  }
 
  private:
   Router(std::unique_ptr<Eal> eal, const RouterOptions& options);
@@ -67,6 +76,8 @@ class Router final : public ForwardingPlane {
   std::unique_ptr<Eal> eal_;
   Rcu rcu_;
   ForwardingState state_;
+  FlowHands flow_hands_;  ///< of the control thread
+  FlowView flow_view_;
   int event_fd_;
   std::vector<std::unique_ptr<AttachedPort>> ports_;
   /// By index: how many ports had it, and what its counters stood at when the last was opened.

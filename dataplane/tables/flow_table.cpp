@@ -98,6 +98,7 @@ bool FlowTable<Key>::close(FlowWriter& writer, std::uint32_t direction) {
     return false;
   }
   unlink(writer, direction / 2);
+  writer.closings.add(1);
   return true;
 }
 

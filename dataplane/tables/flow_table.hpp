@@ -109,7 +109,7 @@ struct FlowWriter {
   std::uint32_t scan = 0;  ///< where aging goes on
   std::minstd_rand random;
 
-  Relaxed<std::uint64_t> opened, expired, evicted, cleared, refused, freed;
+  Relaxed<std::uint64_t> opened, closings, expired, evicted, cleared, refused, freed;
 };
 
 /// A session about to be opened.

@@ -96,15 +96,19 @@ class FlowHands {
   /// Between bursts: ages a share of the sessions, so that `writers` threads pass over all of them
   /// in about four seconds, and makes numbers of closed ones usable.
   void tidy(unsigned writers) {
-    tables_.v4.reclaim(v4_);
-    tables_.v6.reclaim(v6_);
+    reclaim();
     const FlowTick passed = now_ - tidied_;
     if (passed == 0) return;
     tidied_ = now_;
     age(tables_.v4, v4_, passed, writers);
     age(tables_.v6, v6_, passed, writers);
   }
-  [[nodiscard]] bool waits() const { return !v4_.closed.empty() || !v6_.closed.empty(); }
+  void reclaim() {
+    tables_.v4.reclaim(v4_);
+    tables_.v6.reclaim(v6_);
+  }
+  /// Sessions that were closed and wait for the workers to let go of them.
+  [[nodiscard]] std::size_t waiting() const { return v4_.closed.size() + v6_.closed.size(); }
 
  private:
   template <class Key>

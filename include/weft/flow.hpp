@@ -65,6 +65,26 @@ struct FlowRecord {
   FlowDirection reverse;
 };
 
+/// Which sessions are meant: all that is given must hold, for either direction.
+struct FlowFilter {
+  std::optional<std::uint64_t> id;
+  std::optional<VrfId> vrf;
+  std::optional<VifId> vif;  ///< where packets of a direction arrive, or the VIF that is charged
+  std::optional<IpPrefix> source;
+  std::optional<IpPrefix> destination;
+  std::optional<IpPrefix> address;  ///< of either end
+  std::optional<std::uint8_t> protocol;
+  std::optional<std::uint16_t> port;  ///< of either end
+  std::optional<FlowState> state;
+};
+
+/// Where a walk through the sessions stands: begin with a default one.
+struct FlowCursor {
+  IpFamily family = IpFamily::v4;
+  std::uint32_t session = 0;  ///< the last that was looked at
+  bool end = false;
+};
+
 struct FlowCounters {
   std::uint64_t sessions = 0;   ///< that stand now
   std::uint64_t capacity = 0;

@@ -12,6 +12,7 @@
 
 #include "weft/counters.hpp"
 #include "weft/events.hpp"
+#include "weft/flow.hpp"
 #include "weft/nexthop.hpp"
 #include "weft/result.hpp"
 
@@ -202,6 +203,15 @@ class ForwardingPlane {
   [[nodiscard]] virtual PacketCount nexthop_counters(NexthopId id) const = 0;
   [[nodiscard]] virtual PacketCount decap_counters(DecapId id) const = 0;
   [[nodiscard]] virtual TableSizes table_sizes() const = 0;
+
+  /// Looks at the next `count` sessions and answers those that match; moves `cursor`. Sessions that
+  /// come and go meanwhile may be missed, none is told twice but one that was closed and opened.
+  virtual std::vector<FlowRecord> flows(const FlowFilter& filter, FlowCursor& cursor,
+                                        std::size_t count) = 0;
+  /// The same, and closes them; answers how many.
+  virtual std::size_t clear_flows(const FlowFilter& filter, FlowCursor& cursor,
+                                  std::size_t count) = 0;
+  [[nodiscard]] virtual FlowCounters flow_counters(IpFamily family) const = 0;
 
   /// A drop that control itself decided, so that every drop is in one table.
   virtual void count_drop(DropReason reason) = 0;

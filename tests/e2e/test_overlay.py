@@ -113,4 +113,4 @@ def test_the_very_first_packet_arrives(family):
     """No ARP or ND has happened anywhere yet, neither in the underlay nor between VM and router."""
     with Lab() as lab:
         pair = Pair(lab)
-        assert pair.vms["blue", "a"].ping(FAR[family], count=1) == 1
+        assert pair.vms["blue", "a"].ping(FAR[family], count=1, interval=2) == 1

@@ -33,6 +33,9 @@ class FakePlane final : public ForwardingPlane {
   };
 
   Tables tables;
+  std::vector<FlowRecord> sessions;
+  FlowCounters flow_counts;
+  FlowFilter flow_filter;      ///< of the last call
   std::vector<Batch> batches;  ///< that were applied
   unsigned redundant = 0;      ///< changes that told nothing new
   std::vector<Sent> sent;
@@ -149,6 +152,24 @@ class FakePlane final : public ForwardingPlane {
             tables.adjacencies.size(),
             tables.decaps.size(),
             deferred};
+  }
+  /// Answers `sessions` slice by slice, whatever the filter, which it keeps.
+  std::vector<FlowRecord> flows(const FlowFilter& filter, FlowCursor& cursor,
+                                std::size_t count) override {
+    flow_filter = filter;
+    std::vector<FlowRecord> slice;
+    while (slice.size() < count && cursor.session < sessions.size()) {
+      slice.push_back(sessions[cursor.session++]);
+    }
+    cursor.end = cursor.session == sessions.size();
+    return slice;
+  }
+  std::size_t clear_flows(const FlowFilter& filter, FlowCursor& cursor,
+                          std::size_t count) override {
+    return flows(filter, cursor, count).size();
+  }
+  [[nodiscard]] FlowCounters flow_counters(IpFamily family) const override {
+    return family == IpFamily::v4 ? flow_counts : FlowCounters{};
   }
   void count_drop(DropReason reason) override { ++drops[reason]; }
 
