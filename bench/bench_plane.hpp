@@ -25,16 +25,20 @@ inline constexpr std::uint32_t vm = 0x0a010001;       // 10.1.0.1
 inline constexpr std::uint32_t far_vms = 0x0a020000;  // 10.2.0.0/16
 
 enum class Work { encap, decap, route };
+/// Whether VIFs and VRFs keep flows.
+enum class Flows : bool { off, on };
 
 /// VRF 1 + i holds VNI 100 + i; its route to 10.2.0.0/16 leads into a tunnel.
 class Plane {
  public:
-  explicit Plane(unsigned tunnels = 1) : state_(rcu_, {}), tunnels_(tunnels) {
+  explicit Plane(unsigned tunnels = 1, Flows keep = Flows::off)
+      : state_(rcu_, {}), hands_(*state_.tables().flows, rcu_, 0), tunnels_(tunnels) {
+    const bool flows = keep == Flows::on;
     Batch batch;
-    batch.vrfs.push_back({underlay_vrf, Vrf{}});
+    batch.vrfs.push_back({underlay_vrf, Vrf{{}, flows}});
     batch.ports.push_back({fabric, Port{port_mac, 1500, VifId{}, false}});
     batch.ports.push_back({vm_port, Port{port_mac, 1500, VifId(0), false}});
-    batch.vifs.push_back({VifId(0), Vif{vm_port, VrfId(1), vm_mac, {Ipv4Address{vm}}, true}});
+    batch.vifs.push_back({VifId(0), Vif{vm_port, VrfId(1), vm_mac, {Ipv4Address{vm}}, true, false, flows}});
     batch.adjacencies.push_back(
         {AdjacencyId(0), Adjacency{fabric, Ipv4Address{remote}, port_mac, vm_mac}});
     batch.adjacencies.push_back(
@@ -50,7 +54,7 @@ class Plane {
       profile.remote = Ipv4Address{remote};
       profile.vni = 100 + i;
       profile.inner_destination_mac = router_mac;
-      batch.vrfs.push_back({vrf, Vrf{router_mac}});
+      batch.vrfs.push_back({vrf, Vrf{router_mac, flows}});
       batch.nexthops.push_back({NexthopId(2 + 2 * i), nexthop::Tunnel{profile, AdjacencyId(0)}});
       batch.nexthops.push_back({NexthopId(3 + 2 * i), nexthop::Lookup{vrf}});
       batch.decaps.push_back({DecapId(i), Decap{.local = Ipv4Address{local},
@@ -66,10 +70,12 @@ class Plane {
 
   [[nodiscard]] const Tables& tables() const { return state_.tables(); }
   [[nodiscard]] unsigned tunnels() const { return tunnels_; }
+  [[nodiscard]] FlowHands* hands() const { return &hands_; }
 
  private:
   Rcu rcu_{1};
   ForwardingState state_;
+  mutable FlowHands hands_;  // a worker's, as all that counts
   unsigned tunnels_;
 };
 

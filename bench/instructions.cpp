@@ -1,5 +1,5 @@
 // Sends packets through the pipeline as far as each stage and as a whole, for callgrind to count:
-//   instructions WORK ROUNDS [TUNNELS|mixed]
+//   instructions WORK ROUNDS [TUNNELS|mixed|flows]
 // A round is one burst of 32; with `mixed` for TUNNELS it is one of each size, see mixed.hpp. After
 // each way it has callgrind write down what that took, under the stage's name; `pipeline` is all of
 // it, as weftd runs it.
@@ -30,7 +30,7 @@ bool run(const Plane& plane, weft::bench::Work work, unsigned long rounds) {
   auto counters = std::make_unique<weft::WorkerCounters>();
   auto exits = std::make_unique<weft::Exits>();
   auto burst = std::make_unique<weft::Burst>();
-  bench::Context ctx{plane.tables(), *counters, *exits, {}};
+  bench::Context ctx{plane.tables(), *counters, *exits, {}, plane.hands()};
   const auto count = [&](const char* name, auto&& way) {
     const auto go = [&](const weft::Ingress& ingress, std::span<rte_mbuf* const> packets) {
       way(ingress, packets);
@@ -58,17 +58,22 @@ int main(int argc, char** argv) {
   namespace bench = weft::bench;
   const int work = argc > 2 ? index_of(bench::work_names, argv[1]) : -1;
   if (work < 0) {
-    std::fprintf(stderr, "usage: instructions WORK ROUNDS [TUNNELS|mixed]\n");
+    std::fprintf(stderr, "usage: instructions WORK ROUNDS [TUNNELS|mixed|flows]\n");
     return 2;
   }
   const unsigned long rounds = std::strtoul(argv[2], nullptr, 10);
   const char* tunnels = argc > 3 ? argv[3] : "1";
   bench::pool();
-  const bool left =
-      std::strcmp(tunnels, "mixed") == 0
-          ? run<bench::MixedBursts>(bench::MixedPlane(), static_cast<bench::Work>(work), rounds)
-          : run<bench::Bursts>(bench::Plane(static_cast<unsigned>(std::atoi(tunnels))),
-                               static_cast<bench::Work>(work), rounds);
+  const auto what = static_cast<bench::Work>(work);
+  bool left = false;
+  if (std::strcmp(tunnels, "mixed") == 0) {
+    left = run<bench::MixedBursts>(bench::MixedPlane(), what, rounds);
+  } else if (std::strcmp(tunnels, "flows") == 0) {
+    left = run<bench::Bursts>(bench::Plane(1, bench::Flows::on), what, rounds);
+  } else {
+    left =
+        run<bench::Bursts>(bench::Plane(static_cast<unsigned>(std::atoi(tunnels))), what, rounds);
+  }
   bench::stop_eal();
   if (!left) std::fprintf(stderr, "packets did not leave by a port\n");
   return left ? 0 : 1;

@@ -53,10 +53,12 @@ class MixedPlane {
   }
 
   [[nodiscard]] const Tables& tables() const { return state_.tables(); }
+  [[nodiscard]] FlowHands* hands() const { return &hands_; }
 
  private:
   Rcu rcu_{1};
   ForwardingState state_;
+  mutable FlowHands hands_{*state_.tables().flows, rcu_, 0};
 };
 
 /// A round is one burst of each size from 1 to 32. Bursts come from one port each, as they do from

@@ -23,7 +23,7 @@ void run(benchmark::State& state, const Plane& plane, Work work, Stages&& stages
   auto counters = std::make_unique<weft::WorkerCounters>();
   auto exits = std::make_unique<weft::Exits>();
   auto burst = std::make_unique<weft::Burst>();
-  Context ctx{plane.tables(), *counters, *exits, {}};
+  Context ctx{plane.tables(), *counters, *exits, {}, plane.hands()};
   Cycles cycles(state);
   for (auto _ : state) {
     bursts.round([&](const weft::Ingress& ingress, std::span<rte_mbuf* const> packets) {
@@ -65,6 +65,14 @@ void pipeline(benchmark::State& state) {
   state.SetLabel(weft::bench::work_names[state.range(0)]);
 }
 BENCHMARK(pipeline)->ArgNames({"work", "tunnels"})->ArgsProduct({{0, 1, 2}, {1}})->Args({1, 32});
+
+/// The same with a session for each flow.
+void pipeline_flows(benchmark::State& state) {
+  weft::bench::pool();
+  run<Bursts>(state, Plane(1, weft::bench::Flows::on), static_cast<Work>(state.range(0)), whole);
+  state.SetLabel(std::string(weft::bench::work_names[state.range(0)]) + ", flows");
+}
+BENCHMARK(pipeline_flows)->ArgName("work")->Arg(0)->Arg(1)->Arg(2);
 
 /// At most 1.5 times the row of one tunnel, once the restoring of both is taken off.
 void pipeline_mixed(benchmark::State& state) {

@@ -42,7 +42,7 @@ inline void restamp(FlowEntry<Key>& entry, std::uint8_t worker, FlowStamp stamp,
     return;
   }
   entry.nexthop.set(p.nexthop->id.raw());
-  entry.vrf.set(p.vrf->id.index());
+  entry.vrf.set(p.vrf->id.raw());
   entry.ingress.set(p.in->vif.raw());
   entry.stamp.store(stamp, std::memory_order_release);
 }
@@ -61,14 +61,15 @@ template <class Key, class Tracer>
   }
   // As it was before the route was searched: what has changed since, the next packet finds out.
   const FlowStamp stamp = ctx.flows->stamp();
+  const FlowTally tally(ctx.flows);
   std::uint32_t direction = p.flow;
   bool fresh = false;
   if (direction == 0) {
     const VifId egress = egress_vif(tables, p);
     if (!wants_session(tables, p, egress)) return Next::forward;
-    const auto ports = flow_ports<Key>(ctx, p);
+    const auto ports = flow_ports<Key>(*tables.flows, tally, p);
     FlowOpening<Key> opening;
-    opening.forward = flow_key<Key>(p, *ports);
+    opening.forward = flow_key<Key>(p, arrival_vrf(p).id, *ports);
     opening.reverse = opening.forward.reverse(return_vrf(tables, p, egress));
     opening.forward_hash = table.hash(opening.forward);
     opening.stamp = stamp;
@@ -86,7 +87,7 @@ template <class Key, class Tracer>
   }
   FlowEntry<Key>& entry = table.entry(direction);
   if (!fresh) restamp(entry, ctx.flows->number(), stamp, p);
-  count(ctx, table, direction, p);
+  tally.count(table, entry, direction, p);
   if constexpr (Tracer::enabled)
     ctx.tracer.note(admit_name, p, [&] {
       return std::string(fresh ? "opens session " : "resolved again, session ") +

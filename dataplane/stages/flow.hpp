@@ -23,8 +23,7 @@ inline constexpr bool is_key4 = std::is_same_v<Key, FlowKey4>;
 }
 
 template <class Key>
-[[gnu::always_inline]] inline Key flow_key(const PacketContext& p, FlowPorts ports) {
-  const VrfId vrf = arrival_vrf(p).id;
+[[gnu::always_inline]] inline Key flow_key(const PacketContext& p, VrfId vrf, FlowPorts ports) {
   if constexpr (is_key4<Key>) {
     std::uint64_t addresses;
     std::memcpy(&addresses, &header_at<wire::Ipv4>(p.l3).source, sizeof addresses);
@@ -89,49 +88,58 @@ template <class Key>
                                                           bool learn, std::uint32_t now) {
   if (!p.fragment) return ports_in(p);
   const PieceOfDatagram piece = piece_of(p);
-  const Key datagram = flow_key<Key>(p, 0);
+  const Key datagram = flow_key<Key>(p, arrival_vrf(p).id, 0);
   if (!piece.first) return flows.fragments.ports(datagram, piece.identification, now);
   const std::optional<FlowPorts> ports = ports_in(p);
   if (ports && learn) flows.fragments.learn(datagram, piece.identification, *ports, now);
   return ports;
 }
 
-template <class Key, class Tracer>
-[[gnu::always_inline]] inline std::optional<FlowPorts> flow_ports(StageContext<Tracer>& ctx,
-                                                                  const PacketContext& p) {
-  if (p.l4_ports != 0) [[likely]]
-    return p.l4_ports;
-  return uncommon_ports<Key>(*ctx.tables.flows, p, ctx.flows != nullptr,
-                             ctx.flows != nullptr ? ctx.flows->now() >> 10 : 0);
-}
+/// What a worker counts with, at hand for a burst.
+struct FlowTally {
+  explicit FlowTally(const FlowHands* hands)
+      : counts(hands != nullptr),
+        worker(counts ? hands->number() : 0),
+        now(counts ? hands->now() : 0) {}
 
-/// One packet more in `direction`.
-template <class Key, class Tracer>
-[[gnu::always_inline]] inline void count(StageContext<Tracer>& ctx, FlowTable<Key>& table,
-                                         std::uint32_t direction, const PacketContext& p) {
-  if (ctx.flows == nullptr) return;
-  FlowEntry<Key>& entry = table.entry(direction);
-  if (entry.owner.load(std::memory_order_relaxed) == ctx.flows->number()) [[likely]] {
-    entry.packets.add(1);
-    entry.bytes.add(p.l3_bytes);
-  } else {
-    auto& foreign = table.session_of(direction).foreign[direction % 2];
-    foreign.packets.add_shared(1);
-    foreign.bytes.add_shared(p.l3_bytes);
+  /// One packet more in `direction`.
+  template <class Key>
+  [[gnu::always_inline]] void count(FlowTable<Key>& table, FlowEntry<Key>& entry,
+                                    std::uint32_t direction, const PacketContext& p) const {
+    if (!counts) return;
+    if (entry.owner.load(std::memory_order_relaxed) == worker) [[likely]] {
+      entry.packets.add(1);
+      entry.bytes.add(p.l3_bytes);
+    } else {
+      auto& foreign = table.session_of(direction).foreign[direction % 2];
+      foreign.packets.add_shared(1);
+      foreign.bytes.add_shared(p.l3_bytes);
+    }
+    entry.last_seen.set(now);
+    if (p.protocol == static_cast<std::uint8_t>(wire::IpProtocol::tcp) && p.l4_ports != 0 &&
+        readable_l4(p) > offsetof(wire::Tcp, flags)) {
+      entry.see_tcp_flags(header_at<wire::Tcp>(p.l3 + p.l4_offset).flags);
+    }
   }
-  entry.last_seen.set(ctx.flows->now());
-  if (p.protocol == static_cast<std::uint8_t>(wire::IpProtocol::tcp) && p.l4_ports != 0 &&
-      readable_l4(p) > offsetof(wire::Tcp, flags)) {
-    const std::uint8_t flags = header_at<wire::Tcp>(p.l3 + p.l4_offset).flags;
-    entry.see_tcp_flags(flags);
-  }
+
+  bool counts;  ///< false: packets are only looked at
+  std::uint8_t worker;
+  FlowTick now;
+};
+
+/// The ports of any packet; nothing: it has no flow.
+template <class Key>
+inline std::optional<FlowPorts> flow_ports(FlowTables& flows, const FlowTally& tally,
+                                           const PacketContext& p) {
+  if (p.l4_ports != 0) return p.l4_ports;
+  return uncommon_ports<Key>(flows, p, tally.counts, tally.now >> 10);
 }
 
 /// A packet on its way through the flow table.
 template <class Key>
 struct FlowProbe {
-  PacketContext* packet;
   std::uint64_t hash;
+  PacketContext* packet;
   Key key;
   std::uint32_t direction;
 };
@@ -139,36 +147,36 @@ struct FlowProbe {
 /// What the flow says, if there is one and it holds.
 template <class Key, class Tracer>
 [[gnu::always_inline]] inline void settle_flow(StageContext<Tracer>& ctx, FlowTable<Key>& table,
-                                               FlowStamp stamp, const FlowProbe<Key>& probe) {
+                                               const FlowTally& tally, FlowStamp stamp,
+                                               const FlowProbe<Key>& probe) {
   PacketContext& p = *probe.packet;
   std::uint32_t direction = probe.direction;
-  if (direction != 0 && !(table.entry(direction).key == probe.key)) [[unlikely]]
+  FlowEntry<Key>* entry = &table.entry(direction);
+  if (direction != 0 && !(entry->key == probe.key)) [[unlikely]] {
     direction = table.find(probe.key, probe.hash);
+    entry = &table.entry(direction);
+  }
   p.flow = direction;
   p.care = FlowCare::admit;
-  if (direction == 0) [[unlikely]]
-    return;
-  const FlowEntry<Key>& entry = table.entry(direction);
-  if (entry.stamp.load(std::memory_order_acquire) != stamp ||
-      entry.ingress.get() != p.in->vif.raw()) [[unlikely]] {
+  // Entry 0 is nobody's, and its stamp never right.
+  if (entry->stamp.load(std::memory_order_acquire) != stamp ||
+      entry->ingress.get() != p.in->vif.raw()) [[unlikely]] {
     return;
   }
-  const NexthopEntry* const nexthop =
-      p.nexthop == nullptr
-          ? ctx.tables.nexthops.get(NexthopId::from_raw(entry.nexthop.get()))
-          : p.nexthop;
-  const VrfEntry* vrf = p.vrf;
-  if (entry.vrf.get() != vrf->id.index()) [[unlikely]]
-    vrf = ctx.tables.vrfs.get(entry.vrf.get());
-  if (nexthop == nullptr || vrf == nullptr) [[unlikely]]
+  const NexthopEntry* nexthop = p.nexthop;
+  if (nexthop == nullptr) [[likely]]
+    nexthop = ctx.tables.nexthops.get(NexthopId::from_raw(entry->nexthop.get()));
+  if (nexthop == nullptr) [[unlikely]]
     return;
-  if (vrf != p.vrf) [[unlikely]] {
+  if (entry->vrf.get() != p.vrf->id.raw()) [[unlikely]] {
+    const VrfEntry* vrf = ctx.tables.vrfs.get(VrfId::from_raw(entry->vrf.get()));
+    if (vrf == nullptr) return;
     p.home = p.vrf;
     p.vrf = vrf;
   }
   p.nexthop = nexthop;
   p.care = FlowCare::none;
-  count(ctx, table, direction, p);
+  tally.count(table, *entry, direction, p);
   if constexpr (Tracer::enabled)
     ctx.tracer.note(flow_name, p, [&] {
       return "known, session " + std::to_string(table.session_of(direction).id.get()) +
@@ -176,46 +184,58 @@ template <class Key, class Tracer>
     });
 }
 
-/// The packets of one family. Each step for all of them before the next: what a packet needs from
-/// memory is on its way while others are looked at.
+/// The packets of one family; answers how many are of the other. Each step for all of them before
+/// the next: what a packet needs from memory is on its way while others are looked at.
 template <class Key, class Tracer>
-void find_flows_of(StageContext<Tracer>& ctx, std::span<PacketContext> packets) {
-  FlowTable<Key>& table = ctx.tables.flows->template of<Key>();
-  const FlowStamp stamp = ctx.tables.flows->stamp.load(std::memory_order_acquire);
+std::size_t find_flows_of(StageContext<Tracer>& ctx, std::span<PacketContext> packets) {
+  FlowTables& flows = *ctx.tables.flows;
+  FlowTable<Key>& table = flows.of<Key>();
+  const FlowStamp stamp = flows.stamp.load(std::memory_order_acquire);
+  const FlowTally tally(ctx.flows);
+  const FlowIndex::Searcher searcher = table.index().searcher();
+  const tunnel::HashSeed seed = ctx.tables.hash_seed;
   if (ctx.flows != nullptr) ctx.flows->begin_search(stamp);
   FlowProbe<Key> probes[max_burst];
   FlowProbe<Key>* end = probes;
+  std::size_t others = 0;
   for (PacketContext& p : packets) {
-    if (p.v4 != is_key4<Key> || !p.vrf->flows) continue;
-    const auto ports = flow_ports<Key>(ctx, p);
-    if (!ports) [[unlikely]]
+    if (p.v4 != is_key4<Key>) [[unlikely]] {
+      ++others;
       continue;
+    }
+    if (!p.vrf->flows) continue;
+    FlowPorts ports = p.l4_ports;
+    if (ports == 0) [[unlikely]] {
+      const auto uncommon = flow_ports<Key>(flows, tally, p);
+      if (!uncommon) continue;
+      ports = *uncommon;
+    }
+    const Key key = flow_key<Key>(p, p.vrf->id, ports);
+    const std::uint64_t word = key.word(seed);
+    const std::uint64_t hash = flow_hash(key, word, seed);
+    searcher.prefetch(hash);
+    if (p.l4_ports != 0) [[likely]]
+      p.entropy = tunnel::finish(word);
+    end->hash = hash;
     end->packet = &p;
-    end->key = flow_key<Key>(p, *ports);
-    const std::uint64_t word = end->key.word(ctx.tables.hash_seed);
-    end->hash = table.hash(end->key, word);
-    table.index().prefetch(end->hash);
-    if (p.l4_ports != 0) p.entropy = tunnel::finish(word);
+    end->key = key;
     ++end;
   }
   for (FlowProbe<Key>* probe = probes; probe != end; ++probe) {
-    probe->direction = table.index().candidate(probe->hash);
+    probe->direction = searcher.candidate(probe->hash);
     __builtin_prefetch(&table.entry(probe->direction));
   }
   for (FlowProbe<Key>* probe = probes; probe != end; ++probe) {
-    settle_flow(ctx, table, stamp, *probe);
+    settle_flow(ctx, table, tally, stamp, *probe);
   }
+  return others;
 }
 
 /// For packets of one port, of which `p.in->flows` says that flows may be kept.
 template <class Tracer>
 [[gnu::always_inline]] inline void find_flows(StageContext<Tracer>& ctx,
                                               std::span<PacketContext> packets) {
-  bool v4 = false;
-  bool v6 = false;
-  for (const PacketContext& p : packets) (p.v4 ? v4 : v6) = true;
-  if (v4) find_flows_of<FlowKey4>(ctx, packets);
-  if (v6) find_flows_of<FlowKey6>(ctx, packets);
+  if (find_flows_of<FlowKey4>(ctx, packets) != 0) find_flows_of<FlowKey6>(ctx, packets);
 }
 
 }  // namespace weft::stage

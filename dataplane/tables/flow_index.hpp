@@ -34,21 +34,8 @@ class FlowIndex {
 
   [[nodiscard]] std::size_t bytes() const { return buckets_.size() * sizeof(Bucket); }
 
-  [[gnu::always_inline]] void prefetch(std::uint64_t hash) const {
-    __builtin_prefetch(&buckets_[hash & mask_]);
-  }
-
-  /// The first entry whose tag is right, 0: none. Most often it is the one that is looked for.
-  [[nodiscard, gnu::always_inline]] std::uint32_t candidate(std::uint64_t hash) const {
-    const Bucket& bucket = buckets_[hash & mask_];
-    const std::uint64_t seen = bucket.head().load(std::memory_order_acquire);
-    unsigned found = bucket.lines[0].match(tag_of(hash)) & seen & 0xff;
-    if (found == 0 && (seen & 0xff00) != 0) [[unlikely]]
-      found = (bucket.lines[1].match(tag_of(hash)) << 8) & seen & 0xff00;
-    if (found == 0) return 0;
-    return bucket.index(static_cast<unsigned>(__builtin_ctz(found)))
-        .load(std::memory_order_relaxed);
-  }
+  class Searcher;
+  [[nodiscard, gnu::always_inline]] Searcher searcher() const;
 
   /// The entry for which `same(entry)` says that it has the key, 0: none.
   template <class Same>
@@ -193,5 +180,34 @@ class FlowIndex {
   std::size_t mask_;
   ReservedArray<Bucket> buckets_;
 };
+
+/// Searches an index step by step, for many keys in turn: what it needs of the index it has at hand.
+class FlowIndex::Searcher {
+ public:
+  explicit Searcher(const FlowIndex& index) : mask_(index.mask_), buckets_(&index.buckets_[0]) {}
+
+  [[gnu::always_inline]] void prefetch(std::uint64_t hash) const {
+    __builtin_prefetch(&buckets_[hash & mask_]);
+  }
+  /// The first entry whose tag is right, 0: none. Most often it is the one that is looked for.
+  [[nodiscard, gnu::always_inline]] std::uint32_t candidate(std::uint64_t hash) const {
+    const Bucket& bucket = buckets_[hash & mask_];
+    const std::uint64_t seen = bucket.head().load(std::memory_order_acquire);
+    const Line* line = &bucket.lines[0];
+    unsigned found = line->match(tag_of(hash)) & seen & 0xff;
+    if (found == 0) [[unlikely]] {
+      line = &bucket.lines[1];
+      if ((seen & 0xff00) != 0) found = line->match(tag_of(hash)) & seen >> 8 & 0xff;
+      if (found == 0) return 0;
+    }
+    return line->index[__builtin_ctz(found)].load(std::memory_order_relaxed);
+  }
+
+ private:
+  std::size_t mask_;
+  const Bucket* buckets_;
+};
+
+inline FlowIndex::Searcher FlowIndex::searcher() const { return Searcher(*this); }
 
 }  // namespace weft

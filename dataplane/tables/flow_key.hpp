@@ -62,8 +62,16 @@ struct FlowKey4 {
                                   std::uint8_t protocol)
       : addresses(both), ports(l4), vrf_protocol(vrf.index() << 8 | protocol) {}
 
-  friend bool operator==(const FlowKey4&, const FlowKey4&) = default;
+  friend bool operator==(const FlowKey4& a, const FlowKey4& b) {
+    return a.addresses == b.addresses && a.rest() == b.rest();
+  }
   friend auto operator<=>(const FlowKey4&, const FlowKey4&) = default;
+  /// Ports, VRF and protocol as one word.
+  [[nodiscard]] std::uint64_t rest() const {
+    std::uint64_t word;
+    std::memcpy(&word, &ports, sizeof word);
+    return word;
+  }
   [[nodiscard]] std::uint8_t protocol() const { return static_cast<std::uint8_t>(vrf_protocol); }
   [[nodiscard]] std::uint32_t vrf_index() const { return vrf_protocol >> 8; }
   /// Of the packets that come back, which arrive in `vrf`.

@@ -18,7 +18,7 @@ void FlowTable<Key>::fill(std::uint32_t direction, const Key& key,
   const bool forward = is_forward(direction);
   entry.nexthop.set(forward ? opening.nexthop.raw() : NexthopId{}.raw());
   entry.ingress.set(forward ? opening.ingress.raw() : VifId{}.raw());
-  entry.vrf.set(opening.vrf.index());
+  entry.vrf.set(opening.vrf.raw());
   // Of the way back nothing is known until a packet comes; that it may come is.
   entry.stamp.store(forward ? opening.stamp : opening.stamp & ~std::uint64_t{0xffffffff},
                     std::memory_order_relaxed);

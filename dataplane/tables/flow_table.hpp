@@ -42,7 +42,7 @@ struct alignas(64) FlowEntry {
   Relaxed<std::uint64_t> bytes;
   Relaxed<std::uint32_t> nexthop;    ///< raw id
   Relaxed<std::uint32_t> ingress;    ///< raw id of the VIF, or of none for the fabric
-  Relaxed<std::uint32_t> vrf;        ///< in which the route was found
+  Relaxed<std::uint32_t> vrf;        ///< raw id of the one in which the route was found
   Relaxed<FlowTick> last_seen;
   Relaxed<std::uint32_t> extension;  ///< room: NAT binding, service path, mirror; 0: none
   std::atomic<std::uint8_t> owner;   ///< worker, or nobody
@@ -158,7 +158,7 @@ class FlowTable {
   [[nodiscard]] static std::uint32_t other(std::uint32_t direction) { return direction ^ 1; }
 
   /// The direction with this key, 0: none.
-  [[nodiscard]] std::uint32_t find(const Key& key, std::uint64_t hash) const {
+  [[nodiscard, gnu::noinline]] std::uint32_t find(const Key& key, std::uint64_t hash) const {
     return index_.find(hash, [&](std::uint32_t d) { return entries_[d].key == key; });
   }
 

@@ -156,7 +156,7 @@ TEST_CASE("what routes lead through other VRFs is found again where they led", "
   REQUIRE(leaked.port == world::fabric);
   const Only only(rig);
   CHECK(only.forward().key.vrf_index() == world::blue.index());
-  CHECK(only.forward().vrf.get() == world::red.index());
+  CHECK(only.forward().vrf.get() == world::red.raw());
   CHECK(only.reverse().key.vrf_index() == world::red.index());
 }
 
