@@ -32,6 +32,14 @@ FlowIndex::PutResult FlowTable<Key>::put(std::uint32_t direction, std::uint64_t 
 
 template <class Key>
 std::uint32_t FlowTable<Key>::open(FlowWriter& writer, const FlowOpening<Key>& opening) {
+  // The caches are asked for all places before the first is touched.
+  const std::uint64_t reverse_hash = hash(opening.reverse);
+  index_.searcher().prefetch(reverse_hash);
+  if (!writer.hand.empty()) {
+    __builtin_prefetch(&sessions_[writer.hand.back()], 1);
+    __builtin_prefetch(&entries_[2 * writer.hand.back()], 1);
+    __builtin_prefetch(&entries_[2 * writer.hand.back() + 1], 1);
+  }
   if (sessions_.shared() < reserve()) make_room(writer, opening.now);
   const std::uint32_t session =
       charge(writer, opening.charged, opening.now) ? sessions_.take(writer.hand) : 0;
@@ -62,7 +70,6 @@ std::uint32_t FlowTable<Key>::open(FlowWriter& writer, const FlowOpening<Key>& o
 
   // Both keys in an order that all threads keep: whoever has the first one has the conversation.
   const bool one_way = opening.forward == opening.reverse;
-  const std::uint64_t reverse_hash = hash(opening.reverse);
   const bool forward_first = one_way || opening.forward < opening.reverse;
   auto placed = forward_first ? put(forward, opening.forward_hash) : put(reverse, reverse_hash);
   if (placed.how == FlowIndex::Put::done) {
