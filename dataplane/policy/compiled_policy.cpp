@@ -1,0 +1,254 @@
+#include "policy/compiled_policy.hpp"
+
+#include <fmt/format.h>
+#include <rte_acl.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstddef>
+#include <span>
+
+#include "wire/ipv4.hpp"
+
+namespace weft {
+namespace {
+
+constexpr unsigned fields4 = 5;
+constexpr unsigned fields6 = 11;
+/// Of one direction and family, after the lists of each rule were multiplied.
+constexpr std::size_t most_entries = 1 << 18;
+constexpr PortRange any_port{0, 0xffff};
+
+RTE_ACL_RULE_DEF(Rule4, fields4);
+RTE_ACL_RULE_DEF(Rule6, fields6);
+
+rte_acl_field_def field(unsigned type, unsigned size, unsigned index, unsigned group,
+                        std::size_t offset) {
+  rte_acl_field_def def{};
+  def.type = static_cast<std::uint8_t>(type);
+  def.size = static_cast<std::uint8_t>(size);
+  def.field_index = static_cast<std::uint8_t>(index);
+  def.input_index = static_cast<std::uint8_t>(group);
+  def.offset = static_cast<std::uint32_t>(offset);
+  return def;
+}
+
+rte_acl_config layout4() {
+  rte_acl_config config{};
+  config.num_categories = 1;
+  config.num_fields = fields4;
+  config.defs[0] =
+      field(RTE_ACL_FIELD_TYPE_BITMASK, 1, 0, 0, offsetof(PolicyTuple4, protocol));
+  config.defs[1] = field(RTE_ACL_FIELD_TYPE_MASK, 4, 1, 1, offsetof(PolicyTuple4, source));
+  config.defs[2] = field(RTE_ACL_FIELD_TYPE_MASK, 4, 2, 2, offsetof(PolicyTuple4, destination));
+  config.defs[3] = field(RTE_ACL_FIELD_TYPE_RANGE, 2, 3, 3, offsetof(PolicyTuple4, source_port));
+  config.defs[4] =
+      field(RTE_ACL_FIELD_TYPE_RANGE, 2, 4, 3, offsetof(PolicyTuple4, destination_port));
+  return config;
+}
+
+rte_acl_config layout6() {
+  rte_acl_config config{};
+  config.num_categories = 1;
+  config.num_fields = fields6;
+  config.defs[0] =
+      field(RTE_ACL_FIELD_TYPE_BITMASK, 1, 0, 0, offsetof(PolicyTuple6, protocol));
+  for (unsigned word = 0; word < 8; ++word) {
+    config.defs[1 + word] = field(RTE_ACL_FIELD_TYPE_MASK, 4, 1 + word, 1 + word,
+                                  offsetof(PolicyTuple6, source) + std::size_t{4} * word);
+  }
+  config.defs[9] = field(RTE_ACL_FIELD_TYPE_RANGE, 2, 9, 9, offsetof(PolicyTuple6, source_port));
+  config.defs[10] =
+      field(RTE_ACL_FIELD_TYPE_RANGE, 2, 10, 9, offsetof(PolicyTuple6, destination_port));
+  return config;
+}
+
+void set_prefix(rte_acl_field* fields, const IpPrefix* prefix, bool v4) {
+  for (unsigned word = 0; word < (v4 ? 1U : 4U); ++word) {
+    fields[word].value.u32 = 0;
+    fields[word].mask_range.u32 = 0;
+    if (prefix == nullptr) continue;
+    if (v4) {
+      fields[word].value.u32 = prefix->address.v4().value;
+    } else {
+      for (unsigned byte = 0; byte < 4; ++byte) {
+        fields[word].value.u32 =
+            fields[word].value.u32 << 8 | prefix->address.v6().bytes[4 * word + byte];
+      }
+    }
+    const int bits = static_cast<int>(prefix->length) - static_cast<int>(32 * word);
+    fields[word].mask_range.u32 = static_cast<std::uint32_t>(std::clamp(bits, 0, 32));
+  }
+}
+
+void set_range(rte_acl_field& f, const PortRange& range) {
+  f.value.u16 = range.first;
+  f.mask_range.u16 = range.last;
+}
+
+/// The one range of the field that holds type and code.
+PortRange icmp_range(const PolicyRule& rule) {
+  const auto type = static_cast<std::uint16_t>(*rule.icmp_type << 8);
+  if (!rule.icmp_code) return {type, static_cast<std::uint16_t>(type | 0xff)};
+  const auto both = static_cast<std::uint16_t>(type | *rule.icmp_code);
+  return {both, both};
+}
+
+std::vector<PortRange> or_any(const std::vector<PortRange>& ranges) {
+  return ranges.empty() ? std::vector<PortRange>{any_port} : ranges;
+}
+
+/// Those of the family, nullptr standing for any; empty: the rule is not for the family.
+std::vector<const IpPrefix*> of_family(const std::vector<IpPrefix>& prefixes, bool v4) {
+  std::vector<const IpPrefix*> found;
+  if (prefixes.empty()) found.push_back(nullptr);
+  for (const IpPrefix& p : prefixes) {
+    if (p.address.is_v4() == v4) found.push_back(&p);
+  }
+  return found;
+}
+
+Status check(const PolicyRule& rule, std::size_t number) {
+  const auto bad = [&](const char* what) {
+    return Error{fmt::format("rule {}: {}", number, what)};
+  };
+  using wire::IpProtocol;
+  constexpr std::uint8_t sctp = 132;
+  const auto is = [&](IpProtocol p) { return rule.protocol == static_cast<std::uint8_t>(p); };
+  const bool icmp = is(IpProtocol::icmp) || is(IpProtocol::icmpv6);
+  const bool with_ports = is(IpProtocol::tcp) || is(IpProtocol::udp) || rule.protocol == sctp;
+  if ((rule.icmp_type || rule.icmp_code) && !icmp) return bad("a type of ICMP without protocol ICMP");
+  if (rule.icmp_code && !rule.icmp_type) return bad("a code of ICMP without a type");
+  if ((!rule.source_ports.empty() || !rule.destination_ports.empty()) && !with_ports) {
+    return bad("ports without protocol TCP, UDP or SCTP");
+  }
+  for (const auto* ranges : {&rule.source_ports, &rule.destination_ports}) {
+    for (const PortRange& range : *ranges) {
+      if (range.first > range.last) return bad("a range of ports that ends before it begins");
+    }
+  }
+  for (const auto* prefixes : {&rule.sources, &rule.destinations}) {
+    for (const IpPrefix& prefix : *prefixes) {
+      if (prefix.length > prefix.address.width_bits() || prefix != prefix.masked()) {
+        return bad("a prefix with bits beyond its length");
+      }
+    }
+  }
+  return ok();
+}
+
+template <class Entry>
+void append(std::vector<Entry>& entries, const PolicyRule& rule, std::uint32_t number, bool v4) {
+  Entry entry{};
+  entry.data.category_mask = 1;
+  entry.data.priority = static_cast<std::int32_t>(RTE_ACL_MAX_PRIORITY - number);
+  entry.data.userdata = number;
+  entry.field[0].value.u8 = rule.protocol.value_or(0);
+  entry.field[0].mask_range.u8 = rule.protocol ? 0xff : 0;
+  const unsigned words = v4 ? 1 : 4;
+  const auto sources = rule.icmp_type ? std::vector<PortRange>{icmp_range(rule)}
+                                      : or_any(rule.source_ports);
+  for (const IpPrefix* source : of_family(rule.sources, v4)) {
+    set_prefix(&entry.field[1], source, v4);
+    for (const IpPrefix* destination : of_family(rule.destinations, v4)) {
+      set_prefix(&entry.field[1 + words], destination, v4);
+      for (const PortRange& from : sources) {
+        set_range(entry.field[1 + 2 * words], from);
+        for (const PortRange& to : or_any(rule.destination_ports)) {
+          set_range(entry.field[2 + 2 * words], to);
+          if (entries.size() <= most_entries) entries.push_back(entry);
+        }
+      }
+    }
+  }
+}
+
+template <class Entry>
+Result<rte_acl_ctx*> build(const PolicyRules& rules, const std::string& name,
+                           const rte_acl_config& layout, bool v4) {
+  std::vector<Entry> entries;
+  for (std::uint32_t i = 0; i < rules.rules.size(); ++i) {
+    append(entries, rules.rules[i], i + 1, v4);
+  }
+  if (entries.empty()) return nullptr;
+  if (entries.size() > most_entries) {
+    return Error{fmt::format("its prefixes and ports make more than {} entries; use wider ones",
+                             most_entries)};
+  }
+  rte_acl_param parameters{};
+  parameters.name = name.c_str();
+  parameters.socket_id = -1;
+  parameters.rule_size = sizeof(Entry);
+  parameters.max_rule_num = static_cast<std::uint32_t>(entries.size());
+  rte_acl_ctx* acl = rte_acl_create(&parameters);
+  if (acl == nullptr) return Error{"no memory for its rules; raise dpdk.memory_mb"};
+  const auto* first = reinterpret_cast<const rte_acl_rule*>(entries.data());
+  int made = rte_acl_add_rules(acl, first, static_cast<std::uint32_t>(entries.size()));
+  if (made == 0) made = rte_acl_build(acl, &layout);
+  if (made == 0) return acl;
+  rte_acl_free(acl);
+  return Error{made == -ENOMEM || made == -ERANGE
+                   ? fmt::format("no memory for {} entries; raise dpdk.memory_mb", entries.size())
+                   : fmt::format("rte_acl refuses {} entries (error {})", entries.size(), -made)};
+}
+
+bool takes(const std::vector<IpPrefix>& prefixes, const IpAddress& address) {
+  return prefixes.empty() ||
+         std::any_of(prefixes.begin(), prefixes.end(),
+                     [&](const IpPrefix& prefix) { return prefix.contains(address); });
+}
+
+}  // namespace
+
+void CompiledRules::Free::operator()(rte_acl_ctx* acl) const { rte_acl_free(acl); }
+
+Result<CompiledRules> CompiledRules::make(const PolicyRules& rules, const std::string& name) {
+  for (std::size_t i = 0; i < rules.rules.size(); ++i) {
+    if (const Status status = check(rules.rules[i], i); !status) return status.error();
+  }
+  CompiledRules compiled;
+  auto acl4 = build<Rule4>(rules, name + "4", layout4(), true);
+  if (!acl4) return acl4.error();
+  compiled.acl4_.reset(*acl4);
+  auto acl6 = build<Rule6>(rules, name + "6", layout6(), false);
+  if (!acl6) return acl6.error();
+  compiled.acl6_.reset(*acl6);
+  compiled.rules_ = rules;
+  return compiled;
+}
+
+std::uint32_t CompiledRules::find(const rte_acl_ctx* acl, const void* tuple) {
+  if (acl == nullptr) return 0;
+  const auto* data = static_cast<const std::uint8_t*>(tuple);
+  std::uint32_t found = 0;
+  // Of one packet the scalar way is the quickest.
+  rte_acl_classify_alg(acl, &data, &found, 1, 1, RTE_ACL_CLASSIFY_SCALAR);
+  return found;
+}
+
+PolicyVerdict CompiledRules::judge_without_ports(const IpAddress& source,
+                                                 const IpAddress& destination,
+                                                 std::uint8_t protocol) const {
+  for (std::uint32_t i = 0; i < rules_.rules.size(); ++i) {
+    const PolicyRule& rule = rules_.rules[i];
+    if (!rule.source_ports.empty() || !rule.destination_ports.empty() || rule.icmp_type) continue;
+    if (rule.protocol.value_or(protocol) != protocol || !takes(rule.sources, source) ||
+        !takes(rule.destinations, destination)) {
+      continue;
+    }
+    return {rule.action, i};
+  }
+  return {rules_.otherwise, PolicyVerdict::none};
+}
+
+Result<std::unique_ptr<const CompiledPolicy>> compile(const Policy& policy,
+                                                      const std::string& name) {
+  auto egress = CompiledRules::make(policy.egress, name + "e");
+  if (!egress) return Error{"egress " + egress.error().message};
+  auto ingress = CompiledRules::make(policy.ingress, name + "i");
+  if (!ingress) return Error{"ingress " + ingress.error().message};
+  return std::make_unique<const CompiledPolicy>(
+      CompiledPolicy{std::move(*egress), std::move(*ingress)});
+}
+
+}  // namespace weft
