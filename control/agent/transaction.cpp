@@ -20,8 +20,15 @@ Transaction::~Transaction() {
 }
 
 Batch Transaction::batch() const {
-  Batch batch{listed(ports),    listed(vrfs),   listed(vifs), listed(adjacencies),
-              listed(nexthops), listed(decaps), {},           local_addresses};
+  Batch batch;
+  batch.ports = listed(ports);
+  batch.vrfs = listed(vrfs);
+  batch.policies = listed(policies);
+  batch.vifs = listed(vifs);
+  batch.adjacencies = listed(adjacencies);
+  batch.nexthops = listed(nexthops);
+  batch.decaps = listed(decaps);
+  batch.local_addresses = local_addresses;
   batch.routes.reserve(routes.size());
   for (const auto& [key, nexthop] : routes)
     batch.routes.push_back({key.first, key.second, nexthop});

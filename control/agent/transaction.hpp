@@ -22,6 +22,7 @@ class Transaction {
 
   Changes<PortId, Port> ports;
   Changes<VrfId, Vrf> vrfs;
+  Changes<PolicyId, std::shared_ptr<const CompiledPolicy>> policies;
   Changes<VifId, Vif> vifs;
   Changes<AdjacencyId, Adjacency> adjacencies;
   Changes<NexthopId, Nexthop> nexthops;

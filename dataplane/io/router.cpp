@@ -11,6 +11,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "policy/compiled_policy.hpp"
+
 namespace weft::io {
 namespace {
 
@@ -77,6 +79,12 @@ Router::~Router() {
   ports_.clear();
   workers_.clear();
   close(event_fd_);
+}
+
+Result<std::shared_ptr<const CompiledPolicy>> Router::compile(const Policy& policy) const {
+  auto made = weft::compile(policy, fmt::format("policy{}", compiled_.fetch_add(1)));
+  if (!made) return made.error();
+  return std::shared_ptr<const CompiledPolicy>(std::move(*made));
 }
 
 Result<PortStatus> Router::open_port(const PortRequest& request) {

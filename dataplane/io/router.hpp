@@ -31,6 +31,8 @@ class Router final : public ForwardingPlane {
   [[nodiscard]] bool with_hugepages() const { return eal_->with_hugepages(); }
 
   Result<Generation> apply(const Batch& batch) override { return state_.apply(batch); }
+  [[nodiscard]] Result<std::shared_ptr<const CompiledPolicy>> compile(
+      const Policy& policy) const override;
   Result<PortStatus> open_port(const PortRequest& request) override;
   Status close_port(PortId id) override;
   [[nodiscard]] std::vector<PortStatus> ports() const override;
@@ -86,6 +88,7 @@ class Router final : public ForwardingPlane {
   Observers observers_;
   std::unique_ptr<const ObserverSet> observer_set_;
   std::uint64_t view_number_ = 0;
+  mutable std::atomic<std::uint64_t> compiled_{0};  ///< policies, for their names
   std::vector<std::unique_ptr<Worker>> workers_;
   WorkerCounters control_counters_;
 };

@@ -29,8 +29,9 @@ inline constexpr Ingress nowhere;  ///< of packets of the router's own
 
 /// What is still to be done about a packet's flow.
 enum class FlowCare : std::uint8_t {
-  none,    ///< no flow is kept of it, or it has been counted in one
-  admit,   ///< there is no flow of it yet, or what the flow says no longer holds
+  none,   ///< no flow is kept of it, or it has been counted in one
+  admit,  ///< there is no flow of it yet, or what the flow says no longer holds
+  judge,  ///< no session can be opened for it: each such packet is judged
 };
 
 /// What the stages know of one packet; it lives as long as the burst. What all of them read stands

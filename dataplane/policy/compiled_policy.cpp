@@ -241,14 +241,13 @@ PolicyVerdict CompiledRules::judge_without_ports(const IpAddress& source,
   return {rules_.otherwise, PolicyVerdict::none};
 }
 
-Result<std::unique_ptr<const CompiledPolicy>> compile(const Policy& policy,
-                                                      const std::string& name) {
+Result<std::shared_ptr<const PolicyTries>> compile(const Policy& policy,
+                                                   const std::string& name) {
   auto egress = CompiledRules::make(policy.egress, name + "e");
   if (!egress) return Error{"egress " + egress.error().message};
   auto ingress = CompiledRules::make(policy.ingress, name + "i");
   if (!ingress) return Error{"ingress " + ingress.error().message};
-  return std::make_unique<const CompiledPolicy>(
-      CompiledPolicy{std::move(*egress), std::move(*ingress)});
+  return std::make_shared<const PolicyTries>(std::move(*egress), std::move(*ingress));
 }
 
 }  // namespace weft

@@ -78,11 +78,12 @@ class CompiledRules {
   std::unique_ptr<rte_acl_ctx, Free> acl6_;
 };
 
-struct CompiledPolicy {
+struct PolicyTries final : CompiledPolicy {
+  PolicyTries(CompiledRules out, CompiledRules in)
+      : egress(std::move(out)), ingress(std::move(in)) {}
   CompiledRules egress;
   CompiledRules ingress;
 };
-Result<std::unique_ptr<const CompiledPolicy>> compile(const Policy& policy,
-                                                      const std::string& name);
+Result<std::shared_ptr<const PolicyTries>> compile(const Policy& policy, const std::string& name);
 
 }  // namespace weft

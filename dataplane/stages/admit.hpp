@@ -1,28 +1,28 @@
 #pragma once
-/// admit: what flow could not settle. A packet that no session knows opens one; of a session whose
-/// decision no longer holds it is taken anew.
+/// admit: what flow could not settle. A packet that no session knows is judged and opens one; of a
+/// session whose decision no longer holds it is taken anew.
 
-#include "stages/flow.hpp"
+#include "stages/judge.hpp"
 
 namespace weft::stage {
 
 inline constexpr std::string_view admit_name = "admit";
 
-/// The VIF that the packet leaves to; invalid: none.
-inline VifId egress_vif(const Tables& tables, const PacketContext& p) {
-  if (p.nexthop->kind != NexthopKind::interface) return {};
-  const PortEntry* port = tables.ports.get(p.adjacency->port);
+/// The VIF that a next hop leads to; invalid: none.
+inline VifId vif_behind(const Tables& tables, const NexthopEntry* nexthop) {
+  if (nexthop == nullptr || nexthop->kind != NexthopKind::interface) return {};
+  const AdjacencyEntry* adjacency = tables.adjacencies.get(nexthop->adjacency);
+  const PortEntry* port = adjacency != nullptr ? tables.ports.get(adjacency->port) : nullptr;
   return port != nullptr ? port->port.vif : VifId{};
 }
 
 /// Whether sessions are opened for packets on this way: a VIF at either end may do without.
-inline bool wants_session(const Tables& tables, const PacketContext& p, VifId egress) {
+inline bool wants_session(const Tables& tables, const Parties& parties) {
   const auto keeps = [&](VifId id) {
-    const VifEntry* vif = tables.vifs.get(id);
+    const VifEntry* vif = id.valid() ? tables.vifs.get(id) : nullptr;
     return vif != nullptr && vif->flows;
   };
-  if (!p.in->vif.valid() && !egress.valid()) return true;
-  return (p.in->vif.valid() && keeps(p.in->vif)) || (egress.valid() && keeps(egress));
+  return (!parties.from.valid() && !parties.to.valid()) || keeps(parties.from) || keeps(parties.to);
 }
 
 /// The VRF in which packets of the other direction arrive.
@@ -47,52 +47,96 @@ inline void restamp(FlowEntry<Key>& entry, std::uint8_t worker, FlowStamp stamp,
   entry.stamp.store(stamp, std::memory_order_release);
 }
 
+/// A session that stands, met by a packet for which its decision does not hold: judged again where
+/// the policies changed, or the VIFs at its ends. The rules are asked for its first packet.
+template <class Key>
+inline DropReason judge_again(const Tables& tables, FlowTable<Key>& table, std::uint32_t direction,
+                              FlowStamp stamp, const PacketContext& p, VifId egress) {
+  const FlowEntry<Key>& entry = table.entry(direction);
+  const FlowEntry<Key>& other = table.entry(FlowTable<Key>::other(direction));
+  const bool policies_hold = entry.stamp.load(std::memory_order_relaxed) >> 32 == stamp >> 32;
+  const auto nexthop = NexthopId::from_raw(entry.nexthop.get());
+  bool same_ends = entry.ingress.get() == p.in->vif.raw() && nexthop == p.nexthop->id;
+  if (!nexthop.valid()) {  // the first packet back: from where the others went, to where they came
+    const auto led_to = NexthopId::from_raw(other.nexthop.get());
+    const NexthopEntry* there = led_to.valid() ? tables.nexthops.get(led_to) : nullptr;
+    same_ends = other.ingress.get() == egress.raw() && vif_behind(tables, there) == p.in->vif;
+  }
+  if (policies_hold && same_ends) return DropReason::none;
+  const bool forward = FlowTable<Key>::is_forward(direction);
+  const Parties parties = forward ? Parties{p.in->vif, egress} : Parties{egress, p.in->vif};
+  return judge_flow(tables, parties, forward ? entry.key : other.key);
+}
+
 template <class Key, class Tracer>
 [[gnu::noinline]] Next admit(StageContext<Tracer>& ctx, PacketContext& p) {
   const Tables& tables = ctx.tables;
   FlowTable<Key>& table = tables.flows->of<Key>();
-  if (ctx.flows == nullptr) {
+  const FlowTally tally(ctx.flows);
+  const auto note = [&](const char* text, std::uint32_t direction) {
     if constexpr (Tracer::enabled)
       ctx.tracer.note(admit_name, p, [&] {
-        return std::string(p.flow == 0 ? "a new session would be opened"
-                                       : "the session would be resolved again");
+        return direction == 0 ? std::string(text)
+                              : std::string(text) + ", session " +
+                                    std::to_string(table.session_of(direction).id.get());
       });
+  };
+  const VifId egress = vif_behind(tables, p.nexthop);
+  const Parties parties{p.in->vif, egress};
+  if (p.care == FlowCare::judge) {
+    const DropReason reason = judge_alone<Key>(tables, p, parties);
+    if (reason != DropReason::none) return drop(p, reason);
+    note("belongs to no session that could be opened", 0);
     return Next::forward;
   }
   // As it was before the route was searched: what has changed since, the next packet finds out.
-  const FlowStamp stamp = ctx.flows->stamp();
-  const FlowTally tally(ctx.flows);
+  const FlowStamp stamp =
+      ctx.flows != nullptr ? ctx.flows->stamp() : tables.flows->stamp.load(std::memory_order_acquire);
   std::uint32_t direction = p.flow;
-  bool fresh = false;
   if (direction == 0) {
-    const VifId egress = egress_vif(tables, p);
-    if (!wants_session(tables, p, egress)) return Next::forward;
     const auto ports = flow_ports<Key>(*tables.flows, tally, p);
+    if (!ports) return Next::forward;  // the first piece has been forgotten since
     FlowOpening<Key> opening;
     opening.forward = flow_key<Key>(p, arrival_vrf(p).id, *ports);
-    opening.reverse = opening.forward.reverse(return_vrf(tables, p, egress));
     opening.forward_hash = table.hash(opening.forward);
-    opening.stamp = stamp;
-    opening.ingress = p.in->vif;
-    opening.charged = p.in->vif.valid() ? p.in->vif : egress;
-    opening.nexthop = p.nexthop->id;
-    opening.vrf = p.vrf->id;
-    opening.now = ctx.flows->now();
-    FlowWriter& writer = ctx.flows->template of<Key>();
-    const std::uint64_t opened = writer.opened.get();
-    direction = table.open(writer, opening);
-    fresh = writer.opened.get() != opened;
-    p.flow = direction;
-    if (direction == 0) return Next::forward;
+    const DropReason reason = judge_flow(tables, parties, opening.forward);
+    if (reason != DropReason::none) {
+      // Unless the other side has opened it at this moment.
+      direction = table.find(opening.forward, opening.forward_hash);
+      if (direction == 0) return drop(p, reason);
+    } else if (!wants_session(tables, parties)) {
+      return Next::forward;
+    } else if (ctx.flows == nullptr) {
+      note("a new session would be opened", 0);
+      return Next::forward;
+    } else {
+      opening.reverse = opening.forward.reverse(return_vrf(tables, p, egress));
+      opening.stamp = stamp;
+      opening.ingress = p.in->vif;
+      opening.charged = p.in->vif.valid() ? p.in->vif : egress;
+      opening.nexthop = p.nexthop->id;
+      opening.vrf = p.vrf->id;
+      opening.now = tally.now;
+      FlowWriter& writer = ctx.flows->template of<Key>();
+      direction = table.open(writer, opening);
+      if (direction == 0) {
+        return under_policy(tables, parties) ? drop(p, writer.refusal) : Next::forward;
+      }
+    }
   }
+  const DropReason reason = judge_again(tables, table, direction, stamp, p, egress);
+  if (reason != DropReason::none) {
+    if (ctx.flows != nullptr && table.close(ctx.flows->template of<Key>(), direction)) {
+      ctx.flows->template of<Key>().cleared.add(1);
+    }
+    return drop(p, reason);
+  }
+  p.flow = direction;
+  note(table.entry(direction).packets.get() == 0 ? "admitted" : "admitted again", direction);
+  if (!tally.counts) return Next::forward;
   FlowEntry<Key>& entry = table.entry(direction);
-  if (!fresh) restamp(entry, ctx.flows->number(), stamp, p);
+  restamp(entry, tally.worker, stamp, p);
   tally.count(table, entry, direction, p);
-  if constexpr (Tracer::enabled)
-    ctx.tracer.note(admit_name, p, [&] {
-      return std::string(fresh ? "opens session " : "resolved again, session ") +
-             std::to_string(table.session_of(direction).id.get());
-    });
   return Next::forward;
 }
 

@@ -54,7 +54,8 @@ inline std::optional<FlowPorts> ports_in(const PacketContext& p) {
     case wire::IpProtocol::icmp:
     case wire::IpProtocol::icmpv6: {
       const bool v4 = p.protocol == static_cast<std::uint8_t>(wire::IpProtocol::icmp);
-      if (readable < sizeof(wire::Icmp) || v4 != p.v4 || !icmp_counterpart(l4[0], v4)) {
+      if (readable < sizeof(wire::Icmp) || v4 != p.v4 || !icmp_counterpart(l4[0], v4) ||
+          l4[1] != 0) {
         return std::nullopt;
       }
       return icmp_ports(l4[0], static_cast<std::uint16_t>(l4[4] << 8 | l4[5]));
@@ -207,7 +208,10 @@ std::size_t find_flows_of(StageContext<Tracer>& ctx, std::span<PacketContext> pa
     FlowPorts ports = p.l4_ports;
     if (ports == 0) [[unlikely]] {
       const auto uncommon = flow_ports<Key>(flows, tally, p);
-      if (!uncommon) continue;
+      if (!uncommon) {
+        p.care = FlowCare::judge;
+        continue;
+      }
       ports = *uncommon;
     }
     const Key key = flow_key<Key>(p, p.vrf->id, ports);

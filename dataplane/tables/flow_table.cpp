@@ -41,11 +41,13 @@ std::uint32_t FlowTable<Key>::open(FlowWriter& writer, const FlowOpening<Key>& o
     __builtin_prefetch(&entries_[2 * writer.hand.back() + 1], 1);
   }
   if (sessions_.shared() < reserve()) make_room(writer, opening.now);
-  const std::uint32_t session =
-      charge(writer, opening.charged, opening.now) ? sessions_.take(writer.hand) : 0;
+  writer.refusal = DropReason::flow_vif_limit;
+  if (!charge(writer, opening.charged, opening.now)) return refuse(writer);
+  writer.refusal = DropReason::flow_table_full;
+  const std::uint32_t session = sessions_.take(writer.hand);
   if (session == 0) {
-    writer.refused.add(1);
-    return 0;
+    discharge(opening.charged);
+    return refuse(writer);
   }
   const std::uint32_t forward = 2 * session;
   const std::uint32_t reverse = forward + 1;
@@ -115,9 +117,7 @@ void FlowTable<Key>::unlink(FlowWriter& writer, std::uint32_t session) {
   const std::uint32_t first =
       entries_[2 * session].key < entries_[2 * session + 1].key ? 2 * session : 2 * session + 1;
   for (const std::uint32_t d : {other(first), first}) index_.remove(hash(entries_[d].key), d);
-  if (const VifId vif = VifId::from_raw(sessions_[session].charged_vif.get()); vif.valid()) {
-    vifs_[vif.index()].count.fetch_sub(1, std::memory_order_relaxed);
-  }
+  discharge(VifId::from_raw(sessions_[session].charged_vif.get()));
   writer.closed.push_back({writer.grace->begin_grace(), session});
 }
 
@@ -233,6 +233,17 @@ void FlowTable<Key>::make_room(FlowWriter& writer, FlowTick now) {
     if (best == 0) return;
     if (close(writer, 2 * best)) writer.evicted.add(1);
   }
+}
+
+template <class Key>
+void FlowTable<Key>::discharge(VifId vif) {
+  if (vif.valid()) vifs_[vif.index()].count.fetch_sub(1, std::memory_order_relaxed);
+}
+
+template <class Key>
+std::uint32_t FlowTable<Key>::refuse(FlowWriter& writer) {
+  writer.refused.add(1);
+  return 0;
 }
 
 /// Counts one more session of the VIF; false: it has as many as it may.

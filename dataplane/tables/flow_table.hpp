@@ -17,6 +17,7 @@
 #include "tables/flow_pool.hpp"
 #include "tables/rcu.hpp"
 #include "tables/relaxed.hpp"
+#include "weft/drop_reason.hpp"
 #include "weft/flow.hpp"
 
 namespace weft {
@@ -108,6 +109,7 @@ struct FlowWriter {
   std::uint64_t next_id;
   std::uint32_t scan = 0;  ///< where aging goes on
   std::minstd_rand random;
+  DropReason refusal = DropReason::none;  ///< why the last session was not opened
 
   Relaxed<std::uint64_t> opened, closings, expired, evicted, cleared, refused, freed;
 };
@@ -199,6 +201,8 @@ class FlowTable {
   [[nodiscard]] std::uint32_t reserve() const { return sessions_.capacity() / 64 + 64; }
   void make_room(FlowWriter& writer, FlowTick now);
   bool charge(FlowWriter& writer, VifId vif, FlowTick now);
+  void discharge(VifId vif);
+  static std::uint32_t refuse(FlowWriter& writer);
   /// How well the table can do without a session: 0 not at all.
   [[nodiscard]] std::uint64_t expendable(std::uint32_t session, FlowTick now) const;
   void fill(std::uint32_t direction, const Key& key, const FlowOpening<Key>& opening);

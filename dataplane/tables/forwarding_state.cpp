@@ -40,6 +40,7 @@ std::uint32_t raw(Ipv4Address address) { return __builtin_bswap32(address.value)
 struct ForwardingState::Compiled {
   std::vector<std::unique_ptr<const PortEntry>> ports;
   std::vector<std::unique_ptr<VrfEntry>> vrfs;
+  std::vector<std::unique_ptr<const PolicyEntry>> policies;
   std::vector<std::unique_ptr<VifEntry>> vifs;
   std::vector<std::unique_ptr<AdjacencyEntry>> adjacencies;
   std::vector<NexthopEntry::Owner> nexthops;
@@ -67,6 +68,7 @@ ForwardingState::~ForwardingState() {
   };
   for (const VrfId id : vrfs_) retire_vrf(tables_.vrfs.get(id), true);
   clear(tables_.vifs, vifs_);
+  clear(tables_.policies, policies_);
   clear(tables_.adjacencies, adjacencies_);
   clear(tables_.decaps_by_id, decaps_);
   for (std::uint32_t i = 0; nexthops_ > 0; ++i) {
@@ -83,6 +85,7 @@ Status ForwardingState::check(const Batch& batch, Compiled& compiled) const {
   for (const auto& status :
        {check_ids("port", batch.ports, max_ports), check_ids("vrf", batch.vrfs, max_vrfs),
         check_ids("vif", batch.vifs, max_objects),
+        check_ids("policy", batch.policies, max_objects),
         check_ids("adjacency", batch.adjacencies, max_objects),
         check_ids("nexthop", batch.nexthops, max_objects),
         check_ids("decap", batch.decaps, max_objects)}) {
@@ -90,6 +93,7 @@ Status ForwardingState::check(const Batch& batch, Compiled& compiled) const {
   }
   const Presence port_exists(batch.ports, tables_.ports);
   const Presence vrf_exists(batch.vrfs, tables_.vrfs);
+  const Presence policy_exists(batch.policies, tables_.policies);
   const Presence vif_exists(batch.vifs, tables_.vifs);
   const Presence adjacency_exists(batch.adjacencies, tables_.adjacencies);
   const Presence nexthop_exists(batch.nexthops, tables_.nexthops);
@@ -105,6 +109,16 @@ Status ForwardingState::check(const Batch& batch, Compiled& compiled) const {
                                       .flows = vrf->flows})
                                 : nullptr);
   }
+  for (const auto& [id, vrf] : batch.vrfs) {
+    if (vrf && !vrf->flows && has_policies(batch, id)) {
+      return bad("vrf", id, "a vif in it has a policy, which needs flows");
+    }
+  }
+  for (const auto& [id, policy] : batch.policies) {
+    if (policy && *policy == nullptr) return bad("policy", id, "it is not compiled");
+    compiled.policies.push_back(
+        policy ? std::make_unique<const PolicyEntry>(PolicyEntry{id, *policy}) : nullptr);
+  }
   for (const auto& [id, vif] : batch.vifs) {
     if (!vif) {
       compiled.vifs.push_back(nullptr);
@@ -112,6 +126,10 @@ Status ForwardingState::check(const Batch& batch, Compiled& compiled) const {
     }
     if (!vrf_exists(vif->vrf)) return bad("vif", id, "no such vrf");
     if (!port_exists(vif->port)) return bad("vif", id, "no such port");
+    if (vif->policy.valid() && !policy_exists(vif->policy)) return bad("vif", id, "no such policy");
+    if (vif->policy.valid() && !keeps_flows(batch, vif->vrf)) {
+      return bad("vif", id, "a policy needs sessions, and the VRF keeps no flows");
+    }
     auto entry = std::make_unique<VifEntry>();
     entry->id = id;
     entry->port = vif->port;
@@ -120,6 +138,7 @@ Status ForwardingState::check(const Batch& batch, Compiled& compiled) const {
     entry->anti_spoofing = vif->anti_spoofing;
     entry->host = vif->host;
     entry->flows = vif->flows;
+    entry->policy = vif->policy;
     for (const IpAddress& a : vif->addresses) {
       if (a.is_v4()) {
         entry->addresses4.push_back(raw(a.v4()));
@@ -251,6 +270,31 @@ Status ForwardingState::check(const Batch& batch, Compiled& compiled) const {
                   routes_, arena_.used_bytes(), added)};
 }
 
+/// Whether the VRF will keep flows once the batch is applied.
+bool ForwardingState::keeps_flows(const Batch& batch, VrfId vrf) const {
+  const VrfEntry* there = tables_.vrfs.get(vrf);
+  bool flows = there != nullptr && there->flows;
+  for (const auto& [id, object] : batch.vrfs) {
+    if (id == vrf && object) flows = object->flows;
+  }
+  return flows;
+}
+
+/// Whether a VIF that the batch does not touch has a policy there.
+bool ForwardingState::has_policies(const Batch& batch, VrfId vrf) const {
+  for (std::uint32_t i = 0; i < max_ports; ++i) {
+    const PortEntry* port = tables_.ports.get(i);
+    const VifEntry* vif =
+        port != nullptr && port->port.vif.valid() ? tables_.vifs.get(port->port.vif) : nullptr;
+    if (vif == nullptr || vif->vrf != vrf || !vif->policy.valid()) continue;
+    if (std::none_of(batch.vifs.begin(), batch.vifs.end(),
+                     [&](const VifChange& change) { return change.id == vif->id; })) {
+      return true;
+    }
+  }
+  return false;
+}
+
 /// Whether its prefix has a route already, so that it needs no memory.
 bool ForwardingState::present(const RouteChange& route) const {
   const VrfEntry* vrf = tables_.vrfs.get(route.vrf);
@@ -306,6 +350,7 @@ void ForwardingState::publish(const Batch& batch, Compiled& compiled) {
   };
 
   const bool redirected = redirects(batch);
+  const bool judged_anew = judges_anew(batch);
   std::size_t ports = 0;
   const std::vector<bool> void_vrfs = superseded(batch.vrfs);
   for (std::size_t i = 0; i < batch.vrfs.size(); ++i) {
@@ -321,6 +366,7 @@ void ForwardingState::publish(const Batch& batch, Compiled& compiled) {
     if (old != nullptr && !same) forget(*old);
     retire_vrf(old, !same);
   }
+  put(tables_.policies, batch.policies, compiled.policies, policies_);
   put(tables_.vifs, batch.vifs, compiled.vifs, vifs_);
   put(tables_.ports, batch.ports, compiled.ports, ports);
   put(tables_.adjacencies, batch.adjacencies, compiled.adjacencies, adjacencies_);
@@ -391,12 +437,13 @@ void ForwardingState::publish(const Batch& batch, Compiled& compiled) {
     }
   }
 
-  if (redirected) expire_routes_of_flows();
+  if (redirected || judged_anew) expire_flows(redirected, judged_anew);
 
   erase(tables_.nexthops, batch.nexthops, nexthops_);
   erase(tables_.adjacencies, batch.adjacencies, adjacencies_);
   erase(tables_.ports, batch.ports, ports);
   erase(tables_.vifs, batch.vifs, vifs_);
+  erase(tables_.policies, batch.policies, policies_);
   for (std::size_t i = 0; i < batch.vrfs.size(); ++i) {
     const auto& [id, object] = batch.vrfs[i];
     const VrfEntry* old = object || void_vrfs[i] ? nullptr : tables_.vrfs.get(id);
@@ -420,12 +467,24 @@ bool ForwardingState::redirects(const Batch& batch) const {
          std::any_of(batch.nexthops.begin(), batch.nexthops.end(), moves);
 }
 
-/// Makes workers look up again where the packets of each flow go.
-void ForwardingState::expire_routes_of_flows() {
+/// Whether a policy is another one, or a VIF has another one.
+bool ForwardingState::judges_anew(const Batch& batch) const {
+  const auto differs = [this](const VifChange& change) {
+    const VifEntry* there = tables_.vifs.get(change.id);
+    return change.object && there != nullptr && there->policy != change.object->policy;
+  };
+  return !batch.policies.empty() || std::any_of(batch.vifs.begin(), batch.vifs.end(), differs);
+}
+
+/// Makes workers find out again where the packets of each flow go, or whether they may.
+void ForwardingState::expire_flows(bool routes, bool policies) {
   std::atomic<FlowStamp>& stamp = tables_.flows->stamp;
+  const auto next = [](std::uint32_t generation, bool bump) {
+    return bump ? std::max(generation + 1, 1U) : generation;
+  };
   const FlowStamp old = stamp.load(std::memory_order_relaxed);
-  const auto route = static_cast<std::uint32_t>(old) + 1;
-  stamp.store(flow_stamp(std::max(route, 1U), static_cast<std::uint32_t>(old >> 32)),
+  stamp.store(flow_stamp(next(static_cast<std::uint32_t>(old), routes),
+                         next(static_cast<std::uint32_t>(old >> 32), policies)),
               std::memory_order_release);
 }
 

@@ -29,6 +29,8 @@ class ForwardingState {
  private:
   struct Compiled;
   Status check(const Batch& batch, Compiled& compiled) const;
+  [[nodiscard]] bool keeps_flows(const Batch& batch, VrfId vrf) const;
+  [[nodiscard]] bool has_policies(const Batch& batch, VrfId vrf) const;
   [[nodiscard]] bool present(const RouteChange& route) const;
   void publish(const Batch& batch, Compiled& compiled);
   void count_udp_port(const DecapEntry& entry, int change);
@@ -40,7 +42,8 @@ class ForwardingState {
   void retire_vrf(const VrfEntry* entry, bool with_fibs);
   void forget(const VrfEntry& vrf);
   [[nodiscard]] bool redirects(const Batch& batch) const;
-  void expire_routes_of_flows();
+  [[nodiscard]] bool judges_anew(const Batch& batch) const;
+  void expire_flows(bool routes, bool policies);
 
   Rcu& rcu_;
   fib::Arena arena_;
@@ -50,6 +53,7 @@ class ForwardingState {
   std::size_t routes_ = 0;
   std::size_t nexthops_ = 0;
   std::size_t vifs_ = 0;
+  std::size_t policies_ = 0;
   std::size_t adjacencies_ = 0;
   std::size_t decaps_ = 0;
 };

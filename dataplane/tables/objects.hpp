@@ -32,6 +32,11 @@ struct VrfEntry {
   [[nodiscard]] const MacAddress& router_mac() const { return router.ipv4.source; }
 };
 
+struct PolicyEntry {
+  PolicyId id;
+  std::shared_ptr<const CompiledPolicy> policy;
+};
+
 struct VifEntry {
   VifId id;
   PortId port;
@@ -40,6 +45,7 @@ struct VifEntry {
   bool anti_spoofing = true;
   bool host = false;                      ///< of this host's kernel
   bool flows = false;                     ///< of what it sends or gets, if its VRF keeps flows
+  PolicyId policy;                        ///< invalid: it may send and get anything
   std::vector<std::uint32_t> addresses4;  ///< as they lie in the packet
   std::vector<Ipv6Address> addresses6;
 

@@ -26,6 +26,7 @@ struct Tables {
   StableTable<PortEntry> ports{max_ports};
   StableTable<VifEntry> vifs{max_objects};
   StableTable<VrfEntry> vrfs{max_vrfs};
+  StableTable<PolicyEntry> policies{max_objects};
   StableTable<AdjacencyEntry> adjacencies{max_objects};
   StableTable<NexthopEntry> nexthops{max_objects};
   StableTable<DecapEntry> decaps_by_id{max_objects};

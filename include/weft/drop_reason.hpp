@@ -43,6 +43,10 @@ namespace weft {
   X(vrf_missing, "resolve", "the VRF is being deleted")                                            \
   X(lookup_loop, "resolve", "next hops of kind lookup lead on through more than four VRFs")        \
   X(tunnel_unresolved, "resolve", "the underlay has no route to the tunnel's remote")              \
+  X(policy_egress_denied, "admit", "the policy of the VIF that sent it does not let it out")       \
+  X(policy_ingress_denied, "admit", "the policy of the VIF that it is for does not let it in")     \
+  X(flow_table_full, "admit", "a policy wants a session, and the flow table has no room for one")  \
+  X(flow_vif_limit, "admit", "a policy wants a session, and the VIF has as many as it may")        \
   X(ttl_expired, "rewrite", "TTL or hop limit ran out here")                                       \
   X(too_big, "rewrite", "larger than the way out allows, and not to be fragmented")                \
   X(too_big_fragmentable, "rewrite", "larger than the way out allows; inner fragmentation is off") \

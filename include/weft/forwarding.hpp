@@ -4,6 +4,7 @@
 /// Threads: every call comes from the control thread. No call blocks on a worker.
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -14,6 +15,7 @@
 #include "weft/events.hpp"
 #include "weft/flow.hpp"
 #include "weft/nexthop.hpp"
+#include "weft/policy.hpp"
 #include "weft/result.hpp"
 
 namespace weft {
@@ -35,6 +37,7 @@ struct Vif {
   bool anti_spoofing = true;
   bool host = false;  ///< of this host's kernel: its packets are the router's own, TTL stays
   bool flows = false;  ///< sessions are opened for what it sends or gets, if its VRF keeps flows
+  PolicyId policy{};   ///< what it may send and get; invalid: anything. Its VRF must keep flows
   friend bool operator==(const Vif&, const Vif&) = default;
 };
 
@@ -57,6 +60,7 @@ using VifChange = Change<VifId, Vif>;
 using AdjacencyChange = Change<AdjacencyId, Adjacency>;
 using NexthopChange = Change<NexthopId, Nexthop>;
 using DecapChange = Change<DecapId, Decap>;
+using PolicyChange = Change<PolicyId, std::shared_ptr<const CompiledPolicy>>;
 /// A route with an invalid nexthop is a withdrawal.
 using RouteChange = Route;
 /// Outer destinations that decapsulation and ICMP accept as the router's own, VRF 0. Replaces all.
@@ -67,6 +71,7 @@ struct LocalAddresses {
 struct Batch {
   std::vector<PortChange> ports;
   std::vector<VrfChange> vrfs;
+  std::vector<PolicyChange> policies;
   std::vector<VifChange> vifs;
   std::vector<AdjacencyChange> adjacencies;
   std::vector<NexthopChange> nexthops;
@@ -75,7 +80,7 @@ struct Batch {
   std::optional<LocalAddresses> local_addresses;
 
   [[nodiscard]] bool empty() const {
-    return ports.empty() && vrfs.empty() && vifs.empty() && adjacencies.empty() &&
+    return ports.empty() && vrfs.empty() && policies.empty() && vifs.empty() && adjacencies.empty() &&
            nexthops.empty() && decaps.empty() && routes.empty() && !local_addresses;
   }
 };
@@ -181,6 +186,10 @@ class ForwardingPlane {
   /// Validates and allocates all of `batch`, then publishes it in dependency order; on error
   /// nothing has changed and the error names the object. Applying a batch again changes nothing.
   virtual Result<Generation> apply(const Batch& batch) = 0;
+  /// What a PolicyChange takes. From any thread: with many rules it takes long. The error names the
+  /// rule and what is wrong with it.
+  [[nodiscard]] virtual Result<std::shared_ptr<const CompiledPolicy>> compile(
+      const Policy& policy) const = 0;
 
   /// At most max_observers at once, traces and captures together. What they see comes by
   /// EventSink::on_trace and on_capture until stop_observer(), which takes effect at once.

@@ -42,6 +42,7 @@ using VrfId = Id<struct VrfTag>;          ///< a routing table; index 0 is the u
 using NexthopId = Id<struct NexthopTag>;  ///< what a route or a decapsulation leads to
 using AdjacencyId = Id<struct AdjacencyTag>;  ///< a neighbour on a port: layer-2 header and MTU
 using DecapId = Id<struct DecapTag>;          ///< a decapsulation entry
+using PolicyId = Id<struct PolicyTag>;        ///< what VIFs may send and get
 using ObserverId = Id<struct ObserverTag>;    ///< a trace or capture that runs
 
 inline constexpr VrfId underlay_vrf{0};

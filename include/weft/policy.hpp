@@ -41,4 +41,13 @@ struct Policy {
   friend bool operator==(const Policy&, const Policy&) = default;
 };
 
+/// A policy as the data plane keeps it, made by ForwardingPlane::compile().
+class CompiledPolicy {
+ public:
+  CompiledPolicy() = default;
+  CompiledPolicy(CompiledPolicy&&) = default;
+  CompiledPolicy& operator=(CompiledPolicy&&) = default;
+  virtual ~CompiledPolicy() = default;
+};
+
 }  // namespace weft

@@ -34,6 +34,7 @@ class FakePlane final : public ForwardingPlane {
 
   Tables tables;
   std::vector<FlowRecord> sessions;
+  mutable std::vector<Policy> compiled_policies;
   FlowCounters flow_counts;
   FlowFilter flow_filter;      ///< of the last call
   std::vector<Batch> batches;  ///< that were applied
@@ -93,6 +94,12 @@ class FakePlane final : public ForwardingPlane {
     batches.push_back(batch);
     redundant += same;
     return batches.size();
+  }
+
+  [[nodiscard]] Result<std::shared_ptr<const CompiledPolicy>> compile(
+      const Policy& policy) const override {
+    compiled_policies.push_back(policy);
+    return std::make_shared<const CompiledPolicy>();
   }
 
   Result<PortStatus> open_port(const PortRequest& request) override {

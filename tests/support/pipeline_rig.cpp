@@ -112,7 +112,12 @@ void Rig::apply(const Batch& batch) {
   for (auto& change : with_flows.vifs) {
     if (change.object) change.object->flows = !change.object->host;
   }
-  for (const auto& applied : {node_.state.apply(batch), twin_.state.apply(with_flows)}) {
+  Batch without_policies = batch;
+  without_policies.policies.clear();
+  for (auto& change : without_policies.vifs) {
+    if (change.object) change.object->policy = {};
+  }
+  for (const auto& applied : {node_.state.apply(without_policies), twin_.state.apply(with_flows)}) {
     if (!applied) throw std::logic_error(applied.error().message);
   }
 }
@@ -229,6 +234,10 @@ std::vector<Outcome> Rig::receive(PortId port, const std::vector<Bytes>& frames,
 
 Outcome Rig::receive(PortId port, const Bytes& frame, const Layout& layout) {
   return receive(port, std::vector<Bytes>{frame}, layout).front();
+}
+
+Outcome Rig::receive_judged(PortId port, const Bytes& frame) {
+  return run_once({frame}, {}, {.port = port}, twin_, NullTracer{}).front();
 }
 
 Outcome Rig::originate(VrfId vrf, const Bytes& bytes) {

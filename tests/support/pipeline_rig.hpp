@@ -46,13 +46,15 @@ class Rig {
  public:
   explicit Rig(const Batch& batch);
 
-  /// Throws when the batch is refused.
+  /// Throws when the batch is refused. Policies are the twin's alone, which keeps flows.
   void apply(const Batch& batch);
 
   /// A frame that a port received.
   Outcome receive(PortId port, const Bytes& frame, const Layout& layout = {});
   std::vector<Outcome> receive(PortId port, const std::vector<Bytes>& frames,
                                const Layout& layout = {});
+  /// In the twin alone, once: where policies decide.
+  Outcome receive_judged(PortId port, const Bytes& frame);
   /// An IP packet of the router's own.
   Outcome originate(VrfId vrf, const Bytes& packet);
   /// A frame of the router's own into a tunnel.
@@ -81,7 +83,7 @@ class Rig {
   struct Node {
     Node() { rcu.register_reader(0); }
     Rcu rcu{1};
-    ForwardingState state{rcu, {1, 2}};
+    ForwardingState state{rcu, {1, 2}, {.sessions4 = 1 << 14, .sessions6 = 1 << 12, .timeouts = {}}};
     FlowHands hands{*state.tables().flows, rcu, 0};
   };
   std::vector<Outcome> run(const std::vector<Bytes>& frames, const Layout& layout,

@@ -326,12 +326,15 @@ TEST_CASE("every reason that the stages decide has its packet", "[drop]") {
                             "frame_too_big_for_port", "too_big", "too_big_fragmentable",
                             // in forward_test.cpp and vrf_test.cpp
                             "headroom_short", "lookup_loop",
+                            // in policy_test.cpp
+                            "policy_egress_denied", "policy_ingress_denied", "flow_table_full",
+                            "flow_vif_limit",
                             // decided behind the pipeline, by the worker and its hold queue
                             "tx_queue_full", "hold_queue_full", "neighbour_unresolved"};
   for (const auto& rows : {parse_rows(), decap_rows(), forward_rows()}) {
     for (const Row& row : rows) had.insert(row.fate.substr(row.fate.find(' ') + 1));
   }
-  const std::set<std::string_view> stages{"parse",   "decap", "resolve",
+  const std::set<std::string_view> stages{"parse",   "decap", "resolve", "admit",
                                           "rewrite", "encap", "output"};
   for (const DropReasonInfo& info : drop_reasons) {
     if (!stages.contains(info.stage)) continue;

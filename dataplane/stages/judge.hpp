@@ -1,0 +1,143 @@
+#pragma once
+/// judge: may it go from here to there? What the policies of the VIFs at both ends say.
+
+#include "policy/compiled_policy.hpp"
+#include "stages/flow.hpp"
+
+namespace weft::stage {
+
+/// The VIFs at the ends of a session, as it was opened; invalid: the fabric.
+struct Parties {
+  VifId from;
+  VifId to;
+};
+
+/// nullptr: the VIF may send and get anything.
+inline const VifEntry* with_policy(const Tables& tables, VifId id) {
+  const VifEntry* vif = id.valid() ? tables.vifs.get(id) : nullptr;
+  return vif != nullptr && vif->policy.valid() ? vif : nullptr;
+}
+
+inline bool under_policy(const Tables& tables, const Parties& parties) {
+  return with_policy(tables, parties.from) != nullptr || with_policy(tables, parties.to) != nullptr;
+}
+
+/// `ask(rules)` answers a PolicyVerdict. A policy that is being deleted lets nothing through.
+template <class Ask>
+inline DropReason judge(const Tables& tables, const Parties& parties, Ask&& ask) {
+  const auto denied = [&](VifId id, CompiledRules PolicyTries::*direction) {
+    const VifEntry* vif = with_policy(tables, id);
+    if (vif == nullptr) return false;
+    const PolicyEntry* entry = tables.policies.get(vif->policy);
+    if (entry == nullptr) return true;
+    const auto& tries = static_cast<const PolicyTries&>(*entry->policy);
+    return ask(tries.*direction).action == PolicyAction::deny;
+  };
+  if (denied(parties.from, &PolicyTries::egress)) return DropReason::policy_egress_denied;
+  if (denied(parties.to, &PolicyTries::ingress)) return DropReason::policy_ingress_denied;
+  return DropReason::none;
+}
+
+/// What rules see of the packets of a flow. ICMP queries have code 0.
+template <class Tuple>
+inline void set_ports(Tuple& tuple, FlowPorts ports) {
+  if (tuple.protocol == static_cast<std::uint8_t>(wire::IpProtocol::icmp) ||
+      tuple.protocol == static_cast<std::uint8_t>(wire::IpProtocol::icmpv6)) {
+    tuple.source_port = static_cast<std::uint16_t>(ports >> 16);  // the type comes first
+    return;
+  }
+  tuple.source_port = static_cast<std::uint16_t>(ports);
+  tuple.destination_port = static_cast<std::uint16_t>(ports >> 16);
+}
+inline PolicyTuple4 tuple_of(const FlowKey4& key) {
+  PolicyTuple4 tuple;
+  tuple.protocol = key.protocol();
+  tuple.source = static_cast<std::uint32_t>(key.addresses);
+  tuple.destination = static_cast<std::uint32_t>(key.addresses >> 32);
+  set_ports(tuple, key.ports);
+  return tuple;
+}
+inline PolicyTuple6 tuple_of(const FlowKey6& key) {
+  PolicyTuple6 tuple;
+  tuple.protocol = key.protocol();
+  std::memcpy(tuple.source, key.addresses, sizeof tuple.source + sizeof tuple.destination);
+  set_ports(tuple, key.ports);
+  return tuple;
+}
+
+template <class Key>
+inline DropReason judge_flow(const Tables& tables, const Parties& parties, const Key& key) {
+  if (!under_policy(tables, parties)) return DropReason::none;
+  const auto tuple = tuple_of(key);
+  return judge(tables, parties, [&](const CompiledRules& rules) { return rules.judge(tuple); });
+}
+
+/// The direction that an ICMP error goes along: the packet that it tells of went the other way.
+/// 0: none, or it is no error.
+template <class Key>
+inline std::uint32_t flow_of_error(FlowTable<Key>& table, const PacketContext& p) {
+  constexpr bool v4 = is_key4<Key>;
+  const std::uint8_t* const l4 = p.l3 + p.l4_offset;
+  const std::size_t readable = p.fragment ? 0 : readable_l4(p);
+  const std::size_t header = v4 ? sizeof(wire::Ipv4) : sizeof(wire::Ipv6);
+  if (readable < sizeof(wire::Icmp) + header) return 0;
+  const bool error =
+      v4 ? l4[0] == wire::icmpv4::unreachable || l4[0] == wire::icmpv4::time_exceeded ||
+               l4[0] == wire::icmpv4::parameter_problem
+         : l4[0] < wire::icmpv6::first_informational;
+  if (!error) return 0;
+  PacketContext told = p;
+  told.l3 = const_cast<std::uint8_t*>(l4) + sizeof(wire::Icmp);
+  told.l3_bytes = static_cast<std::uint16_t>(readable - sizeof(wire::Icmp));
+  if constexpr (v4) {
+    const auto& ip = header_at<wire::Ipv4>(told.l3);
+    if (ip.version() != 4 || ip.header_bytes() < header || ip.later_fragment()) return 0;
+    told.l4_offset = static_cast<std::uint16_t>(ip.header_bytes());
+    told.protocol = ip.protocol;
+  } else {
+    const auto upper = wire::find_upper_layer({told.l3, told.l3_bytes});
+    if (header_at<wire::Ipv6>(told.l3).version() != 6 || !upper.complete) return 0;
+    told.l4_offset = upper.offset;
+    told.protocol = upper.protocol;
+  }
+  const auto ports = ports_in(told);
+  if (!ports) return 0;
+  const VrfId vrf = arrival_vrf(p).id;
+  const Key back = flow_key<Key>(told, vrf, *ports).reverse(vrf);
+  return table.find(back, table.hash(back));
+}
+
+/// Of a packet that no session can be opened for. ICMP errors are let through with the session of
+/// the packet that they tell of (RFC 4787 §10, RFC 5382 §7).
+template <class Key>
+[[gnu::noinline]] DropReason judge_alone(const Tables& tables, const PacketContext& p,
+                                         const Parties& parties) {
+  if (!under_policy(tables, parties)) return DropReason::none;
+  const bool icmp = p.protocol == static_cast<std::uint8_t>(is_key4<Key>
+                                                                ? wire::IpProtocol::icmp
+                                                                : wire::IpProtocol::icmpv6);
+  if (icmp && flow_of_error(tables.flows->of<Key>(), p) != 0) return DropReason::none;
+  auto tuple = tuple_of(flow_key<Key>(p, arrival_vrf(p).id, 0));
+  const bool shows = !p.fragment && (!icmp || readable_l4(p) >= sizeof(wire::Icmp));
+  if (icmp && shows) std::memcpy(&tuple.source_port, p.l3 + p.l4_offset, sizeof tuple.source_port);
+  const bool has_ports = p.protocol == static_cast<std::uint8_t>(wire::IpProtocol::tcp) ||
+                         p.protocol == static_cast<std::uint8_t>(wire::IpProtocol::udp);
+  if (shows && !has_ports) {
+    return judge(tables, parties, [&](const CompiledRules& rules) { return rules.judge(tuple); });
+  }
+  IpAddress source;
+  IpAddress destination;
+  if constexpr (is_key4<Key>) {
+    const auto& ip = header_at<wire::Ipv4>(p.l3);
+    source = Ipv4Address{ip.source.get()};
+    destination = Ipv4Address{ip.destination.get()};
+  } else {
+    source = header_at<wire::Ipv6>(p.l3).source;
+    destination = header_at<wire::Ipv6>(p.l3).destination;
+  }
+  return judge(tables, parties, [&](const CompiledRules& rules) {
+    return rules.judge_without_ports(source, destination, p.protocol);
+  });
+}
+
+}  // namespace weft::stage

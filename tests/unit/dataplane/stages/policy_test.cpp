@@ -1,0 +1,275 @@
+// What policies let through, with sessions that remember it.
+#include <catch2/catch.hpp>
+
+#include "policy/compiled_policy.hpp"
+#include "support/eal_session.hpp"
+#include "support/frame_edit.hpp"
+#include "support/packets_fabric.hpp"
+#include "support/packets_vm.hpp"
+#include "support/pipeline_rig.hpp"
+#include "support/stage_world.hpp"
+
+namespace weft {
+namespace {
+
+using test::Bytes;
+using test::hex;
+using test::prefix;
+using test::Rig;
+using test::with;
+using test::with_ipv4;
+namespace world = test::world;
+namespace at = test::at;
+
+constexpr PolicyId policy1{1};
+constexpr PolicyId policy3{3};
+constexpr std::uint8_t icmp = 1;
+constexpr std::uint8_t udp = 17;
+
+PolicyRule udp_to(std::uint16_t port) {
+  PolicyRule rule;
+  rule.protocol = udp;
+  rule.destination_ports = {{port, port}};
+  return rule;
+}
+PolicyRules only(PolicyRule rule) { return {{std::move(rule)}, PolicyAction::deny}; }
+PolicyRules all() { return {{}, PolicyAction::allow}; }
+PolicyRules none() { return {{}, PolicyAction::deny}; }
+
+PolicyChange change(PolicyId id, const Policy& policy) {
+  static int number = 0;
+  test::packet_pool();
+  auto compiled = compile(policy, "stage" + std::to_string(++number));
+  if (!compiled) throw std::logic_error(compiled.error().message);
+  return {id, std::shared_ptr<const CompiledPolicy>(*compiled)};
+}
+
+/// VM 1 and VM 3, both blue, each with a policy.
+class World {
+ public:
+  World(const Policy& of_vm1, const Policy& of_vm3) : rig(world::batch()) {
+    Batch batch;
+    batch.policies = {change(policy1, of_vm1), change(policy3, of_vm3)};
+    for (auto vif : world::batch().vifs) {
+      if (vif.id == VifId(1)) vif.object->policy = policy1;
+      if (vif.id == VifId(3)) vif.object->policy = policy3;
+      batch.vifs.push_back(vif);
+    }
+    rig.apply(batch);
+  }
+  void set(PolicyId id, const Policy& policy) {
+    Batch batch;
+    batch.policies = {change(id, policy)};
+    rig.apply(batch);
+  }
+  std::string from_vm1(const Bytes& frame) {
+    return describe(rig.receive_judged(world::vm1, frame));
+  }
+  std::string from_vm3(const Bytes& frame) {
+    return describe(rig.receive_judged(world::vm3, frame));
+  }
+  std::string from_fabric(const Bytes& frame) {
+    return describe(rig.receive_judged(world::fabric, frame));
+  }
+  Rig rig;
+};
+
+const Bytes request = hex(packets::vm1_local4);  // UDP 1000 to 2000
+const Bytes answer = [] {
+  Bytes packet = with(packets::vm1_local4, 6, "020000000103");
+  packet = with_ipv4(std::move(packet), at::ip, 12, "0a01000d0a01000b");
+  return with(std::move(packet), at::ip + 20, "07d003e8");
+}();
+
+constexpr auto passes = "transmitted";
+constexpr auto egress = "dropped: policy_egress_denied";
+constexpr auto ingress = "dropped: policy_ingress_denied";
+
+}  // namespace
+
+TEST_CASE("answers pass with the session that a policy let in", "[policy]") {
+  World w({only(udp_to(2000)), none()}, {none(), only(udp_to(2000))});
+  CHECK(w.from_vm3(answer) == egress);  // nobody asked yet
+  CHECK(w.from_vm1(request) == passes);
+  CHECK(w.from_vm3(answer) == passes);
+  CHECK(w.from_vm3(answer) == passes);
+  CHECK(w.from_vm1(request) == passes);
+  CHECK(w.from_vm1(with(request, at::ip + 22, "07d1")) == egress);
+  CHECK(w.rig.hands().v4().opened.get() == 1);
+}
+
+TEST_CASE("who sends and who gets must both agree", "[policy]") {
+  World w({all(), all()}, {all(), only(udp_to(2000))});
+  CHECK(w.from_vm1(request) == passes);
+  CHECK(w.from_vm1(with(request, at::ip + 22, "07d1")) == ingress);
+  World other({only(udp_to(2001)), all()}, {all(), all()});
+  CHECK(other.from_vm1(request) == egress);
+  CHECK(other.from_vm3(answer) == passes);
+}
+
+TEST_CASE("packets out of tunnels are judged by who gets them", "[policy]") {
+  World w({none(), only(udp_to(2000))}, {all(), all()});
+  CHECK(w.from_fabric(hex(packets::peer_udp4)) == passes);
+  CHECK(w.from_fabric(with(hex(packets::peer_udp4), at::inner_ip + 22, "07d1")) == ingress);
+  // Straight to the VIF, without a route.
+  CHECK(w.from_fabric(hex(packets::peer_deliver)) == passes);
+  CHECK(w.from_fabric(with(hex(packets::peer_deliver), at::inner_ip + 22, "07d1")) == ingress);
+  CHECK(w.from_vm1(hex(packets::vm1_udp4)) == egress);
+  CHECK(w.from_vm1(hex(packets::vm1_tcp6)) == egress);
+}
+
+TEST_CASE("established sessions are judged again when a policy changes", "[policy]") {
+  World w({all(), none()}, {none(), all()});
+  CHECK(w.from_vm1(request) == passes);
+  CHECK(w.from_vm3(answer) == passes);
+  SECTION("by the packet that opened it") {
+    w.set(policy3, {none(), none()});
+    CHECK(w.from_vm1(request) == ingress);
+    CHECK(w.from_vm3(answer) == egress);
+  }
+  SECTION("by its answer, as the session it belongs to") {
+    w.set(policy3, {none(), none()});
+    CHECK(w.from_vm3(answer) == ingress);
+    CHECK(w.from_vm1(request) == ingress);
+  }
+  SECTION("and stay where they may") {
+    w.set(policy3, {none(), only(udp_to(2000))});
+    CHECK(w.from_vm3(answer) == passes);
+    CHECK(w.from_vm1(request) == passes);
+    CHECK(w.rig.hands().v4().opened.get() == 1);
+    return;
+  }
+  w.set(policy3, {none(), all()});
+  CHECK(w.from_vm3(answer) == egress);
+  CHECK(w.from_vm1(request) == passes);
+  CHECK(w.from_vm3(answer) == passes);
+}
+
+TEST_CASE("a VIF that gets another policy is judged by it at once", "[policy]") {
+  World w({all(), all()}, {all(), all()});
+  CHECK(w.from_vm1(request) == passes);
+  Batch batch;
+  batch.policies = {change(PolicyId(9), {none(), none()})};
+  for (auto vif : world::batch().vifs) {
+    if (vif.id != VifId(1)) continue;
+    vif.object->policy = PolicyId(9);
+    batch.vifs.push_back(vif);
+  }
+  w.rig.apply(batch);
+  CHECK(w.from_vm1(request) == egress);
+  batch.policies.clear();
+  batch.vifs[0].object->policy = {};
+  w.rig.apply(batch);
+  CHECK(w.from_vm1(request) == passes);
+}
+
+TEST_CASE("a route to another VIF is no way around its policy", "[policy]") {
+  World w({all(), all()}, {all(), none()});
+  Batch batch;
+  batch.routes = {{world::blue, prefix("10.1.0.99/32"), world::deliver_vm4}};
+  w.rig.apply(batch);
+  const Bytes packet = with_ipv4(request, at::ip, 16, "0a010063");
+  CHECK(w.from_vm1(packet) == passes);
+  batch.routes = {{world::blue, prefix("10.1.0.99/32"), world::deliver_vm3}};
+  w.rig.apply(batch);
+  CHECK(w.from_vm1(packet) == ingress);
+}
+
+TEST_CASE("ICMP errors pass with the session that they tell of", "[policy]") {
+  World w({all(), none()}, {none(), all()});
+  // From VM 3: port unreachable, with the request as it came there.
+  Bytes error = hex("02005e000101 020000000103 0800 45000038 0001 0000 4001 0000 0a01000d 0a01000b"
+                    "0303 0000 00000000 45000020 0007 4000 3f11 0000 0a01000b 0a01000d 03e807d0"
+                    "000c0000");
+  error = test::with_ipv4_checksum(std::move(error));
+  CHECK(w.from_vm3(error) == egress);
+  CHECK(w.from_vm1(request) == passes);
+  CHECK(w.from_vm3(error) == passes);
+  CHECK(w.from_vm3(with(error, at::ip + 48, "03e9")) == egress);  // of another conversation
+  CHECK(w.from_vm3(with(error, at::ip + 20, "05")) == egress);    // a redirect tells of nothing
+}
+
+TEST_CASE("pieces of a datagram pass with its first one", "[policy]") {
+  PolicyRule any;
+  any.protocol = icmp;
+  World w({{{udp_to(2000), any}, PolicyAction::deny}, none()}, {all(), all()});
+  const Bytes first = hex(packets::vm1_fragment4);
+  const Bytes later = with_ipv4(first, at::ip, 6, "0001");
+  CHECK(w.from_vm1(later) == egress);  // no rule for a piece that shows no port
+  CHECK(w.from_vm1(first) == passes);
+  CHECK(w.from_vm1(later) == passes);
+  CHECK(w.from_vm1(with_ipv4(later, at::ip, 4, "0008")) == egress);
+}
+
+TEST_CASE("queries are let out by their type", "[policy]") {
+  PolicyRule echo;
+  echo.protocol = icmp;
+  echo.icmp_type = 8;
+  World w({only(echo), none()}, {none(), all()});
+  const auto query = [](const std::string& type) {
+    return with(with_ipv4(hex(packets::vm1_to_router4), at::ip, 16, "0a01000d"), at::ip + 20, type);
+  };
+  CHECK(w.from_vm1(query("08")) == passes);
+  CHECK(w.from_vm1(query("0d")) == egress);
+  CHECK(w.from_vm1(query("00")) == egress);
+}
+
+TEST_CASE("where a policy wants a session and there is no room, it is said why", "[policy]") {
+  World w({all(), all()}, {all(), all()});
+  w.rig.flows().rules.sessions_a_vif.set(1);
+  CHECK(w.from_vm1(request) == passes);
+  CHECK(w.from_vm3(answer) == passes);
+  CHECK(w.from_vm1(with(request, at::ip + 22, "07d1")) == "dropped: flow_vif_limit");
+  w.rig.flows().rules.sessions_a_vif.set(0);
+  // All numbers are taken, by others than closed sessions.
+  FlowTable<FlowKey4>& table = w.rig.flows().v4;
+  Rcu rcu(1);
+  FlowWriter taker(rcu, 9, IpFamily::v4);
+  FlowKey4 key(1, 1, world::blue, udp);
+  unsigned refused = 0;  // in a row: a single one may have met a full bucket
+  for (std::uint32_t i = 0; refused < 10; ++i) {
+    key.addresses = i * 0x9e3779b97f4a7c15;  // the rig's seed is a weak one
+    const std::uint32_t direction = table.open(taker, {.forward = key,
+                                                       .reverse = key.reverse(world::blue),
+                                                       .forward_hash = table.hash(key)});
+    refused = direction == 0 ? refused + 1 : 0;
+    if (direction == 0) continue;
+    table.entry(direction ^ 1).packets.add(1);  // answered: it does not give way
+  }
+  // What the worker has at hand still goes to new sessions.
+  std::string last = passes;
+  for (unsigned port = 3000; port < 3200 && last == passes; ++port) {
+    last = w.from_vm1(test::with16(request, at::ip + 22, port));
+  }
+  CHECK(last == "dropped: flow_table_full");
+  CHECK(w.from_vm1(request) == passes);
+}
+
+TEST_CASE("a policy where no flows are kept is refused", "[policy]") {
+  test::packet_pool();
+  Rcu rcu(1);
+  ForwardingState state(rcu, {});
+  REQUIRE(state.apply(world::batch()));
+  Batch batch;
+  batch.policies = {change(policy1, {})};
+  for (auto vif : world::batch().vifs) {
+    if (vif.id != VifId(1)) continue;
+    vif.object->policy = policy1;
+    batch.vifs.push_back(vif);
+  }
+  auto applied = state.apply(batch);
+  REQUIRE_FALSE(applied);
+  CHECK(applied.error().message == "vif 1: a policy needs sessions, and the VRF keeps no flows");
+  batch.vrfs = {{world::blue, Vrf{test::mac("02:00:5e:00:01:01"), true}}};
+  REQUIRE(state.apply(batch));
+  Batch off;
+  off.vrfs = {{world::blue, Vrf{test::mac("02:00:5e:00:01:01"), false}}};
+  applied = state.apply(off);
+  REQUIRE_FALSE(applied);
+  CHECK(applied.error().message == "vrf 1: a vif in it has a policy, which needs flows");
+  batch.policies[0].object.reset();
+  batch.vifs[0].object->policy = PolicyId(7);
+  CHECK_FALSE(state.apply(batch));
+}
+
+}  // namespace weft
