@@ -5,6 +5,7 @@
 ///     GET  /v1/{port,vif,vrf,route,nexthop,tunnel,decap,neighbour,drops,stats,workers,stages,
 ///               observers}
 ///     POST, PUT, DELETE /v1/{vrf,vif,tunnel,decap,route,neighbour}
+///     GET, DELETE /v1/flow   sessions; DELETE closes those that match
 ///     POST /v1/explain  /v1/reload
 ///     POST /v1/trace     the answer grows: one JSON object a line, the last one has "end"
 ///     POST /v1/capture   the answer grows: pcapng
