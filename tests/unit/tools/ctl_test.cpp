@@ -44,7 +44,7 @@ std::string asks(const std::vector<const char*>& words) {
 
 TEST_CASE("weftctl: each command is one request") {
   for (const std::string name : {"vif", "vrf", "route", "nexthop", "tunnel", "decap", "neighbour",
-                                 "drops", "stats", "workers", "port"}) {
+                                 "drops", "stats", "workers", "port", "flow"}) {
     CHECK(asks({"show", name.c_str()}) == "GET /v1/" + name);
   }
   CHECK(asks({"show", "route", "--vrf", "a b"}) == "GET /v1/route?vrf=a%20b");
@@ -86,6 +86,32 @@ TEST_CASE("weftctl: each command is one request") {
         R"("dont_fragment":true}})");
   CHECK(asks({"explain", "--vif", "vm1", "--dst", "10.1.0.12", "--proto", "89"}) ==
         R"(POST /v1/explain {"vif":"vm1","fields":{"dst":"10.1.0.12","protocol":89}})");
+}
+
+TEST_CASE("weftctl: sessions are chosen, sorted and closed") {
+  CHECK(asks({"show", "flow"}) == "GET /v1/flow");
+  CHECK(asks({"show",          "flow",    "--vrf",     "a b",
+              "--vif",         "vm1",     "--source",  "10.0.0.0/8",
+              "--destination", "fd00::1", "--address", "10.1.0.11",
+              "--protocol",    "tcp",     "--port",    "80",
+              "--state",       "closing", "--id",      "72057594037927937",
+              "--sort",        "age",     "--limit",   "7"}) ==
+        "GET /v1/flow?vrf=a%20b&vif=vm1&source=10.0.0.0%2F8&destination=fd00%3A%3A1"
+        "&address=10.1.0.11&protocol=tcp&port=80&state=closing&id=72057594037927937&sort=age"
+        "&limit=7");
+  CHECK(asks({"show", "flow", "--top", "5"}) == "GET /v1/flow?sort=bytes&limit=5");
+  CHECK(command({"show", "flow", "--top", "5", "--watch"}).watch_s == 1);
+  CHECK(asks({"flow", "clear", "--vif", "vm1", "--port", "80"}) ==
+        R"(DELETE /v1/flow {"vif":"vm1","port":80})");
+  CHECK(asks({"flow", "clear", "--all"}) == R"(DELETE /v1/flow {"all":true})");
+  CHECK(std::holds_alternative<int>(parse({"show", "flow", "--top", "5", "--limit", "5"}).result));
+  CHECK_THAT(parse({"flow", "clear"}).err, Catch::Contains("--all"));
+}
+
+TEST_CASE("weftctl: a table says what it leaves out") {
+  CHECK(render(Answer::table, Json::parse(R"({"title":"Sessions","columns":["id"],
+          "rows":[{"id":"7"}],"matched":3,"truncated":true,"note":"2 more match"})")) ==
+        "Sessions\nid\n7\n2 more match\n");
 }
 
 TEST_CASE("weftctl: commands that change objects") {
