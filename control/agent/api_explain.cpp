@@ -140,8 +140,7 @@ std::string names_of(Agent& agent, const ExplainStep& step) {
       if (entry.id == step.decap) return fmt::format("decap {}", fmt::join(entry.profiles, ", "));
     }
   }
-  // A flow that is known has its next hop without a search.
-  if (step.stage == "resolve" || step.stage == "flow") {
+  if (step.stage == "resolve") {
     std::string names;
     if (const auto vrf = model.vrf_names.find(step.vrf); vrf != model.vrf_names.end()) {
       names = "vrf " + vrf->second;

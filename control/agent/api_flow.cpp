@@ -20,7 +20,7 @@ constexpr std::size_t shown_by_default = 100;
 constexpr std::size_t sessions_a_step = 256;
 constexpr std::size_t rows_a_step = 32;
 // A slice ends by whichever comes first.
-constexpr unsigned steps_a_slice = 16;
+constexpr unsigned steps_a_slice = 8;
 constexpr std::chrono::microseconds slice_time{1000};
 
 /// Keys of a filter; `show` and `clear` have others beside them.
@@ -238,29 +238,37 @@ class FlowListing final : public SlicedAnswer {
     if (!ranking_.sorted()) {
       ranking_.sort();
       for (const auto& [id, name] : agent().model().vrf_names) vrfs_[id.index()] = name;
+      begin();
       return true;
     }
     const std::size_t end = std::min(ranking_.size(), written_ + rows_a_step);
     for (; written_ < end; ++written_) {
-      rows_ += (written_ == 0 ? "" : ",") + dump(row(ranking_[written_]));
+      if (written_ > 0) text_ += ',';
+      text_ += dump(row(ranking_[written_]));
     }
     return written_ < ranking_.size();
   }
 
-  std::string body() override {
+  /// The text grows row by row: to copy it as a whole would take long.
+  void begin() {
+    constexpr std::size_t bytes_a_row = 300;
     const Json columns{"id",           "protocol",   "state", "vrf",     "source",
                        "destination",  "from",       "to",    "packets", "bytes",
                        "back_packets", "back_bytes", "age_s", "idle_s"};
-    std::string text = R"({"title":"Sessions","columns":)" + dump(columns) + ",\"rows\":[" + rows_ +
-                       "],\"matched\":" + std::to_string(ranking_.seen());
+    text_.reserve((ranking_.size() + 2) * bytes_a_row);
+    text_ += R"({"title":"Sessions","columns":)" + dump(columns) + ",\"rows\":[";
+  }
+  std::string body() override {
+    text_ += "],\"matched\":" + std::to_string(ranking_.seen());
     if (const auto more = ranking_.seen() - ranking_.size(); more > 0) {
       const Json note = fmt::format(
           "{} more match{}: narrow them down with a filter, or show more with a higher limit "
           "(--limit, up to {})",
           more, more == 1 ? "es" : "", rows_max);
-      text += ",\"truncated\":true,\"note\":" + dump(note);
+      text_ += ",\"truncated\":true,\"note\":" + dump(note);
     }
-    return text + "}";
+    text_ += '}';
+    return std::move(text_);
   }
 
   [[nodiscard]] Json row(const FlowRecord& r) const {
@@ -314,7 +322,7 @@ class FlowListing final : public SlicedAnswer {
   FlowRanking ranking_;
   std::unordered_map<std::uint32_t, std::string> vrfs_;
   std::size_t written_ = 0;
-  std::string rows_;
+  std::string text_;
 };
 
 }  // namespace

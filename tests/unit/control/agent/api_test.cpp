@@ -234,7 +234,7 @@ TEST_CASE("explain hands the frame to the data plane and tells what it says") {
   CHECK(to_hex(s.plane.explained_frame) == "02005e00");
   CHECK(answer.body == Json::parse(R"j({"steps":[{"stage":"parse","text":"IPv4"},
           {"stage":"decap","text":"VXLAN (decap from-fabric)"},
-          {"stage":"flow","text":"known (vrf blue, tunnel to-b)"},
+          {"stage":"flow","text":"known"},
           {"stage":"resolve","text":"found (vrf blue, tunnel to-b)"},
           {"stage":"admit","text":"opens"},
           {"stage":"output","text":"out (fab0)"}],
