@@ -19,7 +19,10 @@ constexpr std::string_view to_string(FlowOrder order) {
 
 class FlowRanking {
  public:
-  FlowRanking(FlowOrder order, std::size_t limit) : order_(order), limit_(limit) {}
+  FlowRanking(FlowOrder order, std::size_t limit) : order_(order), limit_(limit) {
+    records_.reserve(limit);  // to grow means to copy all of them at once
+    places_.reserve(limit);
+  }
 
   void add(FlowRecord&& record) {
     const Place place{rank(record), seen_++, records_.size()};
