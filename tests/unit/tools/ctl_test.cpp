@@ -5,6 +5,7 @@
 
 #include "ctl_command.hpp"
 #include "ctl_complete.hpp"
+#include "ctl_flow.hpp"
 #include "ctl_objects.hpp"
 #include "ctl_output.hpp"
 #include "ctl_watch.hpp"
@@ -186,6 +187,10 @@ TEST_CASE("weftctl: completion") {
   show->add_subcommand("vif");
   show->add_subcommand("vrf");
   show->add_subcommand("drops")->add_flag("--all");
+  auto* flow = show->add_subcommand("flow");
+  Fields fields;
+  add_flow_filters(*flow, fields);
+  add_flow_order(*flow, fields);
   ObjectCommands objects;
   objects.add_to(app, [](const auto&, const auto&, const auto&) {});
   using Words = std::vector<std::string>;
@@ -197,6 +202,10 @@ TEST_CASE("weftctl: completion") {
   const auto of = [&](const Words& words) { return candidates(app, words, live); };
   CHECK(of({"s"}) == Words{"show"});
   CHECK(of({"show", "v"}) == Words{"vif", "vrf"});
+  CHECK(of({"show", "flow", "--state", "e"}) == Words{"established"});
+  CHECK(of({"show", "flow", "--sort", ""}) == Words{"age", "bytes", "idle", "packets"});
+  CHECK(of({"show", "flow", "--protocol", "i"}) == Words{"icmp", "icmpv6"});
+  CHECK(of({"show", "flow", "--port", ""}).empty());
   CHECK(of({"show", "drops", "--"}) == Words{"--all", "--help", "--json", "--socket"});
   CHECK(of({"route", ""}) == Words{"add", "del", "set"});
   CHECK(asked.empty());
@@ -219,6 +228,13 @@ TEST_CASE("weftctl: rates of a table that is watched") {
   const auto rated = with_rates(table(100, 1), table(400, 2), 2);
   CHECK(rated["columns"] == Json{"name", "packets", "packets/s", "busy"});
   CHECK(rated["rows"][0]["packets/s"] == 150);
+  const auto session = [](int packets, const char* id) {
+    return Json{{"columns", {"id", "back_packets"}},
+                {"rows", Json::array({{{"id", id}, {"back_packets", packets}}})}};
+  };
+  CHECK(with_rates(session(10, "7"), session(30, "7"), 2)["rows"][0]["back_packets/s"] == 10);
+  CHECK_FALSE(
+      with_rates(session(10, "7"), session(30, "8"), 2)["rows"][0].contains("back_packets/s"));
   CHECK(render(Answer::table, with_rates(Json::object(), table(400, 2), 2)) ==
         "name  packets  busy\na         400     2\n");
 }

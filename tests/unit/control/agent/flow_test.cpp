@@ -187,6 +187,18 @@ TEST_CASE("flows: others have their turn while many sessions are looked at") {
   CHECK(Json::parse(given->body)["rows"].size() == 10'000);
 }
 
+TEST_CASE("flows: an answer that is not finished when the router ends") {
+  Service s;
+  s.plane.sessions.resize(10'000, session(1, 6, "10.1.0.11", "10.1.0.12"));
+  const auto response = s.api.handle({"GET", "/v1/flow", "", ""});
+  bool given = false;
+  response.later([&](const http::Response&) { given = true; });
+  s.io.run_one();
+  CHECK(s.plane.flow_slices > 0);
+  CHECK_FALSE(given);
+  s.agent.stop();
+}
+
 TEST_CASE("flows: closed by a filter, or all") {
   Service s;
   s.plane.sessions.resize(600, session(1, 6, "10.1.0.11", "10.1.0.12"));
