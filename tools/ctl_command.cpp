@@ -8,6 +8,7 @@
 
 #include "ctl_complete.hpp"
 #include "ctl_fields.hpp"
+#include "ctl_flow.hpp"
 #include "ctl_objects.hpp"
 #include "ctl_output.hpp"
 #include "http/client.hpp"
@@ -60,6 +61,7 @@ class Parser {
     objects_.add_to(app_, [this](const auto& method, const auto& path, const Json& body) {
       ask(method, path, Answer::message, body);
     });
+    add_flow();
     add_reload();
     add_explain();
     add_trace();
@@ -134,6 +136,32 @@ class Parser {
     table("stages", "Cycles a packet of each stage");
     table("observers", "Traces and captures that run");
     table("port", "Ports");
+    auto* flow = table("flow", "Sessions: conversations, with both their directions");
+    add_flow_filters(*flow, flows_);
+    add_flow_order(*flow, flows_);
+    flow->footer(examples({"show flow --vif vm1", "show flow --top 10 --watch",
+                           "show flow --vrf blue --address 10.1.0.0/24 --protocol tcp --port 443",
+                           "show flow --state opening --sort age --limit 20"}));
+    flow->final_callback([this] {
+      ask("GET", "/v1/flow", Answer::table);
+      command_.request.query = flow_query(flows_.json());
+    });
+  }
+
+  void add_flow() {
+    auto* flow = app_.add_subcommand("flow", "Close sessions");
+    flow->require_subcommand(1);
+    auto* clear = flow->add_subcommand(
+        "clear", "Close sessions; the next packet of each opens one anew, and none is lost");
+    add_flow_filters(*clear, cleared_);
+    cleared_.flag(*clear, "--all", "all", "every session");
+    clear->footer(examples({"flow clear --vif vm1", "flow clear --source 10.1.0.11 --protocol tcp",
+                            "flow clear --all"}));
+    clear->final_callback([this] {
+      const Json body = cleared_.json();
+      if (body.empty()) throw CLI::RequiredError("a filter, such as --vif, or --all");
+      ask("DELETE", "/v1/flow", Answer::message, body);
+    });
   }
 
   void add_reload() {
@@ -232,6 +260,8 @@ class Parser {
   ObjectCommands objects_;
   Fields fields_;
   Fields packet_;
+  Fields flows_;
+  Fields cleared_;
 };
 
 /// Names of live objects, for a shell that waits: none where weftd does not answer.

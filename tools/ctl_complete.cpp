@@ -84,6 +84,9 @@ std::vector<std::string> values_of(const CLI::Option& option, const LiveNames& l
   if (is("--tunnel")) return live("tunnel");
   if (is("--port") && option.get_type_name() == "TEXT") return live("port");
   if (is("--proto")) return {"icmp", "tcp", "udp"};
+  if (is("--protocol")) return {"icmp", "icmpv6", "tcp", "udp"};
+  if (is("--state")) return {"one-way", "answered", "opening", "established", "closing"};
+  if (is("--sort")) return {"packets", "bytes", "age", "idle"};
   if (is("--kind")) {
     std::vector<std::string> kinds;
     for (const auto& info : tunnel_kinds) kinds.emplace_back(info.name);

@@ -74,6 +74,8 @@ std::string render_table(const Json& answer) {
     }
     out += line.erase(line.find_last_not_of(' ') + 1) + '\n';
   }
+  const std::string note = text_of(answer, "note");
+  if (!note.empty()) out += note + '\n';
   return out;
 }
 

@@ -14,7 +14,8 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 bool counts(const std::string& column) {
-  constexpr std::array<std::string_view, 5> names{"packets", "bytes", "loops", "sleeps", "value"};
+  constexpr std::array<std::string_view, 7> names{"packets", "bytes",  "back_packets", "back_bytes",
+                                                  "loops",   "sleeps", "value"};
   return std::ranges::find(names, column) != names.end();
 }
 

@@ -138,6 +138,8 @@ Result<Generation> Agent::apply(const Batch& batch) {
   return result;
 }
 
+void Agent::post(std::function<void()> work) { boost::asio::post(io_, std::move(work)); }
+
 void Agent::reclaim_soon() {
   if (reclaiming_) return;
   reclaiming_ = true;

@@ -55,6 +55,8 @@ class Agent final : public EventSink, private NeighbourHost {
   [[nodiscard]] const Neighbours& neighbours() const { return neighbours_; }
   [[nodiscard]] Resolver& resolver() { return resolver_; }
   [[nodiscard]] Observations& observations() { return observations_; }
+  /// Runs `work` on this thread, after what else waits for it.
+  void post(std::function<void()> work);
   /// Has the data plane free what it has let go of, soon.
   void reclaim_soon();
   [[nodiscard]] ForwardingPlane& plane() { return plane_; }

@@ -1,5 +1,6 @@
 #include "agent/api.hpp"
 
+#include "agent/api_flow.hpp"
 #include "agent/api_json.hpp"
 #include "agent/api_stream.hpp"
 #include "agent/metrics.hpp"
@@ -198,6 +199,24 @@ http::Response reload(Agent& agent, const http::Request& request) {
   return response;
 }
 
+/// The answer comes when all sessions have been seen.
+http::Response flows(Agent& agent, const http::Request& request) {
+  const auto answer = [&]() -> api::FlowReply {
+    if (request.method == "GET") {
+      const auto query = http::parse_query(request.query);
+      if (!query) return Failure{400, "the query is not percent-encoded well"};
+      return api::show_flows(agent, *query);
+    }
+    if (request.method != "DELETE") return Failure{405, request.method + " is not for /v1/flow"};
+    const auto body = api::parse_body(request.body);
+    if (!body) return Failure{400, body.error().message};
+    return api::clear_flows(agent, *body);
+  };
+  auto reply = answer();
+  if (auto* failure = std::get_if<Failure>(&reply)) return respond(std::move(*failure));
+  return std::get<http::Response>(std::move(reply));
+}
+
 }  // namespace
 
 http::Response Api::handle(const http::Request& request) {
@@ -205,6 +224,7 @@ http::Response Api::handle(const http::Request& request) {
   if (auto streamed = stream(agent_, request)) return *std::move(streamed);
   if (request.method == "GET" && request.path == "/metrics") return metrics(agent_);
   if (request.method == "GET" && request.path == "/healthz") return health(agent_);
+  if (request.path == "/v1/flow") return flows(agent_, request);
   if (request.path == "/v1/reload") return reload(agent_, request);
   return respond(dispatch(agent_, request));
 }

@@ -37,6 +37,9 @@ Reply explain(Agent& agent, const Json& body);
 /// What the stages decided, with the names of what they used.
 Json explanation(Agent& agent, const ExplainReport& report);
 
+/// Where a next hop leads, as an operator calls it.
+std::string use_text(const Model& model, const NexthopUse& use);
+
 /// An untrusted body. Objects keep the order of their members in a list, where each new one is
 /// looked for, so they may not have any number of them.
 Result<Json> parse_body(const std::string& text);

@@ -53,26 +53,6 @@ std::string neighbour_text(const Model& model, const NeighbourKey& key) {
   return model.port_names.at(key.port) + " " + to_string(key.address);
 }
 
-std::string use_text(const Model& model, const NexthopUse& use) {
-  switch (use.kind) {
-    case NexthopUse::Kind::discard:
-      return "discard";
-    case NexthopUse::Kind::receive:
-      return use.name.empty() ? "this router" : "vif " + use.name;
-    case NexthopUse::Kind::vrf:
-      return "vrf " + use.name;
-    case NexthopUse::Kind::vif:
-      return "vif " + use.name;
-    case NexthopUse::Kind::tunnel:
-      return "tunnel " + use.name;
-    case NexthopUse::Kind::connected:
-      return "port " + use.name;
-    case NexthopUse::Kind::neighbour:
-      return "neighbour " + neighbour_text(model, use.neighbour);
-  }
-  return {};
-}
-
 std::string_view kind_text(NexthopUse::Kind kind) {
   switch (kind) {
     case NexthopUse::Kind::discard:
@@ -305,6 +285,17 @@ Reply show_stats(Agent& agent, const Query&) {
   table.add({"table adjacency", "objects", sizes.adjacencies});
   table.add({"table decap", "objects", sizes.decaps});
   table.add({"table deferred", "objects", sizes.deferred});
+  for (const auto family : {IpFamily::v4, IpFamily::v6}) {
+    const std::string object = family == IpFamily::v4 ? "flow ipv4" : "flow ipv6";
+    const auto flows = agent.plane().flow_counters(family);
+    table.add({object, "sessions", flows.sessions});
+    table.add({object, "capacity", flows.capacity});
+    table.add({object, "opened", flows.opened});
+    table.add({object, "expired", flows.expired});
+    table.add({object, "evicted", flows.evicted});
+    table.add({object, "cleared", flows.cleared});
+    table.add({object, "refused", flows.refused});
+  }
   return std::move(table).finish();
 }
 
@@ -352,8 +343,28 @@ constexpr Shown tables[] = {
 
 }  // namespace
 
+std::string use_text(const Model& model, const NexthopUse& use) {
+  switch (use.kind) {
+    case NexthopUse::Kind::discard:
+      return "discard";
+    case NexthopUse::Kind::receive:
+      return use.name.empty() ? "this router" : "vif " + use.name;
+    case NexthopUse::Kind::vrf:
+      return "vrf " + use.name;
+    case NexthopUse::Kind::vif:
+      return "vif " + use.name;
+    case NexthopUse::Kind::tunnel:
+      return "tunnel " + use.name;
+    case NexthopUse::Kind::connected:
+      return "port " + use.name;
+    case NexthopUse::Kind::neighbour:
+      return "neighbour " + neighbour_text(model, use.neighbour);
+  }
+  return {};
+}
+
 Reply show(Agent& agent, const std::string& name, const Query& query) {
-  std::vector<std::string_view> names;
+  std::vector<std::string_view> names{"flow"};  // which api_flow.cpp shows
   for (const auto& table : tables) {
     if (table.name == name) return table.show(agent, query);
     names.push_back(table.name);

@@ -196,6 +196,32 @@ void write_tables(MetricsText& out, Agent& agent) {
   for (const auto& [state, count] : states) out.sample({{"state", std::string(state)}}, count);
 }
 
+void write_flows(MetricsText& out, const ForwardingPlane& plane) {
+  const FlowCounters families[] = {plane.flow_counters(IpFamily::v4),
+                                   plane.flow_counters(IpFamily::v6)};
+  const auto each = [&](std::string_view name, std::string_view type, std::string_view help,
+                        std::uint64_t FlowCounters::*value) {
+    out.family(name, type, help);
+    out.sample({{"family", "ipv4"}}, families[0].*value);
+    out.sample({{"family", "ipv6"}}, families[1].*value);
+  };
+  each("weft_flow_sessions", "gauge", "Sessions that there are.", &FlowCounters::sessions);
+  each("weft_flow_capacity", "gauge", "Sessions that fit.", &FlowCounters::capacity);
+  each("weft_flow_opened_total", "counter", "Sessions that were opened.", &FlowCounters::opened);
+  each("weft_flow_expired_total", "counter", "Sessions that no packet came for in time.",
+       &FlowCounters::expired);
+  each("weft_flow_evicted_total", "counter", "Sessions that gave way to others.",
+       &FlowCounters::evicted);
+  each("weft_flow_cleared_total", "counter", "Sessions that the operator or a policy closed.",
+       &FlowCounters::cleared);
+  each("weft_flow_refused_total", "counter",
+       "Packets that were forwarded without a session, since there was no room for one.",
+       &FlowCounters::refused);
+  each("weft_flow_memory_bytes", "gauge",
+       "Memory that is set aside for sessions; it is taken as they are used.",
+       &FlowCounters::memory_bytes);
+}
+
 void write_handlers(MetricsText& out, const HandlerTimes& times) {
   out.family("weft_handler_duration_seconds", "histogram",
              "Time that the control thread's handlers take; none should take more than 5 ms.");
@@ -270,6 +296,7 @@ http::Response metrics(Agent& agent) {
   }
   write_workers(out, counters);
   write_tables(out, agent);
+  write_flows(out, agent.plane());
   write_handlers(out, agent.handler_times());
   return {200, "text/plain; version=0.0.4; charset=utf-8", std::move(out).take()};
 }

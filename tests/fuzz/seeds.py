@@ -403,6 +403,10 @@ REQUESTS = [
     'POST /v1/explain {"vif":"vm1","fields":{"dst":"fd00:1::12","protocol":"255"}}',
     'POST /v1/explain {"vif":"vm1","hex":"02 00:5e 0A ff"}',
     "GET /v1/route?vrf=blue", "GET /v1/drops?all=true", "GET /v1/route?vrf=%62lue&x", "GET /v1/none", "PUT /v1/vif {}",
+    "GET /v1/flow", "GET /v1/flow?vrf=blue&vif=vm1&source=10.0.0.0/8&destination=fd00::/16&address=10.1.0.12",
+    "GET /v1/flow?protocol=icmpv6&port=53&state=one-way&id=72057594037927937&sort=bytes&limit=20",
+    'DELETE /v1/flow {"all":true}', 'DELETE /v1/flow {"protocol":6,"port":80,"state":"closing","id":7}',
+    'DELETE /v1/flow {"vrf":"red","vif":"vm3","address":"::/0","protocol":"udp","id":"7"}',
 ]
 
 

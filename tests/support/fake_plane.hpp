@@ -37,6 +37,7 @@ class FakePlane final : public ForwardingPlane {
   mutable std::vector<Policy> compiled_policies;
   FlowCounters flow_counts;
   FlowFilter flow_filter;      ///< of the last call
+  unsigned flow_slices = 0;    ///< calls
   std::vector<Batch> batches;  ///< that were applied
   unsigned redundant = 0;      ///< changes that told nothing new
   std::vector<Sent> sent;
@@ -164,6 +165,7 @@ class FakePlane final : public ForwardingPlane {
   std::vector<FlowRecord> flows(const FlowFilter& filter, FlowCursor& cursor,
                                 std::size_t count) override {
     flow_filter = filter;
+    ++flow_slices;
     std::vector<FlowRecord> slice;
     while (slice.size() < count && cursor.session < sessions.size()) {
       slice.push_back(sessions[cursor.session++]);

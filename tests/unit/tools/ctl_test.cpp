@@ -5,6 +5,7 @@
 
 #include "ctl_command.hpp"
 #include "ctl_complete.hpp"
+#include "ctl_flow.hpp"
 #include "ctl_objects.hpp"
 #include "ctl_output.hpp"
 #include "ctl_watch.hpp"
@@ -44,7 +45,7 @@ std::string asks(const std::vector<const char*>& words) {
 
 TEST_CASE("weftctl: each command is one request") {
   for (const std::string name : {"vif", "vrf", "route", "nexthop", "tunnel", "decap", "neighbour",
-                                 "drops", "stats", "workers", "port"}) {
+                                 "drops", "stats", "workers", "port", "flow"}) {
     CHECK(asks({"show", name.c_str()}) == "GET /v1/" + name);
   }
   CHECK(asks({"show", "route", "--vrf", "a b"}) == "GET /v1/route?vrf=a%20b");
@@ -86,6 +87,32 @@ TEST_CASE("weftctl: each command is one request") {
         R"("dont_fragment":true}})");
   CHECK(asks({"explain", "--vif", "vm1", "--dst", "10.1.0.12", "--proto", "89"}) ==
         R"(POST /v1/explain {"vif":"vm1","fields":{"dst":"10.1.0.12","protocol":89}})");
+}
+
+TEST_CASE("weftctl: sessions are chosen, sorted and closed") {
+  CHECK(asks({"show", "flow"}) == "GET /v1/flow");
+  CHECK(asks({"show",          "flow",    "--vrf",     "a b",
+              "--vif",         "vm1",     "--source",  "10.0.0.0/8",
+              "--destination", "fd00::1", "--address", "10.1.0.11",
+              "--protocol",    "tcp",     "--port",    "80",
+              "--state",       "closing", "--id",      "72057594037927937",
+              "--sort",        "age",     "--limit",   "7"}) ==
+        "GET /v1/flow?vrf=a%20b&vif=vm1&source=10.0.0.0%2F8&destination=fd00%3A%3A1"
+        "&address=10.1.0.11&protocol=tcp&port=80&state=closing&id=72057594037927937&sort=age"
+        "&limit=7");
+  CHECK(asks({"show", "flow", "--top", "5"}) == "GET /v1/flow?sort=bytes&limit=5");
+  CHECK(command({"show", "flow", "--top", "5", "--watch"}).watch_s == 1);
+  CHECK(asks({"flow", "clear", "--vif", "vm1", "--port", "80"}) ==
+        R"(DELETE /v1/flow {"vif":"vm1","port":80})");
+  CHECK(asks({"flow", "clear", "--all"}) == R"(DELETE /v1/flow {"all":true})");
+  CHECK(std::holds_alternative<int>(parse({"show", "flow", "--top", "5", "--limit", "5"}).result));
+  CHECK_THAT(parse({"flow", "clear"}).err, Catch::Contains("--all"));
+}
+
+TEST_CASE("weftctl: a table says what it leaves out") {
+  CHECK(render(Answer::table, Json::parse(R"({"title":"Sessions","columns":["id"],
+          "rows":[{"id":"7"}],"matched":3,"truncated":true,"note":"2 more match"})")) ==
+        "Sessions\nid\n7\n2 more match\n");
 }
 
 TEST_CASE("weftctl: commands that change objects") {
@@ -160,6 +187,10 @@ TEST_CASE("weftctl: completion") {
   show->add_subcommand("vif");
   show->add_subcommand("vrf");
   show->add_subcommand("drops")->add_flag("--all");
+  auto* flow = show->add_subcommand("flow");
+  Fields fields;
+  add_flow_filters(*flow, fields);
+  add_flow_order(*flow, fields);
   ObjectCommands objects;
   objects.add_to(app, [](const auto&, const auto&, const auto&) {});
   using Words = std::vector<std::string>;
@@ -171,6 +202,10 @@ TEST_CASE("weftctl: completion") {
   const auto of = [&](const Words& words) { return candidates(app, words, live); };
   CHECK(of({"s"}) == Words{"show"});
   CHECK(of({"show", "v"}) == Words{"vif", "vrf"});
+  CHECK(of({"show", "flow", "--state", "e"}) == Words{"established"});
+  CHECK(of({"show", "flow", "--sort", ""}) == Words{"age", "bytes", "idle", "packets"});
+  CHECK(of({"show", "flow", "--protocol", "i"}) == Words{"icmp", "icmpv6"});
+  CHECK(of({"show", "flow", "--port", ""}).empty());
   CHECK(of({"show", "drops", "--"}) == Words{"--all", "--help", "--json", "--socket"});
   CHECK(of({"route", ""}) == Words{"add", "del", "set"});
   CHECK(asked.empty());
@@ -193,6 +228,13 @@ TEST_CASE("weftctl: rates of a table that is watched") {
   const auto rated = with_rates(table(100, 1), table(400, 2), 2);
   CHECK(rated["columns"] == Json{"name", "packets", "packets/s", "busy"});
   CHECK(rated["rows"][0]["packets/s"] == 150);
+  const auto session = [](int packets, const char* id) {
+    return Json{{"columns", {"id", "back_packets"}},
+                {"rows", Json::array({{{"id", id}, {"back_packets", packets}}})}};
+  };
+  CHECK(with_rates(session(10, "7"), session(30, "7"), 2)["rows"][0]["back_packets/s"] == 10);
+  CHECK_FALSE(
+      with_rates(session(10, "7"), session(30, "8"), 2)["rows"][0].contains("back_packets/s"));
   CHECK(render(Answer::table, with_rates(Json::object(), table(400, 2), 2)) ==
         "name  packets  busy\na         400     2\n");
 }

@@ -55,6 +55,7 @@ TEST_CASE("counters") {
   CHECK(s.rows("workers") ==
         Json::parse(R"([{"lcore":3,"queues":["fab0/0","vm1/0"],"loops":1000,"busy_percent":25.0,
           "packets":200,"cycles_per_packet":20.0,"sleeps":9,"held":1}])"));
+  s.plane.flow_counts = {6, 1024, 21, 8, 4, 3, 5, 4096};
   const auto stats = s.rows("stats");
   const auto value = [&](const char* object, const char* counter) {
     for (const auto& row : stats) {
@@ -67,6 +68,9 @@ TEST_CASE("counters") {
   CHECK(value("buffers", "in_use") == 1300);
   CHECK(value("buffers", "total") == 17000);
   CHECK(value("punt local", "limited") == 2);
+  CHECK(value("flow ipv4", "sessions") == 6);
+  CHECK(value("flow ipv4", "refused") == 5);
+  CHECK(value("flow ipv6", "sessions") == 0);
   CHECK(value("table nexthop", "objects") == static_cast<int>(s.plane.tables.nexthops.size()));
 }
 
@@ -216,7 +220,9 @@ TEST_CASE("explain hands the frame to the data plane and tells what it says") {
   const auto to_b = model.tunnels.at("to-b").nexthop;
   s.plane.explained = {{{"parse", "IPv4", blue, {}, {}, {}},
                         {"decap", "VXLAN", blue, {}, DecapId(0), {}},
+                        {"flow", "known", blue, to_b, {}, {}},
                         {"resolve", "found", blue, to_b, {}, {}},
+                        {"admit", "opens", blue, to_b, {}, {}},
                         {"output", "out", blue, to_b, {}, PortId(0)}},
                        "drop",
                        DropReason::no_route,
@@ -228,7 +234,9 @@ TEST_CASE("explain hands the frame to the data plane and tells what it says") {
   CHECK(to_hex(s.plane.explained_frame) == "02005e00");
   CHECK(answer.body == Json::parse(R"j({"steps":[{"stage":"parse","text":"IPv4"},
           {"stage":"decap","text":"VXLAN (decap from-fabric)"},
+          {"stage":"flow","text":"known"},
           {"stage":"resolve","text":"found (vrf blue, tunnel to-b)"},
+          {"stage":"admit","text":"opens"},
           {"stage":"output","text":"out (fab0)"}],
           "verdict":"drop","reason":"no_route",
           "explanation":"the VRF has no route to the destination","port":"fab0",
