@@ -22,6 +22,20 @@ Json subnets(const CLI::Option& option) {
   return out;
 }
 
+/// KIND:NAME, for each member.
+Json members(const CLI::Option& option) {
+  Json out = Json::array();
+  for (const auto& word : option.as<std::vector<std::string>>()) {
+    const auto colon = word.find(':');
+    const auto kind = word.substr(0, colon);
+    if (colon == std::string::npos || (kind != "tunnel" && kind != "vif")) {
+      throw CLI::ValidationError("--ecmp", "wanted tunnel:NAME or vif:NAME, like tunnel:to-b");
+    }
+    out.push_back({{kind, word.substr(colon + 1)}});
+  }
+  return out;
+}
+
 }  // namespace
 
 std::string examples(const std::vector<std::string>& lines) {
@@ -80,6 +94,9 @@ void ObjectCommands::add_to(CLI::App& app, Ask ask) {
          via.text(*way, "--tunnel", "tunnel", "into this tunnel");
          via.text(*way, "--vif", "vif", "to this vif");
          via.text(*way, "--lookup", "vrf", "look up again in this VRF");
+         via.add(*way, "--ecmp", "ecmp", members,
+                 "tunnel:NAME or vif:NAME, several times: flows spread over all of them")
+             ->take_all();
          via.text(*way, "--gateway", "gateway", "to this neighbour (underlay)");
          via.flag(*way, "--discard", "discard", "drop");
        });

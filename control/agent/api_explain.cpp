@@ -147,7 +147,7 @@ std::string names_of(Agent& agent, const ExplainStep& step) {
     }
     const auto use = model.nexthops.find(step.nexthop);
     if (use != model.nexthops.end() && !use->second.name.empty()) {
-      constexpr std::string_view kinds[] = {"", "vif", "vrf", "vif", "tunnel", "port", "port"};
+      constexpr std::string_view kinds[] = {"", "vif", "vrf", "vif", "tunnel", "port", "port", ""};
       names += fmt::format(", {} {}", kinds[static_cast<std::size_t>(use->second.kind)],
                            use->second.name);
     }

@@ -314,7 +314,7 @@ class FlowListing final : public SlicedAnswer {
     if (!id.valid()) return {};
     const auto& model = agent().model();
     const auto found = model.nexthops.find(id);
-    return found == model.nexthops.end() ? "gone" : use_text(model, found->second);
+    return found == model.nexthops.end() ? "gone" : use_text(model, found->first);
   }
 
   FlowFilter filter_;

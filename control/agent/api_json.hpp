@@ -38,7 +38,7 @@ Reply explain(Agent& agent, const Json& body);
 Json explanation(Agent& agent, const ExplainReport& report);
 
 /// Where a next hop leads, as an operator calls it.
-std::string use_text(const Model& model, const NexthopUse& use);
+std::string use_text(const Model& model, NexthopId id);
 
 /// An untrusted body. Objects keep the order of their members in a list, where each new one is
 /// looked for, so they may not have any number of them.

@@ -18,6 +18,14 @@ std::string target_text(const RouteTarget& via) {
   if (!via.vif.empty()) return "to vif " + via.vif;
   if (!via.vrf.empty()) return "on in vrf " + via.vrf;
   if (via.gateway) return "via " + to_string(*via.gateway);
+  if (!via.ecmp.empty()) {
+    std::string text = "by ecmp via ";
+    for (const auto& way : via.ecmp) {
+      text += (&way == via.ecmp.data() ? "" : ", ") +
+              (way.tunnel.empty() ? "vif " + way.vif : "tunnel " + way.tunnel);
+    }
+    return text;
+  }
   return "nowhere: discard";
 }
 
@@ -93,6 +101,10 @@ class Neighbourhood {
     vrf(via.vrf);
     vif(via.vif);
     tunnel(via.tunnel);
+    for (const auto& way : via.ecmp) {
+      vif(way.vif);
+      tunnel(way.tunnel);
+    }
     document_.add(*wanted->object);
   }
 
@@ -190,6 +202,12 @@ void Neighbourhood::around<DecapConfig>(const Json& json, const std::string& own
   });
 }
 
+/// The members of an ecmp route, as far as they can be read.
+std::vector<Json> ecmp_members(const Json& via) {
+  if (!via.is_object() || !via.contains("ecmp") || !via["ecmp"].is_array()) return {};
+  return {via["ecmp"].begin(), via["ecmp"].end()};
+}
+
 template <>
 void Neighbourhood::around<RouteConfig>(const Json& json, const RouteKey& own) {
   seen_.insert(label<RouteConfig>(own));
@@ -198,6 +216,10 @@ void Neighbourhood::around<RouteConfig>(const Json& json, const RouteKey& own) {
     vrf(text_of(*via, "vrf"));
     vif(text_of(*via, "vif"));
     tunnel(text_of(*via, "tunnel"));
+    for (const Json& way : ecmp_members(*via)) {
+      vif(text_of(way, "vif"));
+      tunnel(text_of(way, "tunnel"));
+    }
   }
   if (own.prefix.length != own.prefix.address.width_bits()) return;
   intent_.each<VifConfig>([&](const VifConfig& other, Owner) {
@@ -220,6 +242,10 @@ std::optional<Failure> check_names(const Model& model, const Json& json) {
   if (auto failure = named(json, "vrf", model.vrfs)) return failure;
   if (auto failure = named(target, "vrf", model.vrfs)) return failure;
   if (auto failure = named(target, "vif", model.vifs)) return failure;
+  for (const Json& way : ecmp_members(target)) {
+    if (auto failure = named(way, "vif", model.vifs)) return failure;
+    if (auto failure = named(way, "tunnel", model.tunnels)) return failure;
+  }
   return named(target, "tunnel", model.tunnels);
 }
 

@@ -68,6 +68,8 @@ std::string_view kind_text(NexthopUse::Kind kind) {
       return "tunnel";
     case NexthopUse::Kind::connected:
       return "glean";
+    case NexthopUse::Kind::ecmp:
+      return "ecmp";
   }
   return {};
 }
@@ -153,8 +155,7 @@ Reply show_routes(Agent& agent, const Query& query) {
       const auto& best = slot.front();
       const bool learned = best.source == RouteSource::neighbour;
       if (!table.add(
-              {name, to_string(prefix), use_text(model, model.nexthops.at(best.nexthop)),
-               source_text(best.source),
+              {name, to_string(prefix), use_text(model, best.nexthop), source_text(best.source),
                learned ? "learned" : owner_text<RouteConfig>(agent, {name, prefix}, best.owner)})) {
         return std::move(table).finish();
       }
@@ -167,7 +168,7 @@ Reply show_nexthops(Agent& agent, const Query&) {
   Table table("Next hops", {"id", "kind", "to", "packets", "bytes"});
   for (const auto& [id, use] : agent.model().nexthops) {
     const auto count = agent.nexthop_count(id);
-    if (!table.add({id.index(), kind_text(use.kind), use_text(agent.model(), use), count.packets,
+    if (!table.add({id.index(), kind_text(use.kind), use_text(agent.model(), id), count.packets,
                     count.bytes})) {
       break;
     }
@@ -343,7 +344,8 @@ constexpr Shown tables[] = {
 
 }  // namespace
 
-std::string use_text(const Model& model, const NexthopUse& use) {
+std::string use_text(const Model& model, NexthopId id) {
+  const NexthopUse& use = model.nexthops.at(id);
   switch (use.kind) {
     case NexthopUse::Kind::discard:
       return "discard";
@@ -359,6 +361,13 @@ std::string use_text(const Model& model, const NexthopUse& use) {
       return "port " + use.name;
     case NexthopUse::Kind::neighbour:
       return "neighbour " + neighbour_text(model, use.neighbour);
+    case NexthopUse::Kind::ecmp: {
+      std::string text = "ecmp";
+      for (const NexthopId member : model.ecmp_groups.at(id).members) {
+        text += (text.size() == 4 ? " " : ", ") + use_text(model, member);
+      }
+      return text;
+    }
   }
   return {};
 }

@@ -2,9 +2,11 @@
 /// `weft.yaml` as values. Names are resolved and addresses checked: whatever config_loader.hpp
 /// returns is consistent.
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "weft/address.hpp"
@@ -110,6 +112,13 @@ struct DecapConfig {
   friend bool operator==(const DecapConfig&, const DecapConfig&) = default;
 };
 
+/// One of the equal ways of a route: exactly one is set.
+struct EcmpMember {
+  std::string tunnel;
+  std::string vif;
+  friend bool operator==(const EcmpMember&, const EcmpMember&) = default;
+};
+
 /// Where a route leads: exactly one is set.
 struct RouteTarget {
   std::string tunnel;
@@ -117,6 +126,16 @@ struct RouteTarget {
   std::string vrf;                   ///< look up again in another VRF
   std::optional<IpAddress> gateway;  ///< a neighbour in a port's subnet; in the underlay only
   bool discard = false;
+  std::vector<EcmpMember> ecmp{};  ///< packets of one flow keep to one of these
+
+  [[nodiscard]] bool names_tunnel(std::string_view name) const {
+    return tunnel == name ||
+           std::ranges::any_of(ecmp, [&](const EcmpMember& m) { return m.tunnel == name; });
+  }
+  [[nodiscard]] bool names_vif(std::string_view name) const {
+    return vif == name ||
+           std::ranges::any_of(ecmp, [&](const EcmpMember& m) { return m.vif == name; });
+  }
   friend bool operator==(const RouteTarget&, const RouteTarget&) = default;
 };
 

@@ -406,6 +406,13 @@ class Checker {
     if (vrf_known && underlay && via.has("tunnel")) {
       via.at("tunnel").error("a route of the underlay cannot lead into a tunnel");
     }
+    for (const auto& [member, way] : route.ecmp) {
+      tunnels_.resolve(way, "tunnel");
+      vifs_.resolve(way, "vif");
+      if (vrf_known && underlay && way.has("tunnel")) {
+        way.at("tunnel").error("a route of the underlay cannot lead into a tunnel");
+      }
+    }
     if (vrf_known && via.good("vrf") && config.via.vrf == config.vrf) {
       via.at("vrf").error("wanted another VRF, found the route's own");
     }

@@ -135,11 +135,6 @@ std::optional<DpdkConfig::Hugepages> hugepages(const Value& v) {
                                   {"false", Hugepages::off}})(v);
 }
 
-std::optional<bool> only_true(const Value& v) {
-  const auto read = yaml::boolean(v);
-  return read && !*read ? v.wanted("true, or another way out") : read;
-}
-
 /// Reports two of the same family.
 void one_of_each_family(const std::vector<Placed<IpAddress>>& list) {
   for (std::size_t i = 0; i < list.size(); ++i) {
@@ -289,7 +284,8 @@ std::optional<FlowSettings> read_flows(const Value& v) {
   Map map(v);
   map.optional("sessions", flows.sessions4, yaml::number(least, max_sessions));
   map.optional("sessions6", flows.sessions6, yaml::number(least, max_sessions));
-  map.optional("sessions_a_vif", flows.sessions_a_vif, yaml::number<std::uint32_t>(1, max_sessions));
+  map.optional("sessions_a_vif", flows.sessions_a_vif,
+               yaml::number<std::uint32_t>(1, max_sessions));
   map.optional("timeouts", flows.timeouts, read_flow_timeouts);
   map.finish();
   return flows;
@@ -424,35 +420,6 @@ std::optional<DecapDraft> read_decap(const Value& v) {
   unique(decap.sources);
   config.sources = values(decap.sources);
   return decap;
-}
-
-void read_via(RouteDraft& route, const Value& v) {
-  RouteTarget& target = route.config.via;
-  Map& map = route.via.emplace(v);
-  map.optional("tunnel", target.tunnel, yaml::name);
-  map.optional("vif", target.vif, yaml::name);
-  map.optional("vrf", target.vrf, yaml::name);
-  map.optional("gateway", target.gateway, yaml::address);
-  map.optional("discard", target.discard, only_true);
-  map.finish();
-  const auto ways =
-      map.has("tunnel") + map.has("vif") + map.has("vrf") + map.has("gateway") + map.has("discard");
-  if (map.is_map() && ways != 1) {
-    v.error("wanted exactly one of tunnel, vif, vrf, gateway and discard, found " +
-            std::to_string(ways));
-  }
-}
-
-std::optional<RouteDraft> read_route(const Value& v) {
-  RouteDraft route(v);
-  auto& [config, map] = static_cast<Draft<RouteConfig>&>(route);
-  std::optional<Value> via;
-  map.required("vrf", config.vrf, yaml::name);
-  map.required("prefix", config.prefix, yaml::network);
-  map.required("via", via, [](const Value& value) { return std::optional(value); });
-  map.finish();
-  if (via) read_via(route, *via);
-  return route;
 }
 
 std::optional<bool> read_controllers(const Value& v) {

@@ -58,6 +58,7 @@ struct DecapDraft : Draft<DecapConfig> {
 struct RouteDraft : Draft<RouteConfig> {
   using Draft::Draft;
   std::optional<yaml::Map> via;
+  std::vector<Draft<EcmpMember>> ecmp;
 };
 
 struct ConfigDraft {
@@ -77,6 +78,7 @@ struct ConfigDraft {
   std::vector<RouteDraft> routes;
 };
 
+std::optional<RouteDraft> read_route(const yaml::Value& v);
 ConfigDraft read_draft(const yaml::Value& root);
 
 /// The values of a draft that was checked and holds no error.

@@ -38,9 +38,9 @@ std::vector<std::string> referrers(const Intent& intent, std::string_view kind,
         [&](const auto& route) { return route.vrf == name || route.via.vrf == name; });
   } else if (kind == "vif") {
     look.operator()<DecapConfig>([&](const auto& decap) { return decap.vif == name; });
-    look.operator()<RouteConfig>([&](const auto& route) { return route.via.vif == name; });
+    look.operator()<RouteConfig>([&](const auto& route) { return route.via.names_vif(name); });
   } else if (kind == "tunnel") {
-    look.operator()<RouteConfig>([&](const auto& route) { return route.via.tunnel == name; });
+    look.operator()<RouteConfig>([&](const auto& route) { return route.via.names_tunnel(name); });
   }
   return out;
 }

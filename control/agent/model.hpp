@@ -37,6 +37,7 @@ struct Model {
   std::map<NeighbourKey, StaticNeighbour> static_neighbours;
   std::unordered_map<NeighbourKey, AdjacencyObject> adjacencies;
   std::map<NexthopId, NexthopUse> nexthops;
+  std::map<NexthopId, EcmpGroup> ecmp_groups;
   std::unordered_map<PortId, std::string> port_names;  ///< fabric ports only
   std::unordered_map<VrfId, std::string> vrf_names;
   std::unordered_map<VifId, std::string> vif_names;

@@ -103,9 +103,15 @@ struct AdjacencyObject {
   unsigned pins = 0;  ///< tunnels, gateways and routes that rest on it
 };
 
+/// The next hops of a route that has several ways, and which of them has which bucket.
+struct EcmpGroup {
+  std::vector<NexthopId> members;  ///< in the order of the configuration
+  std::vector<NexthopId> buckets;
+};
+
 /// What a next hop stands for, in the names of the model.
 struct NexthopUse {
-  enum class Kind : std::uint8_t { discard, receive, vrf, vif, tunnel, connected, neighbour };
+  enum class Kind : std::uint8_t { discard, receive, vrf, vif, tunnel, connected, neighbour, ecmp };
   Kind kind = Kind::discard;
   std::string name;        ///< of the VRF, VIF, tunnel or port; receive: of the host's VIF, or none
   NeighbourKey neighbour;  ///< for neighbour; its port also for connected

@@ -110,6 +110,10 @@ Json object_json(const RouteConfig& route, const NodeConfig&) {
   if (!route.via.vrf.empty()) via["vrf"] = route.via.vrf;
   if (route.via.gateway) via["gateway"] = to_string(*route.via.gateway);
   if (route.via.discard) via["discard"] = true;
+  for (const auto& way : route.via.ecmp) {
+    via["ecmp"].push_back(way.tunnel.empty() ? Json{{"vif", way.vif}}
+                                             : Json{{"tunnel", way.tunnel}});
+  }
   return {{"vrf", route.vrf}, {"prefix", to_string(route.prefix)}, {"via", via}};
 }
 

@@ -83,8 +83,7 @@ Status Resolver::remove_route(Transaction& tx, const std::string& vrf, const IpP
   });
   if (old == slot.end()) return Error{"no configured route " + to_string(wanted) + " in " + vrf};
 
-  const auto use = model_.nexthops.at(old->nexthop);
-  if (use.kind == NexthopUse::Kind::neighbour) unpin(tx, use.neighbour);
+  leave_target(tx, old->nexthop);
   change_route(tx, id, wanted, RouteSource::configured, std::nullopt);
   if (id == underlay_vrf) underlay_changed(tx, wanted);
   return ok();
@@ -167,7 +166,7 @@ Status Resolver::add_route(Transaction& tx, const RouteConfig& route, Owner owne
   const auto prefix = route.prefix.masked();
   const auto what = to_string(prefix) + " in " + route.vrf;
 
-  std::optional<RibEntry> old;
+  std::optional<NexthopId> old;
   for (const auto& entry : model_.ribs.at(id).at(prefix)) {
     if (entry.source == RouteSource::own) {
       return Error{what + " is an address of the router; route another prefix"};
@@ -176,35 +175,50 @@ Status Resolver::add_route(Transaction& tx, const RouteConfig& route, Owner owne
       return Error{what + " is an address of vif " + model_.nexthops.at(entry.nexthop).name +
                    "; take it from the vif first"};
     }
-    if (entry.source == RouteSource::configured) old = entry;
+    if (entry.source == RouteSource::configured) old = entry.nexthop;
   }
-  const auto nexthop = target_nexthop(tx, route);
+  const auto nexthop = target_nexthop(tx, route, old);
   if (!nexthop) return Error{"route " + what + ": " + nexthop.error().message};
-  if (old) {
-    const auto& use = model_.nexthops.at(old->nexthop);
-    if (use.kind == NexthopUse::Kind::neighbour) unpin(tx, use.neighbour);
-  }
+  // A gateway is pinned once more by now; an ecmp next hop that serves on has one owner.
+  const bool same_group = old == *nexthop && model_.ecmp_groups.contains(*nexthop);
+  if (old && !same_group) leave_target(tx, *old);
   change_route(tx, id, prefix, RouteSource::configured,
                RibEntry{RouteSource::configured, owner, *nexthop});
   if (id == underlay_vrf) underlay_changed(tx, prefix);
   return ok();
 }
 
-Result<NexthopId> Resolver::target_nexthop(Transaction& tx, const RouteConfig& route) {
+namespace {
+
+template <class Objects, class Member>
+Result<NexthopId> nexthop_of(const Objects& objects, const std::string& name, const char* kind,
+                             Member member) {
+  const auto found = objects.find(name);
+  if (found == objects.end()) return Error{std::string("no ") + kind + " " + name};
+  return found->second.*member;
+}
+
+}  // namespace
+
+Result<NexthopId> Resolver::tunnel_nexthop(const std::string& name) const {
+  return nexthop_of(model_.tunnels, name, "tunnel", &TunnelObject::nexthop);
+}
+
+Result<NexthopId> Resolver::vif_nexthop(const std::string& name) const {
+  return nexthop_of(model_.vifs, name, "vif", &VifObject::nexthop);
+}
+
+Result<NexthopId> Resolver::target_nexthop(Transaction& tx, const RouteConfig& route,
+                                           std::optional<NexthopId> old) {
   const auto& via = route.via;
-  const auto of = [](const auto& objects, const std::string& name, const char* kind,
-                     auto member) -> Result<NexthopId> {
-    const auto found = objects.find(name);
-    if (found == objects.end()) return Error{std::string("no ") + kind + " " + name};
-    return found->second.*member;
-  };
-  if (!via.tunnel.empty()) return of(model_.tunnels, via.tunnel, "tunnel", &TunnelObject::nexthop);
-  if (!via.vif.empty()) return of(model_.vifs, via.vif, "vif", &VifObject::nexthop);
+  if (!via.tunnel.empty()) return tunnel_nexthop(via.tunnel);
+  if (!via.vif.empty()) return vif_nexthop(via.vif);
   if (via.vrf == route.vrf) return Error{"it leads back into its own VRF"};
-  if (!via.vrf.empty()) return of(model_.vrfs, via.vrf, "vrf", &VrfObject::lookup);
+  if (!via.vrf.empty()) return nexthop_of(model_.vrfs, via.vrf, "vrf", &VrfObject::lookup);
+  if (!via.ecmp.empty()) return ecmp_nexthop(tx, via.ecmp, old);
   if (via.gateway) return gateway_nexthop(tx, route);
   if (via.discard) return discard_;
-  return Error{"it leads nowhere: give a tunnel, vif, vrf, gateway or discard"};
+  return Error{"it leads nowhere: give a tunnel, vif, vrf, ecmp, gateway or discard"};
 }
 
 }  // namespace weft::agent

@@ -112,7 +112,17 @@ class Resolver {
   /// Puts or (without `entry`) takes the candidate of `source`; publishes when the best changed.
   void change_route(Transaction& tx, VrfId vrf, const IpPrefix& prefix, RouteSource source,
                     std::optional<RibEntry> entry);
-  Result<NexthopId> target_nexthop(Transaction& tx, const RouteConfig& route);
+  /// `old`: where the route has led until now.
+  Result<NexthopId> target_nexthop(Transaction& tx, const RouteConfig& route,
+                                   std::optional<NexthopId> old);
+  [[nodiscard]] Result<NexthopId> tunnel_nexthop(const std::string& name) const;
+  [[nodiscard]] Result<NexthopId> vif_nexthop(const std::string& name) const;
+  /// The route's ecmp next hop: that of `old`, changed as little as its members demand, or a new
+  /// one.
+  Result<NexthopId> ecmp_nexthop(Transaction& tx, const std::vector<EcmpMember>& ways,
+                                 std::optional<NexthopId> old);
+  /// A configured route does not lead to `target` any more.
+  void leave_target(Transaction& tx, NexthopId target);
   Result<NexthopId> gateway_nexthop(Transaction& tx, const RouteConfig& route);
   Result<NexthopId> decap_nexthop(const DecapConfig& config) const;
   NexthopId add_nexthop(Transaction& tx, const Nexthop& nexthop, NexthopUse use);

@@ -42,7 +42,8 @@ enum class FlowCare : std::uint8_t {
 ///    in                  source              parse, exits
 ///    vrf                 source, decap       parse, decap, resolve, encap
 ///    l3, l3_bytes, …     parse, encap        decap and later
-///    flow, entropy, care flow                admit, encap
+///    flow, care          flow                resolve, admit
+///    entropy             flow, resolve       resolve, encap
 ///    route, home         resolve             resolve, exits
 ///    nexthop, adjacency  decap, resolve      rewrite, encap, output
 ///    reason, punt, mtu   whoever ends it     exits

@@ -104,8 +104,7 @@ template <class Tracer>
 /// Whether the packet's flow lets it go on.
 template <class Tracer>
 [[gnu::always_inline]] inline bool admitted(StageContext<Tracer>& ctx, PacketContext& p) {
-  return p.care == FlowCare::none ||
-         goes_on(ctx, stage::admit_name, p, stage::admit_one(ctx, p));
+  return p.care == FlowCare::none || goes_on(ctx, stage::admit_name, p, stage::admit_one(ctx, p));
 }
 
 /// resolve → output, whatever next hop the search has found.
@@ -117,8 +116,7 @@ template <class Tracer>
     p.care = FlowCare::none;
     next = Next::forward;
   }
-  if (goes_on(ctx, stage::resolve_name, p, next) &&
-      admitted(ctx, p)) {
+  if (goes_on(ctx, stage::resolve_name, p, next) && admitted(ctx, p)) {
     depart(ctx, p);
   }
 }
@@ -129,8 +127,7 @@ template <class Tracer>
 [[gnu::always_inline]] inline void route(StageContext<Tracer>& ctx, PacketContext& p) {
   if (!stage::leads_out(p)) [[unlikely]]
     return route_somehow(ctx, p);
-  if (goes_on(ctx, stage::resolve_name, p, stage::resolve_one(ctx, p)) &&
-      admitted(ctx, p)) {
+  if (goes_on(ctx, stage::resolve_name, p, stage::resolve_one(ctx, p)) && admitted(ctx, p)) {
     depart(ctx, p);
   }
 }

@@ -3,6 +3,7 @@
 
 #include <span>
 
+#include "stages/entropy.hpp"
 #include "stages/parse.hpp"
 #include "stages/stage.hpp"
 
@@ -85,6 +86,11 @@ inline void search(const Tables& tables, std::span<PacketContext> packets) {
   for (PacketContext& p : packets) end_search(tables, p);
 }
 
+/// Whether the search has found a next hop by which the packet leaves at once.
+[[gnu::always_inline]] inline bool leads_out(const PacketContext& p) {
+  return p.nexthop != nullptr && has_adjacency(p.nexthop->kind);
+}
+
 /// The neighbour that a glean next hop must find: the packet's own destination.
 [[gnu::always_inline]] inline Next glean(PacketContext& p) {
   PacketMetadata& m = p.packet.metadata();
@@ -103,6 +109,38 @@ inline void search(const Tables& tables, std::span<PacketContext> packets) {
     return drop(p, DropReason::outer_fragment);
   }
   return punt(p, PuntClass::local);
+}
+
+/// The next hop that the packet's session went by; invalid: there is no session.
+inline NexthopId kept_nexthop(const Tables& tables, const PacketContext& p) {
+  if (p.flow == 0) return {};
+  return NexthopId::from_raw(p.v4 ? tables.flows->v4.entry(p.flow).nexthop.get()
+                                  : tables.flows->v6.entry(p.flow).nexthop.get());
+}
+
+/// From an ecmp next hop on to a member of it: the one that the packet's session has, as long as it
+/// is one, else the one that the flow's hash chooses.
+template <class Tracer>
+[[gnu::noinline]] Next choose_member(StageContext<Tracer>& ctx, PacketContext& p) {
+  const Tables& tables = ctx.tables;
+  const NexthopEntry& group = *p.nexthop;
+  p.entropy = entropy(tables, p);  // encap asks for it once more
+  const std::uint32_t bucket = group.bucket_of(p.entropy);
+  const NexthopId kept = kept_nexthop(tables, p);
+  const bool keeps = kept.valid() && group.has_member(kept);
+  const NexthopId member = keeps ? kept : group.member_in(bucket);
+  p.nexthop = tables.nexthops.get(member);
+  if (!leads_out(p)) return drop(p, DropReason::nexthop_missing);
+  if constexpr (Tracer::enabled)
+    ctx.tracer.note(resolve_name, p, [&] {
+      return "VRF " + std::to_string(p.vrf->id.index()) + ": next hop " +
+             std::to_string(group.id.index()) + ", ecmp: " +
+             (keeps ? "its session stays with"
+                    : "bucket " + std::to_string(bucket) + " of " + std::to_string(group.buckets) +
+                          " leads to") +
+             " next hop " + std::to_string(member.index());
+    });
+  return Next::forward;
 }
 
 /// Follows next hops that say: look up in another VRF.
@@ -125,12 +163,7 @@ template <class Tracer>
     p.nexthop = tables.nexthops.get(found);
     if (p.nexthop == nullptr) return drop(p, DropReason::nexthop_missing);
   }
-  return Next::forward;
-}
-
-/// Whether the search has found a next hop by which the packet leaves at once.
-[[gnu::always_inline]] inline bool leads_out(const PacketContext& p) {
-  return p.nexthop != nullptr && has_adjacency(p.nexthop->kind);
+  return p.nexthop->kind == NexthopKind::ecmp ? choose_member(ctx, p) : Next::forward;
 }
 
 template <class Tracer>
@@ -140,17 +173,18 @@ template <class Tracer>
     return p.route.best == fib::no_route ? drop_notify(p, DropReason::no_route)
                                          : drop(p, DropReason::nexthop_missing);
   }
-  if (p.nexthop->kind == NexthopKind::lookup) [[unlikely]] {
+  if (leads_on(p.nexthop->kind)) [[unlikely]] {
     PacketContext again = p;
-    const Next next = look_up_again(ctx, again);
+    const Next next = p.nexthop->kind == NexthopKind::lookup ? look_up_again(ctx, again)
+                                                             : choose_member(ctx, again);
     p = again;
     if (next != Next::forward) return next;
   }
   const NexthopEntry& nexthop = *p.nexthop;
   if constexpr (Tracer::enabled)
     ctx.tracer.note(resolve_name, p, [&] {
-      constexpr std::string_view kinds[] = {"interface", "tunnel", "discard",
-                                            "receive",   "glean",  "lookup"};
+      constexpr std::string_view kinds[] = {"interface", "tunnel", "discard", "receive",
+                                            "glean",     "lookup", "ecmp"};
       return "VRF " + std::to_string(p.vrf->id.index()) + ": next hop " +
              std::to_string(nexthop.id.index()) + ", " +
              std::string(kinds[static_cast<std::size_t>(nexthop.kind)]);
@@ -168,6 +202,7 @@ template <class Tracer>
       return glean(p);
     case NexthopKind::discard:
     case NexthopKind::lookup:
+    case NexthopKind::ecmp:
       return drop_notify(p, DropReason::discard_route);
   }
   p.adjacency = tables.adjacencies.get(nexthop.adjacency);

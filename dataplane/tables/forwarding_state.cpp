@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
 #include <map>
 #include <string>
 #include <tuple>
@@ -103,11 +104,10 @@ Status ForwardingState::check(const Batch& batch, Compiled& compiled) const {
     compiled.ports.push_back(port ? std::make_unique<PortEntry>(PortEntry{id, *port}) : nullptr);
   }
   for (const auto& [id, vrf] : batch.vrfs) {
-    compiled.vrfs.push_back(vrf ? std::make_unique<VrfEntry>(VrfEntry{
-                                      .id = id,
-                                      .router = wire::IpEthernetTails(vrf->router_mac),
-                                      .flows = vrf->flows})
-                                : nullptr);
+    compiled.vrfs.push_back(
+        vrf ? std::make_unique<VrfEntry>(VrfEntry{
+                  .id = id, .router = wire::IpEthernetTails(vrf->router_mac), .flows = vrf->flows})
+            : nullptr);
   }
   for (const auto& [id, vrf] : batch.vrfs) {
     if (vrf && !vrf->flows && has_policies(batch, id)) {
@@ -193,11 +193,33 @@ Status ForwardingState::check(const Batch& batch, Compiled& compiled) const {
         return bad("nexthop", id, "the source port range is empty");
       }
       if (p.vni >> 24 != 0) return bad("nexthop", id, "the VNI has more than 24 bits");
+    } else if (const auto* e = std::get_if<nexthop::Ecmp>(&*nexthop)) {
+      if (!std::has_single_bit(e->buckets.size()) || e->buckets.size() > max_ecmp_buckets) {
+        return bad("nexthop", id,
+                   fmt::format("{} buckets; there must be a power of two of them, at most {}",
+                               e->buckets.size(), max_ecmp_buckets));
+      }
     }
     auto entry = NexthopEntry::compile(id, *nexthop);
     if (!entry) return bad("nexthop", id, "the outer header is longer than 384 bytes");
     kinds[id.index()] = entry->kind;
     compiled.nexthops.push_back(std::move(entry));
+  }
+  const auto kind_of = [&](NexthopId id) -> std::optional<NexthopKind> {
+    if (!nexthop_exists(id)) return std::nullopt;
+    const auto put = kinds.find(id.index());
+    return put != kinds.end() ? put->second : tables_.nexthops.get(id)->kind;
+  };
+  for (const auto& [id, nexthop] : batch.nexthops) {
+    const auto* group = nexthop ? std::get_if<nexthop::Ecmp>(&*nexthop) : nullptr;
+    if (group == nullptr) continue;
+    for (const NexthopId member : group->buckets) {
+      const auto kind = kind_of(member);
+      if (!kind) return bad("nexthop", id, fmt::format("no such nexthop {}", member.index()));
+      if (has_adjacency(*kind)) continue;
+      return bad("nexthop", id,
+                 fmt::format("nexthop {} is neither an interface nor a tunnel", member.index()));
+    }
   }
   std::map<std::tuple<TunnelKind, std::uint16_t, std::uint32_t, IpAddress>, DecapId> decap_keys;
   std::unordered_set<std::uint32_t> changed;  // decaps whose present key says nothing
@@ -209,11 +231,9 @@ Status ForwardingState::check(const Batch& batch, Compiled& compiled) const {
       compiled.decaps.push_back(nullptr);
       continue;
     }
-    if (!nexthop_exists(decap->nexthop)) return bad("decap", id, "no such nexthop");
-    const auto put = kinds.find(decap->nexthop.index());
-    const NexthopEntry* there = tables_.nexthops.get(decap->nexthop);
-    if (put != kinds.end() ? !takes_what_was_inside(put->second)
-                           : there == nullptr || !takes_what_was_inside(there->kind)) {
+    const auto kind = kind_of(decap->nexthop);
+    if (!kind) return bad("decap", id, "no such nexthop");
+    if (!takes_what_was_inside(*kind)) {
       return bad(
           "decap", id,
           fmt::format("nexthop {} takes no decapsulated packets: it must look up in a VRF or "
@@ -328,10 +348,12 @@ void ForwardingState::retire_vrf(const VrfEntry* entry, bool with_fibs) {
 }
 
 void ForwardingState::publish(const Batch& batch, Compiled& compiled) {
-  const auto put = [this](auto& table, const auto& changes, auto& entries, std::size_t& count) {
+  const auto any = [](const auto&) { return true; };
+  const auto put = [this](auto& table, const auto& changes, auto& entries, std::size_t& count,
+                          auto due) {
     const std::vector<bool> is_void = superseded(changes);
     for (std::size_t i = 0; i < changes.size(); ++i) {
-      if (entries[i] == nullptr || is_void[i]) continue;
+      if (entries[i] == nullptr || is_void[i] || !due(*entries[i])) continue;
       const auto* old = table.exchange(changes[i].id.index(), entries[i].release());
       if (old == nullptr) ++count;
       retire(old);
@@ -366,11 +388,15 @@ void ForwardingState::publish(const Batch& batch, Compiled& compiled) {
     if (old != nullptr && !same) forget(*old);
     retire_vrf(old, !same);
   }
-  put(tables_.policies, batch.policies, compiled.policies, policies_);
-  put(tables_.vifs, batch.vifs, compiled.vifs, vifs_);
-  put(tables_.ports, batch.ports, compiled.ports, ports);
-  put(tables_.adjacencies, batch.adjacencies, compiled.adjacencies, adjacencies_);
-  put(tables_.nexthops, batch.nexthops, compiled.nexthops, nexthops_);
+  put(tables_.policies, batch.policies, compiled.policies, policies_, any);
+  put(tables_.vifs, batch.vifs, compiled.vifs, vifs_, any);
+  put(tables_.ports, batch.ports, compiled.ports, ports, any);
+  put(tables_.adjacencies, batch.adjacencies, compiled.adjacencies, adjacencies_, any);
+  // Members stand before the groups that lead to them.
+  for (const bool groups : {false, true}) {
+    put(tables_.nexthops, batch.nexthops, compiled.nexthops, nexthops_,
+        [groups](const NexthopEntry& e) { return (e.kind == NexthopKind::ecmp) == groups; });
+  }
   if (batch.local_addresses) {
     auto* set = new LocalAddressSet;
     for (const IpAddress& a : batch.local_addresses->addresses) {
@@ -463,8 +489,7 @@ bool ForwardingState::redirects(const Batch& batch) const {
            (there != nullptr && there->kind != NexthopKind::tunnel);
   };
   return !batch.routes.empty() || !batch.vrfs.empty() || !batch.vifs.empty() ||
-         !batch.ports.empty() ||
-         std::any_of(batch.nexthops.begin(), batch.nexthops.end(), moves);
+         !batch.ports.empty() || std::any_of(batch.nexthops.begin(), batch.nexthops.end(), moves);
 }
 
 /// Whether a policy is another one, or a VIF has another one.

@@ -46,9 +46,20 @@ struct Compiler {
     entry.adjacency = n.adjacency;
     entry.source_ports = tunnel::SourcePorts(n.profile.source_ports);
   }
+  void operator()(const nexthop::Ecmp& n) {
+    entry.kind = NexthopKind::ecmp;
+    entry.buckets = static_cast<std::uint16_t>(n.buckets.size());
+  }
 };
 
 std::size_t copy_class(std::size_t bytes) { return bytes <= 64 ? 64 : bytes <= 128 ? 128 : 384; }
+
+/// Those in `buckets`, each once.
+std::vector<NexthopId> members_of(std::vector<NexthopId> buckets) {
+  std::sort(buckets.begin(), buckets.end());
+  buckets.erase(std::unique(buckets.begin(), buckets.end()), buckets.end());
+  return buckets;
+}
 
 }  // namespace
 
@@ -60,7 +71,11 @@ NexthopEntry::Owner NexthopEntry::compile(NexthopId id, const Nexthop& nexthop) 
     if (made.bytes.overflown()) return nullptr;
     copy = copy_class(made.bytes.size());
   }
-  void* memory = ::operator new (sizeof(NexthopEntry) + copy, std::align_val_t{64});
+  const auto* ecmp = std::get_if<nexthop::Ecmp>(&nexthop);
+  const auto members = ecmp != nullptr ? members_of(ecmp->buckets) : std::vector<NexthopId>{};
+  const std::size_t ids = ecmp != nullptr ? ecmp->buckets.size() + members.size() : 0;
+  void* memory =
+      ::operator new (sizeof(NexthopEntry) + copy + ids * sizeof(NexthopId), std::align_val_t{64});
   auto* entry = new (memory) NexthopEntry;
   entry->id = id;
   std::visit(Compiler{*entry}, nexthop);
@@ -75,6 +90,12 @@ NexthopEntry::Owner NexthopEntry::compile(NexthopId id, const Nexthop& nexthop) 
     auto* header = static_cast<std::uint8_t*>(memory) + sizeof(NexthopEntry);
     std::memset(header, 0, copy);
     std::memcpy(header + copy - made.bytes.size(), made.bytes.bytes().data(), made.bytes.size());
+  }
+  if (ecmp != nullptr) {
+    entry->members = static_cast<std::uint16_t>(members.size());
+    auto* behind = std::uninitialized_copy(ecmp->buckets.begin(), ecmp->buckets.end(),
+                                           reinterpret_cast<NexthopId*>(entry + 1));
+    std::uninitialized_copy(members.begin(), members.end(), behind);
   }
   return Owner(entry);
 }

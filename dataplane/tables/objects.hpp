@@ -1,6 +1,7 @@
 #pragma once
 /// What the workers read: control's values compiled into immutable objects.
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -81,12 +82,14 @@ struct alignas(64) AdjacencyEntry {
 };
 static_assert(sizeof(AdjacencyEntry) == 64 && offsetof(AdjacencyEntry, destination) == 0);
 
-/// Those that lead out by an adjacency come first.
-enum class NexthopKind : std::uint8_t { interface, tunnel, discard, receive, glean, lookup };
+/// Those that lead out by an adjacency come first, those that lead on to another next hop last.
+enum class NexthopKind : std::uint8_t { interface, tunnel, discard, receive, glean, lookup, ecmp };
 constexpr bool has_adjacency(NexthopKind kind) { return kind <= NexthopKind::tunnel; }
+constexpr bool leads_on(NexthopKind kind) { return kind >= NexthopKind::lookup; }
 
-/// A line of facts and, for tunnels, the outer header behind it, right-aligned in `copy_bytes`: it
-/// is copied in whole lines that end where the inner packet begins.
+/// A line of facts and, behind it, what is particular to the kind. Tunnel: the outer header,
+/// right-aligned in `copy_bytes`; it is copied in whole lines that end where the inner packet
+/// begins. Ecmp: the buckets, and then each member once.
 struct alignas(64) NexthopEntry {
   NexthopKind kind = NexthopKind::discard;
   bool outer_v4 = true;
@@ -99,11 +102,19 @@ struct alignas(64) NexthopEntry {
   std::uint16_t copy_bytes = 0;             ///< 64, 128 or 384
   std::uint16_t udp_offset = 0;             ///< within the header; 0: none
   std::uint16_t inner_ethernet_offset = 0;  ///< within the header; 0: none
+  std::uint16_t buckets = 0;                ///< ecmp; a power of two
+  std::uint16_t members = 0;                ///< ecmp
   std::uint32_t ip_checksum_sum = 0;
   tunnel::SourcePorts source_ports;
 
   [[nodiscard]] const std::uint8_t* header() const {
     return reinterpret_cast<const std::uint8_t*>(this + 1);
+  }
+  [[nodiscard]] std::uint32_t bucket_of(std::uint32_t hash) const { return hash & (buckets - 1U); }
+  [[nodiscard]] NexthopId member_in(std::uint32_t bucket) const { return ids()[bucket]; }
+  [[nodiscard]] bool has_member(NexthopId member) const {
+    const NexthopId* const first = ids() + buckets;
+    return std::find(first, first + members, member) != first + members;
   }
   struct Delete {
     void operator()(const NexthopEntry* entry) const {
@@ -112,6 +123,11 @@ struct alignas(64) NexthopEntry {
   };
   using Owner = std::unique_ptr<const NexthopEntry, Delete>;
   static Owner compile(NexthopId id, const Nexthop& nexthop);
+
+ private:
+  [[nodiscard]] const NexthopId* ids() const {
+    return reinterpret_cast<const NexthopId*>(this + 1);
+  }
 };
 static_assert(sizeof(NexthopEntry) == 64);
 

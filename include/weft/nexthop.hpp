@@ -1,10 +1,12 @@
 #pragma once
 /// Next hops and adjacencies as values. The data plane compiles them into immutable objects.
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string_view>
 #include <variant>
+#include <vector>
 
 #include "weft/address.hpp"
 #include "weft/ids.hpp"
@@ -57,15 +59,24 @@ struct Lookup {
   VrfId vrf;
   friend bool operator==(const Lookup&, const Lookup&) = default;
 };
+/// Equal ways: a packet goes on with the next hop in the bucket that its flow's hash names. Buckets
+/// are a power of two and lead to interfaces and tunnels. Control lays the members over them, such
+/// that few move when the members change; a session keeps its member as long as that is one.
+struct Ecmp {
+  std::vector<NexthopId> buckets;
+  friend bool operator==(const Ecmp&, const Ecmp&) = default;
+};
 
 }  // namespace nexthop
 
+inline constexpr std::size_t max_ecmp_buckets = 1024;
+
 using Nexthop = std::variant<nexthop::Discard, nexthop::Receive, nexthop::Interface,
-                             nexthop::Tunnel, nexthop::Glean, nexthop::Lookup>;
+                             nexthop::Tunnel, nexthop::Glean, nexthop::Lookup, nexthop::Ecmp>;
 
 constexpr std::string_view kind_name(const Nexthop& nh) {
-  constexpr std::string_view names[] = {"discard", "receive", "interface",
-                                        "tunnel",  "glean",   "lookup"};
+  constexpr std::string_view names[] = {"discard", "receive", "interface", "tunnel",
+                                        "glean",   "lookup",  "ecmp"};
   return names[nh.index()];
 }
 

@@ -107,6 +107,9 @@ ENCAP = [
     Row("through an IPv6 underlay, with its UDP checksum", "blue", vm(ip4(64, dst="10.1.0.16") / U),
         [("fabric", Ether(src=FABRIC, dst=PEER) / IPv6(src=HERE6, dst=THERE6, hlim=64) /
           UDP(sport=50000, dport=4789) / VXLAN(flags=8, vni=106) / routed(ip4(63, dst="10.1.0.16") / U))]),
+    Row("by an ecmp route, as by its only member", "blue", vm(ip4(64, dst="10.1.0.17") / U),
+        [("fabric", Ether(src=FABRIC, dst=PEER) / IPv6(src=HERE6, dst=THERE6, hlim=64) /
+          UDP(sport=50000, dport=4789) / VXLAN(flags=8, vni=106) / routed(ip4(63, dst="10.1.0.17") / U))]),
     Row("the other tenant's same addresses, its own VNI", "red", vm(ip4(64) / U),
         [("fabric", outer(routed(ip4(63) / U), vni=200))], counts={("tunnel", "to-peer"): 0}),
 ]

@@ -39,6 +39,8 @@ class Network:
         config["decaps"].append({"name": "from-peer6", "kind": "vxlan", "vni": 106, "vrf": "blue",
                                  "sources": ["2001:db8::/64"]})
         config["routes"] += [{"vrf": "blue", "prefix": "10.1.0.16/32", "via": {"tunnel": "to-peer6"}},
+                             {"vrf": "blue", "prefix": "10.1.0.17/32",
+                              "via": {"ecmp": [{"tunnel": "to-peer6"}]}},
                              {"vrf": "blue", "prefix": "10.66.0.0/16", "via": {"discard": True}}]
         self.router = lab.router(node, "golden", config).start()
         for name in vms:

@@ -260,6 +260,10 @@ class FakePlane final : public ForwardingPlane {
         want(t.vrfs.contains(l->vrf), "a lookup in a missing vrf");
       } else if (const auto* g = std::get_if<nexthop::Glean>(&nexthop)) {
         want(t.ports.contains(g->port), "a glean on a missing port");
+      } else if (const auto* e = std::get_if<nexthop::Ecmp>(&nexthop)) {
+        for (const NexthopId member : e->buckets) {
+          want(t.nexthops.contains(member), "an ecmp next hop to a missing one");
+        }
       }
     }
     for (const auto& [id, decap] : t.decaps) {

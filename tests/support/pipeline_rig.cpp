@@ -240,6 +240,13 @@ Outcome Rig::receive_judged(PortId port, const Bytes& frame) {
   return run_once({frame}, {}, {.port = port}, twin_, NullTracer{}).front();
 }
 
+Outcome Rig::receive_with_flows(PortId port, const Bytes& frame) {
+  std::vector<ExplainStep> steps;
+  auto outcome = run_once({frame}, {}, {.port = port}, twin_, RecordTracer{&steps}).front();
+  outcome.steps = std::move(steps);
+  return outcome;
+}
+
 Outcome Rig::originate(VrfId vrf, const Bytes& bytes) {
   const auto add = [&](const Tables& tables, Burst& burst, Packet packet) {
     PacketContext& p = burst.add(packet);

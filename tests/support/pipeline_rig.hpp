@@ -3,9 +3,10 @@
 ///
 /// Each packet runs three times, with the tracer that forwards, the one that explains and the one
 /// that measures, and twice more in a twin of the router whose VRFs all keep flows; it must fare
-/// the same, whether a flow is opened for it, or found, or none is kept. Its bytes lie on the heap in pieces of exactly their
-/// size, so that AddressSanitizer sees a read or write beyond them. Broken promises of the pipeline
-/// (a packet in two exits, a drop counted twice) throw std::logic_error, which fails the test.
+/// the same, whether a flow is opened for it, or found, or none is kept. Its bytes lie on the heap
+/// in pieces of exactly their size, so that AddressSanitizer sees a read or write beyond them.
+/// Broken promises of the pipeline (a packet in two exits, a drop counted twice) throw
+/// std::logic_error, which fails the test.
 
 #include <functional>
 #include <memory>
@@ -55,6 +56,8 @@ class Rig {
                                const Layout& layout = {});
   /// In the twin alone, once: where policies decide.
   Outcome receive_judged(PortId port, const Bytes& frame);
+  /// The same in the twin alone, once: for what a session remembers and a lone packet cannot meet.
+  Outcome receive_with_flows(PortId port, const Bytes& frame);
   /// An IP packet of the router's own.
   Outcome originate(VrfId vrf, const Bytes& packet);
   /// A frame of the router's own into a tunnel.

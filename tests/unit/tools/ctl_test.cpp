@@ -56,6 +56,13 @@ TEST_CASE("weftctl: each command is one request") {
         R"(PUT /v1/route {"vrf":"blue","prefix":"10.0.0.0/8","via":{"vrf":"red"}})");
   CHECK(asks({"route", "set", "--vrf", "blue", "10.0.0.0/8", "--vif", "vm1"}) ==
         R"(PUT /v1/route {"vrf":"blue","prefix":"10.0.0.0/8","via":{"vif":"vm1"}})");
+  CHECK(asks({"route", "set", "--ecmp", "tunnel:to-b", "--ecmp", "vif:vm1", "10.0.0.0/8", "--vrf",
+              "blue"}) == R"(PUT /v1/route {"vrf":"blue","prefix":"10.0.0.0/8","via":{"ecmp":[)"
+                          R"({"tunnel":"to-b"},{"vif":"vm1"}]}})");
+  for (const char* bad : {"to-b", "vrf:red", "tunnel"}) {
+    CHECK_THAT(parse({"route", "set", "--vrf", "blue", "::/0", "--ecmp", bad}).err,
+               Catch::Contains("wanted tunnel:NAME or vif:NAME"));
+  }
   CHECK(asks({"route", "set", "--vrf", "underlay", "::/0", "--gateway", "fd00::1"}) ==
         R"(PUT /v1/route {"vrf":"underlay","prefix":"::/0","via":{"gateway":"fd00::1"}})");
   CHECK(asks({"route", "set", "--vrf", "blue", "::/0", "--discard"}) ==

@@ -171,7 +171,8 @@ TEST_CASE("config: subnets and vifs") {
   expect(vif("\"02:00:00:00:01:02\"", "^\"02:00:5e:00:01:01\""), "vifs[1].mac",
          "the router_mac of vrfs[0]");
   CHECK(load(vif("addresses: [10.1.0.13]", "addresses: [10.1.0.13]")).vifs[1].flows);
-  CHECK_FALSE(load(vif("addresses: [10.1.0.13]", "flows: off, addresses: [10.1.0.13]")).vifs[1].flows);
+  CHECK_FALSE(
+      load(vif("addresses: [10.1.0.13]", "flows: off, addresses: [10.1.0.13]")).vifs[1].flows);
   expect(vif("addresses: [10.1.0.13]", "flows: ^7, addresses: [10.1.0.13]"), "vifs[1].flows",
          "wanted true or false");
   // The same address and MAC in another VRF are another host's.
@@ -227,7 +228,7 @@ TEST_CASE("config: routes") {
                       const std::string& message) {
     expect(with("via: {tunnel: to-b}", "via: " + target), "routes[0].via" + key, message);
   };
-  via("^{}", "", "exactly one of tunnel, vif, vrf, gateway and discard, found 0");
+  via("^{}", "", "exactly one of tunnel, vif, vrf, ecmp, gateway and discard, found 0");
   via("^{tunnel: to-b, discard: true}", "", "found 2");
   via("{discard: ^false}", ".discard", "wanted true");
   via("{gateway: ^192.0.2.3}", ".gateway", "of the underlay only");

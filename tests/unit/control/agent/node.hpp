@@ -36,6 +36,9 @@ inline RouteTarget via_tunnel(const std::string& name) { return {name, "", "", {
 inline RouteTarget via_vif(const std::string& name) { return {"", name, "", {}, false}; }
 inline RouteTarget via_vrf(const std::string& name) { return {"", "", name, {}, false}; }
 inline RouteTarget via_gateway(const char* a) { return {"", "", "", ip(a), false}; }
+inline RouteTarget via_ecmp(std::vector<EcmpMember> ways) {
+  return {"", "", "", {}, false, std::move(ways)};
+}
 inline RouteTarget discard() { return {"", "", "", {}, true}; }
 
 /// Port fab0, VRFs blue and red (overlapping), vm1 and vm2 in blue, vm3 in red; to-b is a

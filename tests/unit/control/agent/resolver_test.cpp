@@ -18,9 +18,13 @@ TEST_CASE("the whole node goes out in one batch") {
   CHECK(node.plane.batches.size() == 1);
   CHECK(t.ports.at(node.port("fab0")) == Port{mac("02:00:00:00:0f:01"), 1500, {}, false});
   CHECK(t.ports.at(vm1.port) == Port{mac("02:00:5e:00:01:01"), 1450, vm1.id, false});
-  CHECK(t.vifs.at(vm1.id) ==
-        Vif{vm1.port, blue, mac("02:00:00:00:01:01"), {ip("10.1.0.11"), ip("fd00:1::11")}, true,
-            false, true});
+  CHECK(t.vifs.at(vm1.id) == Vif{vm1.port,
+                                 blue,
+                                 mac("02:00:00:00:01:01"),
+                                 {ip("10.1.0.11"), ip("fd00:1::11")},
+                                 true,
+                                 false,
+                                 true});
   CHECK(t.vrfs.at(blue) == Vrf{mac("02:00:5e:00:01:01"), true});
 
   SECTION("underlay") {
@@ -263,7 +267,7 @@ std::map<std::pair<std::uint32_t, IpPrefix>, std::string> meaning(const FakePlan
     const auto& a = plane.tables.adjacencies.at(id);
     return to_string(a.neighbour) + (a.destination ? "@" + to_string(*a.destination) : "");
   };
-  for (const auto& [key, id] : plane.tables.routes) {
+  const std::function<std::string(NexthopId)> text_of = [&](NexthopId id) {
     const auto& nexthop = plane.tables.nexthops.at(id);
     auto text = std::string(kind_name(nexthop));
     if (const auto* n = std::get_if<nexthop::Interface>(&nexthop)) text += way(n->adjacency);
@@ -274,7 +278,17 @@ std::map<std::pair<std::uint32_t, IpPrefix>, std::string> meaning(const FakePlan
     if (const auto* l = std::get_if<nexthop::Lookup>(&nexthop)) {
       text += std::to_string(l->vrf.index());
     }
-    out[{key.first.index(), key.second}] = text;
+    if (const auto* e = std::get_if<nexthop::Ecmp>(&nexthop)) {
+      std::set<std::string> members;
+      for (const NexthopId member : std::set(e->buckets.begin(), e->buckets.end())) {
+        members.insert(text_of(member));
+      }
+      for (const auto& member : members) text += " " + member;
+    }
+    return text;
+  };
+  for (const auto& [key, id] : plane.tables.routes) {
+    out[{key.first.index(), key.second}] = text_of(id);
   }
   return out;
 }
@@ -286,8 +300,13 @@ TEST_CASE("many small changes lead where loading the result leads; refused ones 
   const char* underlay[] = {"203.0.113.0/24", "203.0.113.4/30", "203.0.113.5/32", "192.0.2.0/30",
                             "0.0.0.0/0"};
   const char* overlay[] = {"10.2.0.0/16", "10.3.0.0/16", "10.3.3.0/24", "10.1.0.12/32"};
-  const RouteTarget overlay_via[] = {via_tunnel("to-b"), via_tunnel("to-far"), via_vif("vm2"),
-                                     via_vrf("red"), discard()};
+  const RouteTarget overlay_via[] = {via_tunnel("to-b"),
+                                     via_tunnel("to-far"),
+                                     via_vif("vm2"),
+                                     via_vrf("red"),
+                                     discard(),
+                                     via_ecmp({{"to-b", ""}, {"", "vm2"}}),
+                                     via_ecmp({{"to-far", ""}, {"to-b", ""}})};
   const RouteTarget underlay_via[] = {via_gateway("192.0.2.254"), via_gateway("192.0.2.9"),
                                       discard()};
   for (unsigned round = 0; round < 30; ++round) {

@@ -135,6 +135,22 @@ const std::vector<Bad>& dangling() {
        [](Batch& b) {
          b.nexthops.push_back({NexthopId(9), nexthop::Glean{PortId(8)}});
        }},
+      {"ecmp to a missing next hop",
+       {"nexthop 9", "no such nexthop 99"},
+       [](Batch& b) {
+         b.nexthops.push_back({NexthopId(9), nexthop::Ecmp{{NexthopId(1), NexthopId(99)}}});
+       }},
+      {"ecmp to no next hop",
+       {"nexthop 9", "no such nexthop"},
+       [](Batch& b) {
+         b.nexthops.push_back({NexthopId(9), nexthop::Ecmp{{NexthopId{}}}});
+       }},
+      {"ecmp to a next hop that the batch deletes",
+       {"nexthop 9", "no such nexthop 1"},
+       [](Batch& b) {
+         b.nexthops = {{NexthopId(1), std::nullopt}, {NexthopId(9), nexthop::Ecmp{{NexthopId(1)}}}};
+         b.routes.clear();
+       }},
       {"decap to a missing next hop",
        {"decap 9", "nexthop"},
        [](Batch& b) {
@@ -229,6 +245,43 @@ const std::vector<Bad>& malformed() {
        [](Batch& b) {
          b.nexthops.push_back(
              {NexthopId(9), tunnel_with([](auto& p) { p.kind = TunnelKind::none; })});
+       }},
+      {"ecmp without buckets",
+       {"nexthop 9", "0 buckets"},
+       [](Batch& b) {
+         b.nexthops.push_back({NexthopId(9), nexthop::Ecmp{}});
+       }},
+      {"ecmp with three buckets",
+       {"nexthop 9", "3 buckets", "power of two"},
+       [](Batch& b) {
+         b.nexthops.push_back({NexthopId(9), nexthop::Ecmp{std::vector(3, NexthopId(1))}});
+       }},
+      {"ecmp with too many buckets",
+       {"nexthop 9", "2048 buckets", "1024"},
+       [](Batch& b) {
+         b.nexthops.push_back({NexthopId(9), nexthop::Ecmp{std::vector(2048, NexthopId(1))}});
+       }},
+      {"ecmp to a next hop that discards",
+       {"nexthop 9", "nexthop 5", "interface", "tunnel"},
+       [](Batch& b) {
+         b.nexthops.push_back({NexthopId(9), nexthop::Ecmp{{NexthopId(1), NexthopId(5)}}});
+       }},
+      {"ecmp to a VRF",
+       {"nexthop 9", "nexthop 3"},
+       [](Batch& b) {
+         b.nexthops.push_back({NexthopId(9), nexthop::Ecmp{{NexthopId(3)}}});
+       }},
+      {"ecmp to an ecmp next hop of the same batch",
+       {"nexthop 9", "nexthop 10"},
+       [](Batch& b) {
+         b.nexthops.push_back({NexthopId(9), nexthop::Ecmp{{NexthopId(10)}}});
+         b.nexthops.push_back({NexthopId(10), nexthop::Ecmp{{NexthopId(1)}}});
+       }},
+      {"ecmp to an interface that discards from this batch on",
+       {"nexthop 9", "nexthop 1"},
+       [](Batch& b) {
+         b.nexthops.push_back({NexthopId(9), nexthop::Ecmp{{NexthopId(1)}}});
+         b.nexthops.push_back({NexthopId(1), nexthop::Discard{}});
        }},
       {"decap of no kind",
        {"decap 9", "kind"},

@@ -146,6 +146,25 @@ TEST_CASE("next hops without a header keep what they lead to", "[nexthop]") {
   }
 }
 
+TEST_CASE("an ecmp next hop keeps its buckets, and knows its members", "[nexthop]") {
+  const NexthopId a(3, 1);
+  const NexthopId b(2, 7);
+  const auto entry = NexthopEntry::compile(NexthopId(7, 2), nexthop::Ecmp{{a, b, a, a}});
+  REQUIRE(entry->kind == NexthopKind::ecmp);
+  REQUIRE(leads_on(entry->kind));
+  REQUIRE(entry->buckets == 4);
+  REQUIRE(entry->members == 2);
+  for (std::uint32_t hash = 0; hash < 16; ++hash) {
+    REQUIRE(entry->bucket_of(hash) == hash % 4);
+    REQUIRE(entry->member_in(hash % 4) == (hash % 4 == 1 ? b : a));
+  }
+  REQUIRE(entry->has_member(a));
+  REQUIRE(entry->has_member(b));
+  REQUIRE_FALSE(entry->has_member(NexthopId(3, 2)));
+  REQUIRE_FALSE(entry->has_member(NexthopId{}));
+  REQUIRE(NexthopEntry::compile(NexthopId(7), nexthop::Ecmp{{a}})->member_in(0) == a);
+}
+
 TEST_CASE("a tunnel's header ends where the copy ends", "[nexthop]") {
   for (const bool v4 : {true, false}) {
     const nexthop::Tunnel value =
