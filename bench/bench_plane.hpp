@@ -38,7 +38,8 @@ class Plane {
     batch.vrfs.push_back({underlay_vrf, Vrf{{}, flows}});
     batch.ports.push_back({fabric, Port{port_mac, 1500, VifId{}, false}});
     batch.ports.push_back({vm_port, Port{port_mac, 1500, VifId(0), false}});
-    batch.vifs.push_back({VifId(0), Vif{vm_port, VrfId(1), vm_mac, {Ipv4Address{vm}}, true, false, flows}});
+    batch.vifs.push_back(
+        {VifId(0), Vif{vm_port, VrfId(1), vm_mac, {Ipv4Address{vm}}, true, false, flows}});
     batch.adjacencies.push_back(
         {AdjacencyId(0), Adjacency{fabric, Ipv4Address{remote}, port_mac, vm_mac}});
     batch.adjacencies.push_back(

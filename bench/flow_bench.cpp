@@ -52,9 +52,9 @@ struct Filled {
     for (std::uint32_t i = 0; i < flows; ++i) open(make_key<Key>(i));
   }
   std::uint32_t open(const Key& key) {
-    return table.open(writer, {.forward = key,
-                               .reverse = key.reverse(weft::VrfId(1)),
-                               .forward_hash = table.hash(key)});
+    return table.open(
+        writer,
+        {.forward = key, .reverse = key.reverse(weft::VrfId(1)), .forward_hash = table.hash(key)});
   }
   weft::Rcu rcu{1};
   weft::FlowRules rules;
@@ -98,8 +98,16 @@ void flow_find(benchmark::State& state) {
       static_cast<double>(table.bytes()) / static_cast<double>(2 * table.capacity());
   if (missed != 0) state.SkipWithError("a flow is missing");
 }
-BENCHMARK_TEMPLATE(flow_find, FlowKey4)->ArgName("flows")->Arg(1 << 10)->Arg(100 << 10)->Arg(1 << 20);
-BENCHMARK_TEMPLATE(flow_find, FlowKey6)->ArgName("flows")->Arg(1 << 10)->Arg(100 << 10)->Arg(1 << 20);
+BENCHMARK_TEMPLATE(flow_find, FlowKey4)
+    ->ArgName("flows")
+    ->Arg(1 << 10)
+    ->Arg(100 << 10)
+    ->Arg(1 << 20);
+BENCHMARK_TEMPLATE(flow_find, FlowKey6)
+    ->ArgName("flows")
+    ->Arg(1 << 10)
+    ->Arg(100 << 10)
+    ->Arg(1 << 20);
 
 /// rte_hash, whose data is a line to count in.
 struct alignas(64) Counted {
@@ -151,8 +159,16 @@ void rte_hash_find(benchmark::State& state) {
   rte_hash_free(hash);
   if (missed != 0) state.SkipWithError("a flow is missing");
 }
-BENCHMARK_TEMPLATE(rte_hash_find, FlowKey4)->ArgName("flows")->Arg(1 << 10)->Arg(100 << 10)->Arg(1 << 20);
-BENCHMARK_TEMPLATE(rte_hash_find, FlowKey6)->ArgName("flows")->Arg(1 << 10)->Arg(100 << 10)->Arg(1 << 20);
+BENCHMARK_TEMPLATE(rte_hash_find, FlowKey4)
+    ->ArgName("flows")
+    ->Arg(1 << 10)
+    ->Arg(100 << 10)
+    ->Arg(1 << 20);
+BENCHMARK_TEMPLATE(rte_hash_find, FlowKey6)
+    ->ArgName("flows")
+    ->Arg(1 << 10)
+    ->Arg(100 << 10)
+    ->Arg(1 << 20);
 
 /// Opens a session (both directions) while half of the table is full, and closes the oldest.
 void flow_open(benchmark::State& state) {

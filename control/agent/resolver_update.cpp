@@ -147,9 +147,13 @@ void Resolver::publish_vif(Transaction& tx, const VifObject& vif) {
   const auto& router_mac = model_.vrf(vif.vrf)->config.router_mac;
   const auto neighbour = config.addresses.empty() ? IpAddress{} : config.addresses.front();
   tx.ports[vif.port] = Port{router_mac, config.mtu_bytes, vif.id, vif.may_leave_checksums};
-  tx.vifs[vif.id] =
-      Vif{vif.port, vif.vrf, config.mac, config.addresses, config.anti_spoofing, vif.host,
-          config.flows && !vif.host};
+  tx.vifs[vif.id] = Vif{vif.port,
+                        vif.vrf,
+                        config.mac,
+                        config.addresses,
+                        config.anti_spoofing,
+                        vif.host,
+                        config.flows && !vif.host};
   tx.adjacencies[vif.adjacency] =
       Adjacency{vif.port, neighbour, router_mac, config.mac, config.mtu_bytes};
 }

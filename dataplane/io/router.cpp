@@ -61,15 +61,14 @@ Router::Router(std::unique_ptr<Eal> eal, const RouterOptions& options)
       event_fd_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)),
       observers_(static_cast<unsigned>(options.eal.worker_cpus.size())) {
   for (unsigned i = 0; i < options.eal.worker_cpus.size(); ++i) {
-    workers_.push_back(
-        std::make_unique<Worker>(WorkerOptions{.number = i,
-                                               .workers = static_cast<unsigned>(
-                                                   options.eal.worker_cpus.size()),
-                                               .cpu = options.eal.worker_cpus[i],
-                                               .burst = options.burst,
-                                               .adaptive_idle = options.adaptive_idle,
-                                               .event_fd = event_fd_},
-                                 state_.tables(), rcu_));
+    workers_.push_back(std::make_unique<Worker>(
+        WorkerOptions{.number = i,
+                      .workers = static_cast<unsigned>(options.eal.worker_cpus.size()),
+                      .cpu = options.eal.worker_cpus[i],
+                      .burst = options.burst,
+                      .adaptive_idle = options.adaptive_idle,
+                      .event_fd = event_fd_},
+        state_.tables(), rcu_));
   }
 }
 

@@ -50,8 +50,7 @@ class Router final : public ForwardingPlane {
   [[nodiscard]] TableSizes table_sizes() const override;
   std::vector<FlowRecord> flows(const FlowFilter& filter, FlowCursor& cursor,
                                 std::size_t count) override;
-  std::size_t clear_flows(const FlowFilter& filter, FlowCursor& cursor,
-                          std::size_t count) override;
+  std::size_t clear_flows(const FlowFilter& filter, FlowCursor& cursor, std::size_t count) override;
   [[nodiscard]] FlowCounters flow_counters(IpFamily family) const override;
   void count_drop(DropReason reason) override { control_counters_.drop(reason); }
   [[nodiscard]] int event_descriptor() const override { return event_fd_; }
@@ -59,7 +58,8 @@ class Router final : public ForwardingPlane {
   [[nodiscard]] std::uint64_t begin_grace() override { return rcu_.begin_grace(); }
   [[nodiscard]] bool grace_over(std::uint64_t moment) override { return rcu_.grace_over(moment); }
   void reclaim() override {
-    flow_hands_.reclaim();
+    constexpr std::size_t sessions_at_once = 16384;  // about a millisecond
+    flow_hands_.reclaim(sessions_at_once);
     rcu_.reclaim();
   }
 

@@ -33,7 +33,7 @@ struct PortView {
 };
 
 struct WorkerOptions {
-  unsigned number = 0;  ///< index among the workers: RCU reader, transmit queue
+  unsigned number = 0;   ///< index among the workers: RCU reader, transmit queue
   unsigned workers = 1;  ///< how many there are
   unsigned cpu = 0;
   unsigned burst = 32;
@@ -78,9 +78,11 @@ class Worker {
   void run_burst(unsigned packets, Run&& run) {
     if (captures_drops()) [[unlikely]] {
       StageContext<DropTracer> ctx{
-          tables_, counters_, exits_, {this, [](void* worker, const PacketContext& p) {
-                                         static_cast<Worker*>(worker)->capture_dropped(p);
-                                       }},
+          tables_,
+          counters_,
+          exits_,
+          {this, [](void* worker,
+                    const PacketContext& p) { static_cast<Worker*>(worker)->capture_dropped(p); }},
           &flows_};
       run(ctx);
     } else if (until_measured_-- == 0) [[unlikely]] {

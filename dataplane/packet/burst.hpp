@@ -64,7 +64,7 @@ struct alignas(64) PacketContext {
   std::uint8_t protocol = 0;
   bool v4 = true;
   bool fragment = false;
-  std::uint8_t tunnels = 0;  ///< tunnels that were taken off
+  std::uint8_t tunnels = 0;   ///< tunnels that were taken off
   std::uint32_t flow = 0;     ///< its direction in the flow table; 0: none
   std::uint32_t entropy = 0;  ///< what the outer source port is chosen by; 0: not known yet
 

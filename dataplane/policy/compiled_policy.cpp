@@ -37,8 +37,7 @@ rte_acl_config layout4() {
   rte_acl_config config{};
   config.num_categories = 1;
   config.num_fields = fields4;
-  config.defs[0] =
-      field(RTE_ACL_FIELD_TYPE_BITMASK, 1, 0, 0, offsetof(PolicyTuple4, protocol));
+  config.defs[0] = field(RTE_ACL_FIELD_TYPE_BITMASK, 1, 0, 0, offsetof(PolicyTuple4, protocol));
   config.defs[1] = field(RTE_ACL_FIELD_TYPE_MASK, 4, 1, 1, offsetof(PolicyTuple4, source));
   config.defs[2] = field(RTE_ACL_FIELD_TYPE_MASK, 4, 2, 2, offsetof(PolicyTuple4, destination));
   config.defs[3] = field(RTE_ACL_FIELD_TYPE_RANGE, 2, 3, 3, offsetof(PolicyTuple4, source_port));
@@ -51,8 +50,7 @@ rte_acl_config layout6() {
   rte_acl_config config{};
   config.num_categories = 1;
   config.num_fields = fields6;
-  config.defs[0] =
-      field(RTE_ACL_FIELD_TYPE_BITMASK, 1, 0, 0, offsetof(PolicyTuple6, protocol));
+  config.defs[0] = field(RTE_ACL_FIELD_TYPE_BITMASK, 1, 0, 0, offsetof(PolicyTuple6, protocol));
   for (unsigned word = 0; word < 8; ++word) {
     config.defs[1 + word] = field(RTE_ACL_FIELD_TYPE_MASK, 4, 1 + word, 1 + word,
                                   offsetof(PolicyTuple6, source) + std::size_t{4} * word);
@@ -117,7 +115,8 @@ Status check(const PolicyRule& rule, std::size_t number) {
   const auto is = [&](IpProtocol p) { return rule.protocol == static_cast<std::uint8_t>(p); };
   const bool icmp = is(IpProtocol::icmp) || is(IpProtocol::icmpv6);
   const bool with_ports = is(IpProtocol::tcp) || is(IpProtocol::udp) || rule.protocol == sctp;
-  if ((rule.icmp_type || rule.icmp_code) && !icmp) return bad("a type of ICMP without protocol ICMP");
+  if ((rule.icmp_type || rule.icmp_code) && !icmp)
+    return bad("a type of ICMP without protocol ICMP");
   if (rule.icmp_code && !rule.icmp_type) return bad("a code of ICMP without a type");
   if ((!rule.source_ports.empty() || !rule.destination_ports.empty()) && !with_ports) {
     return bad("ports without protocol TCP, UDP or SCTP");
@@ -146,8 +145,8 @@ void append(std::vector<Entry>& entries, const PolicyRule& rule, std::uint32_t n
   entry.field[0].value.u8 = rule.protocol.value_or(0);
   entry.field[0].mask_range.u8 = rule.protocol ? 0xff : 0;
   const unsigned words = v4 ? 1 : 4;
-  const auto sources = rule.icmp_type ? std::vector<PortRange>{icmp_range(rule)}
-                                      : or_any(rule.source_ports);
+  const auto sources =
+      rule.icmp_type ? std::vector<PortRange>{icmp_range(rule)} : or_any(rule.source_ports);
   for (const IpPrefix* source : of_family(rule.sources, v4)) {
     set_prefix(&entry.field[1], source, v4);
     for (const IpPrefix* destination : of_family(rule.destinations, v4)) {
@@ -241,8 +240,7 @@ PolicyVerdict CompiledRules::judge_without_ports(const IpAddress& source,
   return {rules_.otherwise, PolicyVerdict::none};
 }
 
-Result<std::shared_ptr<const PolicyTries>> compile(const Policy& policy,
-                                                   const std::string& name) {
+Result<std::shared_ptr<const PolicyTries>> compile(const Policy& policy, const std::string& name) {
   auto egress = CompiledRules::make(policy.egress, name + "e");
   if (!egress) return Error{"egress " + egress.error().message};
   auto ingress = CompiledRules::make(policy.ingress, name + "i");

@@ -90,8 +90,9 @@ template <class Key, class Tracer>
     return Next::forward;
   }
   // As it was before the route was searched: what has changed since, the next packet finds out.
-  const FlowStamp stamp =
-      ctx.flows != nullptr ? ctx.flows->stamp() : tables.flows->stamp.load(std::memory_order_acquire);
+  const FlowStamp stamp = ctx.flows != nullptr
+                              ? ctx.flows->stamp()
+                              : tables.flows->stamp.load(std::memory_order_acquire);
   std::uint32_t direction = p.flow;
   if (direction == 0) {
     const auto ports = flow_ports<Key>(*tables.flows, tally, p);

@@ -81,10 +81,10 @@ inline std::uint32_t flow_of_error(FlowTable<Key>& table, const PacketContext& p
   const std::size_t readable = p.fragment ? 0 : readable_l4(p);
   const std::size_t header = v4 ? sizeof(wire::Ipv4) : sizeof(wire::Ipv6);
   if (readable < sizeof(wire::Icmp) + header) return 0;
-  const bool error =
-      v4 ? l4[0] == wire::icmpv4::unreachable || l4[0] == wire::icmpv4::time_exceeded ||
-               l4[0] == wire::icmpv4::parameter_problem
-         : l4[0] < wire::icmpv6::first_informational;
+  const bool error = v4 ? l4[0] == wire::icmpv4::unreachable ||
+                              l4[0] == wire::icmpv4::time_exceeded ||
+                              l4[0] == wire::icmpv4::parameter_problem
+                        : l4[0] < wire::icmpv6::first_informational;
   if (!error) return 0;
   PacketContext told = p;
   told.l3 = const_cast<std::uint8_t*>(l4) + sizeof(wire::Icmp);
@@ -113,9 +113,9 @@ template <class Key>
 [[gnu::noinline]] DropReason judge_alone(const Tables& tables, const PacketContext& p,
                                          const Parties& parties) {
   if (!under_policy(tables, parties)) return DropReason::none;
-  const bool icmp = p.protocol == static_cast<std::uint8_t>(is_key4<Key>
-                                                                ? wire::IpProtocol::icmp
-                                                                : wire::IpProtocol::icmpv6);
+  const bool icmp =
+      p.protocol ==
+      static_cast<std::uint8_t>(is_key4<Key> ? wire::IpProtocol::icmp : wire::IpProtocol::icmpv6);
   if (icmp && flow_of_error(tables.flows->of<Key>(), p) != 0) return DropReason::none;
   auto tuple = tuple_of(flow_key<Key>(p, arrival_vrf(p).id, 0));
   const bool shows = !p.fragment && (!icmp || readable_l4(p) >= sizeof(wire::Icmp));

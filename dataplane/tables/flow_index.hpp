@@ -181,7 +181,8 @@ class FlowIndex {
   ReservedArray<Bucket> buckets_;
 };
 
-/// Searches an index step by step, for many keys in turn: what it needs of the index it has at hand.
+/// Searches an index step by step, for many keys in turn: what it needs of the index it has at
+/// hand.
 class FlowIndex::Searcher {
  public:
   explicit Searcher(const FlowIndex& index) : mask_(index.mask_), buckets_(&index.buckets_[0]) {}

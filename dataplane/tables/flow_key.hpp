@@ -53,7 +53,7 @@ constexpr FlowPorts reversed(FlowPorts ports, std::uint8_t protocol) {
 }
 
 struct FlowKey4 {
-  std::uint64_t addresses;     ///< source, then destination, as they lie in the packet
+  std::uint64_t addresses;  ///< source, then destination, as they lie in the packet
   FlowPorts ports;
   std::uint32_t vrf_protocol;  ///< VRF index << 8 | protocol
 

@@ -122,9 +122,8 @@ void FlowTable<Key>::unlink(FlowWriter& writer, std::uint32_t session) {
 }
 
 template <class Key>
-void FlowTable<Key>::reclaim(FlowWriter& writer) {
-  constexpr unsigned at_once = 64;
-  for (unsigned i = 0; i < at_once && !writer.closed.empty(); ++i) {
+void FlowTable<Key>::reclaim(FlowWriter& writer, std::size_t at_once) {
+  for (std::size_t i = 0; i < at_once && !writer.closed.empty(); ++i) {
     const auto [token, session] = writer.closed.front();
     if (!writer.grace->grace_over(token)) return;
     writer.closed.pop_front();
@@ -237,7 +236,7 @@ void FlowTable<Key>::make_room(FlowWriter& writer, FlowTick now) {
 
 template <class Key>
 void FlowTable<Key>::discharge(VifId vif) {
-  if (vif.valid()) vifs_[vif.index()].count.fetch_sub(1, std::memory_order_relaxed);
+  if (vif.valid()) vifs_[vif.index()].add(vif, -1);
 }
 
 template <class Key>
@@ -252,7 +251,7 @@ bool FlowTable<Key>::charge(FlowWriter& writer, VifId vif, FlowTick now) {
   if (!vif.valid()) return true;
   VifSessions& sessions = vifs_[vif.index()];
   const std::uint32_t limit = rules_.sessions_a_vif.get();
-  if (limit != 0 && sessions.count.load(std::memory_order_relaxed) >= limit) {
+  if (limit != 0 && of_vif(vif) >= limit) {
     std::uint32_t best = 0;
     std::uint64_t best_score = 0;
     for (const auto& recent : sessions.recent) {
@@ -266,7 +265,7 @@ bool FlowTable<Key>::charge(FlowWriter& writer, VifId vif, FlowTick now) {
     if (best == 0 || !close(writer, 2 * best)) return false;
     writer.evicted.add(1);
   }
-  sessions.count.fetch_add(1, std::memory_order_relaxed);
+  sessions.add(vif, 1);
   return true;
 }
 

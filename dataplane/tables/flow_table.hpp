@@ -31,7 +31,6 @@ constexpr FlowStamp flow_stamp(std::uint32_t route, std::uint32_t policy) {
   return std::uint64_t{policy} << 32 | route;
 }
 
-
 /// One direction. IPv4: one cache line; IPv6: two, the second of which holds nothing yet.
 template <class Key>
 struct alignas(64) FlowEntry {
@@ -41,12 +40,12 @@ struct alignas(64) FlowEntry {
   std::atomic<FlowStamp> stamp;  ///< the generations for which nexthop and verdict hold
   Relaxed<std::uint64_t> packets;
   Relaxed<std::uint64_t> bytes;
-  Relaxed<std::uint32_t> nexthop;    ///< raw id
-  Relaxed<std::uint32_t> ingress;    ///< raw id of the VIF, or of none for the fabric
-  Relaxed<std::uint32_t> vrf;        ///< raw id of the one in which the route was found
+  Relaxed<std::uint32_t> nexthop;  ///< raw id
+  Relaxed<std::uint32_t> ingress;  ///< raw id of the VIF, or of none for the fabric
+  Relaxed<std::uint32_t> vrf;      ///< raw id of the one in which the route was found
   Relaxed<FlowTick> last_seen;
-  Relaxed<std::uint32_t> extension;  ///< room: NAT binding, service path, mirror; 0: none
-  std::atomic<std::uint8_t> owner;   ///< worker, or nobody
+  Relaxed<std::uint32_t> extension;     ///< room: NAT binding, service path, mirror; 0: none
+  std::atomic<std::uint8_t> owner;      ///< worker, or nobody
   std::atomic<std::uint8_t> tcp_flags;  ///< all that were seen
 
   [[gnu::always_inline]] void see_tcp_flags(std::uint8_t flags) {
@@ -83,9 +82,26 @@ struct FlowRules {
 /// What one VIF has open, and the last of it: where the VIF has as much as it may, one of those
 /// gives way to the next.
 struct alignas(64) VifSessions {
-  std::atomic<std::uint32_t> count;
+  std::atomic<std::uint64_t> count;  ///< of the VIF whose raw id stands above the number
   std::atomic<std::uint32_t> next;
-  std::atomic<std::uint32_t> recent[14];
+  std::atomic<std::uint32_t> recent[13];
+
+  static constexpr std::uint32_t of(std::uint64_t count, VifId vif) {
+    return count >> 32 == vif.raw() ? static_cast<std::uint32_t>(count) : 0;
+  }
+  /// One more or less for `vif`. What a VIF had open that was deleted is no matter of the next one
+  /// under its index.
+  void add(VifId vif, std::int32_t n) {
+    std::uint64_t old = count.load(std::memory_order_relaxed);
+    for (;;) {
+      if (n < 0 && of(old, vif) == 0) return;
+      const auto now = of(old, vif) + static_cast<std::uint32_t>(n);
+      if (count.compare_exchange_weak(old, std::uint64_t{vif.raw()} << 32 | now,
+                                      std::memory_order_relaxed)) {
+        return;
+      }
+    }
+  }
 };
 static_assert(sizeof(VifSessions) == 64);
 
@@ -176,7 +192,7 @@ class FlowTable {
   /// of `writers`; closes those that are idle for too long.
   void age(FlowWriter& writer, FlowTick now, std::uint32_t count, unsigned writers);
   /// Makes numbers of closed sessions usable again, once their grace period is over.
-  void reclaim(FlowWriter& writer);
+  void reclaim(FlowWriter& writer, std::size_t at_once = 64);
 
   [[nodiscard]] FlowState state(std::uint32_t session) const;
   [[nodiscard]] FlowTick idle(std::uint32_t session, FlowTick now) const;
@@ -190,7 +206,7 @@ class FlowTable {
     return sessions_[session].state.load(std::memory_order_acquire) == FlowSession::live;
   }
   [[nodiscard]] std::uint32_t of_vif(VifId vif) const {
-    return vifs_[vif.index()].count.load(std::memory_order_relaxed);
+    return VifSessions::of(vifs_[vif.index()].count.load(std::memory_order_relaxed), vif);
   }
   [[nodiscard]] std::size_t bytes() const {
     return index_.bytes() + sessions_.capacity() * (sizeof(FlowSession) + 2 * sizeof(Entry));

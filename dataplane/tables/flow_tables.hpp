@@ -103,9 +103,9 @@ class FlowHands {
     age(tables_.v4, v4_, passed, writers);
     age(tables_.v6, v6_, passed, writers);
   }
-  void reclaim() {
-    tables_.v4.reclaim(v4_);
-    tables_.v6.reclaim(v6_);
+  void reclaim(std::size_t at_once = 64) {
+    tables_.v4.reclaim(v4_, at_once);
+    tables_.v6.reclaim(v6_, at_once);
   }
   /// Sessions that were closed and wait for the workers to let go of them.
   [[nodiscard]] std::size_t waiting() const { return v4_.closed.size() + v6_.closed.size(); }
@@ -113,7 +113,7 @@ class FlowHands {
  private:
   template <class Key>
   void age(FlowTable<Key>& table, FlowWriter& writer, FlowTick passed, unsigned writers) {
-    constexpr std::uint64_t round = 4096;       // ticks
+    constexpr std::uint64_t round = 4096;        // ticks
     constexpr std::uint64_t most_at_once = 512;  // sessions
     const std::uint64_t due = std::uint64_t{table.frontier()} * passed / round / writers + 1;
     table.age(writer, now_, static_cast<std::uint32_t>(std::min(due, most_at_once)), writers);

@@ -14,7 +14,8 @@ namespace weft {
 class ForwardingState {
  public:
   /// `fib_capacity_bytes`: address space of all FIBs together.
-  ForwardingState(Rcu& rcu, tunnel::HashSeed seed, const FlowSettings& flows = {}, std::uint64_t tsc_hz = 2'000'000'000,
+  ForwardingState(Rcu& rcu, tunnel::HashSeed seed, const FlowSettings& flows = {},
+                  std::uint64_t tsc_hz = 2'000'000'000,
                   std::size_t fib_capacity_bytes = std::size_t{8} << 30);
   /// All readers must be gone.
   ~ForwardingState();

@@ -49,8 +49,8 @@ struct FlowDirection {
   VifId ingress;      ///< where they arrive; invalid: from the fabric
   NexthopId nexthop;  ///< where they go; invalid: there were none yet
   std::uint64_t packets = 0;
-  std::uint64_t bytes = 0;  ///< of IP packets as they arrive
-  std::uint8_t tcp_flags = 0;  ///< all that were seen
+  std::uint64_t bytes = 0;        ///< of IP packets as they arrive
+  std::uint8_t tcp_flags = 0;     ///< all that were seen
   std::optional<unsigned> owner;  ///< the worker that counts it
 };
 
@@ -58,10 +58,10 @@ struct FlowRecord {
   std::uint64_t id = 0;
   std::uint8_t protocol = 0;
   FlowState state = FlowState::one_way;
-  VifId charged;               ///< the VIF within whose limit it counts
-  std::uint64_t age_ms = 0;    ///< since the first packet
-  std::uint64_t idle_ms = 0;   ///< since the last one
-  FlowDirection forward;       ///< as the first packet went
+  VifId charged;              ///< the VIF within whose limit it counts
+  std::uint64_t age_ms = 0;   ///< since the first packet
+  std::uint64_t idle_ms = 0;  ///< since the last one
+  FlowDirection forward;      ///< as the first packet went
   FlowDirection reverse;
 };
 
@@ -86,13 +86,13 @@ struct FlowCursor {
 };
 
 struct FlowCounters {
-  std::uint64_t sessions = 0;   ///< that stand now
+  std::uint64_t sessions = 0;  ///< that stand now
   std::uint64_t capacity = 0;
   std::uint64_t opened = 0;
-  std::uint64_t expired = 0;    ///< by a timeout
-  std::uint64_t evicted = 0;    ///< to make room
-  std::uint64_t cleared = 0;    ///< by the operator, or since a policy denies them now
-  std::uint64_t refused = 0;    ///< packets that found no room for a session
+  std::uint64_t expired = 0;  ///< by a timeout
+  std::uint64_t evicted = 0;  ///< to make room
+  std::uint64_t cleared = 0;  ///< by the operator, or since a policy denies them now
+  std::uint64_t refused = 0;  ///< packets that found no room for a session
   std::uint64_t memory_bytes = 0;
 
   FlowCounters& operator+=(const FlowCounters& other) {

@@ -35,7 +35,7 @@ struct Vif {
   MacAddress mac;                    ///< of the VM
   std::vector<IpAddress> addresses;  ///< from which alone it may send
   bool anti_spoofing = true;
-  bool host = false;  ///< of this host's kernel: its packets are the router's own, TTL stays
+  bool host = false;   ///< of this host's kernel: its packets are the router's own, TTL stays
   bool flows = false;  ///< sessions are opened for what it sends or gets, if its VRF keeps flows
   PolicyId policy{};   ///< what it may send and get; invalid: anything. Its VRF must keep flows
   friend bool operator==(const Vif&, const Vif&) = default;
@@ -80,8 +80,9 @@ struct Batch {
   std::optional<LocalAddresses> local_addresses;
 
   [[nodiscard]] bool empty() const {
-    return ports.empty() && vrfs.empty() && policies.empty() && vifs.empty() && adjacencies.empty() &&
-           nexthops.empty() && decaps.empty() && routes.empty() && !local_addresses;
+    return ports.empty() && vrfs.empty() && policies.empty() && vifs.empty() &&
+           adjacencies.empty() && nexthops.empty() && decaps.empty() && routes.empty() &&
+           !local_addresses;
   }
 };
 

@@ -24,8 +24,9 @@ constexpr std::uint32_t finish(std::uint64_t h) {
   return static_cast<std::uint32_t>(mix(h, 0xd6e8feb86659fd93) >> 32);
 }
 
-/// What tells IPv4 flows apart, in one word. `addresses`: source and destination as they lie in the packet; `ports`:
-/// both ports as they lie in the packet, 0 for fragments and protocols without ports.
+/// What tells IPv4 flows apart, in one word. `addresses`: source and destination as they lie in the
+/// packet; `ports`: both ports as they lie in the packet, 0 for fragments and protocols without
+/// ports.
 constexpr std::uint64_t flow_word4(const HashSeed& seed, std::uint64_t addresses,
                                    std::uint32_t ports, std::uint8_t protocol) {
   const std::uint64_t rest = static_cast<std::uint64_t>(ports) << 8 | protocol;

@@ -35,10 +35,9 @@ class World {
     const auto known = model_.find(number);
     REQUIRE((direction != 0) == (known != model_.end()));
     if (direction == 0) {
-      direction = table_.open(writers_[worker], {.forward = key,
-                                                 .reverse = back ? c.there : c.back,
-                                                 .forward_hash = hash,
-                                                 .now = now_});
+      direction = table_.open(
+          writers_[worker],
+          {.forward = key, .reverse = back ? c.there : c.back, .forward_hash = hash, .now = now_});
       forget_lost();  // what had to make room
       if (direction == 0) return;
       model_[number] = {direction / 2, table_.session_of(direction).id.get()};

@@ -86,7 +86,8 @@ class Rig {
   struct Node {
     Node() { rcu.register_reader(0); }
     Rcu rcu{1};
-    ForwardingState state{rcu, {1, 2}, {.sessions4 = 1 << 14, .sessions6 = 1 << 12, .timeouts = {}}};
+    ForwardingState state{
+        rcu, {1, 2}, {.sessions4 = 1 << 14, .sessions6 = 1 << 12, .timeouts = {}}};
     FlowHands hands{*state.tables().flows, rcu, 0};
   };
   std::vector<Outcome> run(const std::vector<Bytes>& frames, const Layout& layout,

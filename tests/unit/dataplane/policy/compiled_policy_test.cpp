@@ -138,8 +138,8 @@ class Generator {
     Packet p{address(v4), address(v4), protocols[random_() % 5]};
     const bool echo = p.protocol == icmp || p.protocol == icmpv6;
     if (p.protocol != 47) {
-      p.source_port = static_cast<std::uint16_t>(echo ? random_() % 4 << 8 | random_() % 3
-                                                      : random_() % 50);
+      p.source_port =
+          static_cast<std::uint16_t>(echo ? random_() % 4 << 8 | random_() % 3 : random_() % 50);
       p.destination_port = static_cast<std::uint16_t>(echo ? 0 : random_() % 50);
     }
     return p;

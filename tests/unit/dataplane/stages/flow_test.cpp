@@ -256,6 +256,8 @@ TEST_CASE("a VIF at its limit gives up what was never answered, and keeps the re
   }
   CHECK(answered);
   CHECK(rig.hands().v4().evicted.get() == 16);
+  // A VIF that takes the place of a deleted one begins with nothing.
+  CHECK(rig.flows().v4.of_vif(VifId(1, 1)) == 0);
   // Another VIF has its own limit.
   rig.receive(world::vm2, hex(packets::vm2_udp4));
   CHECK(rig.flows().v4.of_vif(VifId(2)) == 1);

@@ -178,9 +178,10 @@ TEST_CASE("a route to another VIF is no way around its policy", "[policy]") {
 TEST_CASE("ICMP errors pass with the session that they tell of", "[policy]") {
   World w({all(), none()}, {none(), all()});
   // From VM 3: port unreachable, with the request as it came there.
-  Bytes error = hex("02005e000101 020000000103 0800 45000038 0001 0000 4001 0000 0a01000d 0a01000b"
-                    "0303 0000 00000000 45000020 0007 4000 3f11 0000 0a01000b 0a01000d 03e807d0"
-                    "000c0000");
+  Bytes error =
+      hex("02005e000101 020000000103 0800 45000038 0001 0000 4001 0000 0a01000d 0a01000b"
+          "0303 0000 00000000 45000020 0007 4000 3f11 0000 0a01000b 0a01000d 03e807d0"
+          "000c0000");
   error = test::with_ipv4_checksum(std::move(error));
   CHECK(w.from_vm3(error) == egress);
   CHECK(w.from_vm1(request) == passes);
@@ -229,9 +230,9 @@ TEST_CASE("where a policy wants a session and there is no room, it is said why",
   unsigned refused = 0;  // in a row: a single one may have met a full bucket
   for (std::uint32_t i = 0; refused < 10; ++i) {
     key.addresses = i * 0x9e3779b97f4a7c15;  // the rig's seed is a weak one
-    const std::uint32_t direction = table.open(taker, {.forward = key,
-                                                       .reverse = key.reverse(world::blue),
-                                                       .forward_hash = table.hash(key)});
+    const std::uint32_t direction = table.open(
+        taker,
+        {.forward = key, .reverse = key.reverse(world::blue), .forward_hash = table.hash(key)});
     refused = direction == 0 ? refused + 1 : 0;
     if (direction == 0) continue;
     table.entry(direction ^ 1).packets.add(1);  // answered: it does not give way

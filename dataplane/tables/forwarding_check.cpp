@@ -1,0 +1,279 @@
+/// What ForwardingState asks of a batch before any of it is published.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <bit>
+#include <map>
+#include <string>
+#include <tuple>
+
+#include "tables/batch_order.hpp"
+#include "tables/forwarding_compiled.hpp"
+#include "tunnel/registry.hpp"
+
+namespace weft {
+namespace {
+
+template <class Identifier>
+Error bad(const char* what, Identifier id, const std::string& why) {
+  return Error{fmt::format("{} {}: {}", what, id.index(), why)};
+}
+
+template <class Changes>
+Status check_ids(const char* what, const Changes& changes, std::size_t capacity) {
+  for (const auto& change : changes) {
+    if (!change.id.valid() || change.id.index() >= capacity) {
+      return bad(what, change.id, fmt::format("{} of its kind at most fit; delete some", capacity));
+    }
+  }
+  return ok();
+}
+
+bool takes_what_was_inside(NexthopKind kind) {
+  return kind == NexthopKind::lookup || kind == NexthopKind::interface;
+}
+
+}  // namespace
+
+Status ForwardingState::check(const Batch& batch, Compiled& compiled) const {
+  for (const auto& status :
+       {check_ids("port", batch.ports, max_ports), check_ids("vrf", batch.vrfs, max_vrfs),
+        check_ids("vif", batch.vifs, max_objects), check_ids("policy", batch.policies, max_objects),
+        check_ids("adjacency", batch.adjacencies, max_objects),
+        check_ids("nexthop", batch.nexthops, max_objects),
+        check_ids("decap", batch.decaps, max_objects)}) {
+    if (!status) return status;
+  }
+  const Presence port_exists(batch.ports, tables_.ports);
+  const Presence vrf_exists(batch.vrfs, tables_.vrfs);
+  const Presence policy_exists(batch.policies, tables_.policies);
+  const Presence vif_exists(batch.vifs, tables_.vifs);
+  const Presence adjacency_exists(batch.adjacencies, tables_.adjacencies);
+  const Presence nexthop_exists(batch.nexthops, tables_.nexthops);
+
+  for (const auto& [id, port] : batch.ports) {
+    if (port && port->vif.valid() && !vif_exists(port->vif)) return bad("port", id, "no such vif");
+    compiled.ports.push_back(port ? std::make_unique<PortEntry>(PortEntry{id, *port}) : nullptr);
+  }
+  for (const auto& [id, vrf] : batch.vrfs) {
+    compiled.vrfs.push_back(
+        vrf ? std::make_unique<VrfEntry>(VrfEntry{
+                  .id = id, .router = wire::IpEthernetTails(vrf->router_mac), .flows = vrf->flows})
+            : nullptr);
+  }
+  for (const auto& [id, vrf] : batch.vrfs) {
+    if (vrf && !vrf->flows && has_policies(batch, id)) {
+      return bad("vrf", id, "a vif in it has a policy, which needs flows");
+    }
+  }
+  for (const auto& [id, policy] : batch.policies) {
+    if (policy && *policy == nullptr) return bad("policy", id, "it is not compiled");
+    compiled.policies.push_back(
+        policy ? std::make_unique<const PolicyEntry>(PolicyEntry{id, *policy}) : nullptr);
+  }
+  for (const auto& [id, vif] : batch.vifs) {
+    if (!vif) {
+      compiled.vifs.push_back(nullptr);
+      continue;
+    }
+    if (!vrf_exists(vif->vrf)) return bad("vif", id, "no such vrf");
+    if (!port_exists(vif->port)) return bad("vif", id, "no such port");
+    if (vif->policy.valid() && !policy_exists(vif->policy)) return bad("vif", id, "no such policy");
+    if (vif->policy.valid() && !keeps_flows(batch, vif->vrf)) {
+      return bad("vif", id, "a policy needs sessions, and the VRF keeps no flows");
+    }
+    auto entry = std::make_unique<VifEntry>();
+    entry->id = id;
+    entry->port = vif->port;
+    entry->vrf = vif->vrf;
+    entry->mac = vif->mac;
+    entry->anti_spoofing = vif->anti_spoofing;
+    entry->host = vif->host;
+    entry->flows = vif->flows;
+    entry->policy = vif->policy;
+    for (const IpAddress& a : vif->addresses) {
+      if (a.is_v4()) {
+        entry->addresses4.push_back(raw(a.v4()));
+      } else {
+        entry->addresses6.push_back(a.v6());
+      }
+    }
+    compiled.vifs.push_back(std::move(entry));
+  }
+  for (const auto& [id, adjacency] : batch.adjacencies) {
+    if (!adjacency) {
+      compiled.adjacencies.push_back(nullptr);
+      continue;
+    }
+    if (!port_exists(adjacency->port)) return bad("adjacency", id, "no such port");
+    auto entry = std::make_unique<AdjacencyEntry>();
+    entry->destination = adjacency->destination.value_or(MacAddress{});
+    entry->tails = wire::IpEthernetTails(adjacency->source);
+    entry->mtu_bytes = adjacency->mtu_bytes;
+    entry->resolved = adjacency->destination.has_value();
+    entry->port = adjacency->port;
+    entry->id = id;
+    entry->neighbour = adjacency->neighbour;
+    compiled.adjacencies.push_back(std::move(entry));
+  }
+  std::unordered_map<std::uint32_t, NexthopKind> kinds;  // of next hops that the batch puts
+  for (const auto& [id, nexthop] : batch.nexthops) {
+    if (!nexthop) {
+      compiled.nexthops.push_back(nullptr);
+      continue;
+    }
+    if (const auto* n = std::get_if<nexthop::Interface>(&*nexthop)) {
+      if (!adjacency_exists(n->adjacency)) return bad("nexthop", id, "no such adjacency");
+    } else if (const auto* r = std::get_if<nexthop::Receive>(&*nexthop)) {
+      if (r->adjacency.valid() && !adjacency_exists(r->adjacency)) {
+        return bad("nexthop", id, "no such adjacency");
+      }
+    } else if (const auto* l = std::get_if<nexthop::Lookup>(&*nexthop)) {
+      if (!vrf_exists(l->vrf)) return bad("nexthop", id, "no such vrf");
+    } else if (const auto* g = std::get_if<nexthop::Glean>(&*nexthop)) {
+      if (!port_exists(g->port)) return bad("nexthop", id, "no such port");
+    } else if (const auto* t = std::get_if<nexthop::Tunnel>(&*nexthop)) {
+      const TunnelProfile& p = t->profile;
+      if (t->adjacency.valid() && !adjacency_exists(t->adjacency)) {
+        return bad("nexthop", id, "no such adjacency");
+      }
+      if (p.local.family() != p.remote.family()) {
+        return bad("nexthop", id, "local and remote of the tunnel differ in family");
+      }
+      if (tunnel::ip_protocol(p.kind) == 0) return bad("nexthop", id, "no such tunnel kind");
+      if (p.source_ports.first > p.source_ports.last) {
+        return bad("nexthop", id, "the source port range is empty");
+      }
+      if (p.vni >> 24 != 0) return bad("nexthop", id, "the VNI has more than 24 bits");
+    } else if (const auto* e = std::get_if<nexthop::Ecmp>(&*nexthop)) {
+      if (!std::has_single_bit(e->buckets.size()) || e->buckets.size() > max_ecmp_buckets) {
+        return bad("nexthop", id,
+                   fmt::format("{} buckets; there must be a power of two of them, at most {}",
+                               e->buckets.size(), max_ecmp_buckets));
+      }
+    }
+    auto entry = NexthopEntry::compile(id, *nexthop);
+    if (!entry) return bad("nexthop", id, "the outer header is longer than 384 bytes");
+    kinds[id.index()] = entry->kind;
+    compiled.nexthops.push_back(std::move(entry));
+  }
+  const auto kind_of = [&](NexthopId id) -> std::optional<NexthopKind> {
+    if (!nexthop_exists(id)) return std::nullopt;
+    const auto put = kinds.find(id.index());
+    return put != kinds.end() ? put->second : tables_.nexthops.get(id)->kind;
+  };
+  for (const auto& [id, nexthop] : batch.nexthops) {
+    const auto* group = nexthop ? std::get_if<nexthop::Ecmp>(&*nexthop) : nullptr;
+    if (group == nullptr) continue;
+    for (const NexthopId member : group->buckets) {
+      const auto kind = kind_of(member);
+      if (!kind) return bad("nexthop", id, fmt::format("no such nexthop {}", member.index()));
+      if (has_adjacency(*kind)) continue;
+      return bad("nexthop", id,
+                 fmt::format("nexthop {} is neither an interface nor a tunnel", member.index()));
+    }
+  }
+  std::map<std::tuple<TunnelKind, std::uint16_t, std::uint32_t, IpAddress>, DecapId> decap_keys;
+  std::unordered_set<std::uint32_t> changed;  // decaps whose present key says nothing
+  for (const auto& change : batch.decaps) changed.insert(change.id.index());
+  const std::vector<bool> void_decaps = superseded(batch.decaps);
+  for (std::size_t i = 0; i < batch.decaps.size(); ++i) {
+    const auto& [id, decap] = batch.decaps[i];
+    if (!decap || void_decaps[i]) {
+      compiled.decaps.push_back(nullptr);
+      continue;
+    }
+    const auto kind = kind_of(decap->nexthop);
+    if (!kind) return bad("decap", id, "no such nexthop");
+    if (!takes_what_was_inside(*kind)) {
+      return bad(
+          "decap", id,
+          fmt::format("nexthop {} takes no decapsulated packets: it must look up in a VRF or "
+                      "lead to a VIF",
+                      decap->nexthop.index()));
+    }
+    if (tunnel::ip_protocol(decap->kind) == 0) return bad("decap", id, "no such tunnel kind");
+    if (decap->vni >> 24 != 0) return bad("decap", id, "the VNI has more than 24 bits");
+    for (const IpPrefix& source : decap->sources) {
+      if (source.length > source.address.width_bits()) {
+        return bad("decap", id,
+                   fmt::format("source {} is longer than its address", to_string(source)));
+      }
+      if (source.address.family() != decap->local.family()) {
+        return bad("decap", id, "a source differs in family from the local address");
+      }
+    }
+    const DecapEntry* twin =
+        tables_.decaps.find(decap->kind, decap->destination_port, decap->vni, decap->local);
+    const auto [first, fresh] = decap_keys.try_emplace(
+        {decap->kind, decap->destination_port, decap->vni, decap->local}, id);
+    if (!fresh) {
+      return bad("decap", id, fmt::format("decap {} has the same key", first->second.index()));
+    }
+    if (twin != nullptr && twin->id.index() != id.index() && !changed.contains(twin->id.index())) {
+      return bad("decap", id, fmt::format("decap {} has the same key", twin->id.index()));
+    }
+    compiled.decaps.push_back(std::make_unique<DecapEntry>(id, *decap));
+  }
+  for (const RouteChange& route : batch.routes) {
+    if (route.nexthop.valid() && !vrf_exists(route.vrf)) {
+      return Error{fmt::format("route {}: no such vrf", to_string(route.prefix))};
+    }
+    if (route.nexthop.valid() && !nexthop_exists(route.nexthop)) {
+      return Error{fmt::format("route {}: no such nexthop", to_string(route.prefix))};
+    }
+    if (route.prefix.length > route.prefix.address.width_bits()) {
+      return Error{
+          fmt::format("route {}: the length is beyond the address", to_string(route.prefix))};
+    }
+    if (route.prefix != route.prefix.masked()) {
+      return Error{fmt::format("route {}: bits are set beyond the length, {} is meant",
+                               to_string(route.prefix), to_string(route.prefix.masked()))};
+    }
+  }
+  if (arena_.has_room_for(batch.routes.size())) return ok();
+  const auto added = static_cast<std::size_t>(std::count_if(
+      batch.routes.begin(), batch.routes.end(),
+      [this](const RouteChange& route) { return route.nexthop.valid() && !present(route); }));
+  if (added == 0 || arena_.has_room_for(added)) return ok();
+  return Error{
+      fmt::format("the FIBs are full with {} routes in {} bytes and have no room for {} "
+                  "more; withdraw some",
+                  routes_, arena_.used_bytes(), added)};
+}
+
+/// Whether the VRF will keep flows once the batch is applied.
+bool ForwardingState::keeps_flows(const Batch& batch, VrfId vrf) const {
+  const VrfEntry* there = tables_.vrfs.get(vrf);
+  bool flows = there != nullptr && there->flows;
+  for (const auto& [id, object] : batch.vrfs) {
+    if (id == vrf && object) flows = object->flows;
+  }
+  return flows;
+}
+
+/// Whether a VIF that the batch does not touch has a policy there.
+bool ForwardingState::has_policies(const Batch& batch, VrfId vrf) const {
+  for (std::uint32_t i = 0; i < max_ports; ++i) {
+    const PortEntry* port = tables_.ports.get(i);
+    const VifEntry* vif =
+        port != nullptr && port->port.vif.valid() ? tables_.vifs.get(port->port.vif) : nullptr;
+    if (vif == nullptr || vif->vrf != vrf || !vif->policy.valid()) continue;
+    if (std::none_of(batch.vifs.begin(), batch.vifs.end(),
+                     [&](const VifChange& change) { return change.id == vif->id; })) {
+      return true;
+    }
+  }
+  return false;
+}
+
+/// Whether its prefix has a route already, so that it needs no memory.
+bool ForwardingState::present(const RouteChange& route) const {
+  const VrfEntry* vrf = tables_.vrfs.get(route.vrf);
+  if (vrf == nullptr || vrf->id != route.vrf) return false;
+  const auto& [address, length] = route.prefix;
+  return address.is_v4() ? vrf->fib4->find(fib::key_of(address.v4()), length) != fib::no_route
+                         : vrf->fib6->find(fib::key_of(address.v6()), length) != fib::no_route;
+}
+
+}  // namespace weft
