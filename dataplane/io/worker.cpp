@@ -77,7 +77,7 @@ void Worker::turn() {
   unsigned work = view != nullptr ? receive(*view) : 0;
   work += take_injected();
   if (held_.size() != 0) work += take_held();
-  flows_.tidy(options_.workers);
+  flows_.tidy(options_.workers, work == 0);
   loops_.add(1);
   if (observed_ != nullptr && std::exchange(recorded_, false)) [[unlikely]]
     signal_control();

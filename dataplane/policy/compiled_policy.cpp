@@ -111,10 +111,9 @@ Status check(const PolicyRule& rule, std::size_t number) {
     return Error{fmt::format("rule {}: {}", number, what)};
   };
   using wire::IpProtocol;
-  constexpr std::uint8_t sctp = 132;
   const auto is = [&](IpProtocol p) { return rule.protocol == static_cast<std::uint8_t>(p); };
   const bool icmp = is(IpProtocol::icmp) || is(IpProtocol::icmpv6);
-  const bool with_ports = is(IpProtocol::tcp) || is(IpProtocol::udp) || rule.protocol == sctp;
+  const bool with_ports = is(IpProtocol::tcp) || is(IpProtocol::udp) || is(IpProtocol::sctp);
   if ((rule.icmp_type || rule.icmp_code) && !icmp)
     return bad("a type of ICMP without protocol ICMP");
   if (rule.icmp_code && !rule.icmp_type) return bad("a code of ICMP without a type");

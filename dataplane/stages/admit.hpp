@@ -20,7 +20,7 @@ inline VifId vif_behind(const Tables& tables, const NexthopEntry* nexthop) {
 inline bool wants_session(const Tables& tables, const Parties& parties) {
   const auto keeps = [&](VifId id) {
     const VifEntry* vif = id.valid() ? tables.vifs.get(id) : nullptr;
-    return vif != nullptr && vif->flows;
+    return vif != nullptr && (vif->flows || vif->policy.valid());
   };
   return (!parties.from.valid() && !parties.to.valid()) || keeps(parties.from) || keeps(parties.to);
 }
@@ -49,9 +49,10 @@ inline void restamp(FlowEntry<Key>& entry, std::uint8_t worker, FlowStamp stamp,
 
 /// A session that stands, met by a packet for which its decision does not hold: judged again where
 /// the policies changed, or the VIFs at its ends. The rules are asked for its first packet.
+/// `own`: whether the packet came and goes where the session's packets do.
 template <class Key>
 inline DropReason judge_again(const Tables& tables, FlowTable<Key>& table, std::uint32_t direction,
-                              FlowStamp stamp, const PacketContext& p, VifId egress) {
+                              FlowStamp stamp, const PacketContext& p, VifId egress, bool& own) {
   const FlowEntry<Key>& entry = table.entry(direction);
   const FlowEntry<Key>& other = table.entry(FlowTable<Key>::other(direction));
   const bool policies_hold = entry.stamp.load(std::memory_order_relaxed) >> 32 == stamp >> 32;
@@ -62,6 +63,7 @@ inline DropReason judge_again(const Tables& tables, FlowTable<Key>& table, std::
     const NexthopEntry* there = led_to.valid() ? tables.nexthops.get(led_to) : nullptr;
     same_ends = other.ingress.get() == egress.raw() && vif_behind(tables, there) == p.in->vif;
   }
+  own = same_ends;
   if (policies_hold && same_ends) return DropReason::none;
   const bool forward = FlowTable<Key>::is_forward(direction);
   const Parties parties = forward ? Parties{p.in->vif, egress} : Parties{egress, p.in->vif};
@@ -96,7 +98,10 @@ template <class Key, class Tracer>
   std::uint32_t direction = p.flow;
   if (direction == 0) {
     const auto ports = flow_ports<Key>(*tables.flows, tally, p);
-    if (!ports) return Next::forward;  // the first piece has been forgotten since
+    if (!ports) {  // the first piece has been forgotten since
+      const DropReason reason = judge_alone<Key>(tables, p, parties);
+      return reason != DropReason::none ? drop(p, reason) : Next::forward;
+    }
     FlowOpening<Key> opening;
     opening.forward = flow_key<Key>(p, arrival_vrf(p).id, *ports);
     opening.forward_hash = table.hash(opening.forward);
@@ -125,9 +130,11 @@ template <class Key, class Tracer>
       }
     }
   }
-  const DropReason reason = judge_again(tables, table, direction, stamp, p, egress);
+  bool own = false;
+  const DropReason reason = judge_again(tables, table, direction, stamp, p, egress, own);
   if (reason != DropReason::none) {
-    if (ctx.flows != nullptr && table.close(ctx.flows->template of<Key>(), direction)) {
+    // What comes from elsewhere ends nobody's session.
+    if (own && ctx.flows != nullptr && table.close(ctx.flows->template of<Key>(), direction)) {
       ctx.flows->template of<Key>().cleared.add(1);
     }
     return drop(p, reason);

@@ -51,6 +51,12 @@ inline std::optional<FlowPorts> ports_in(const PacketContext& p) {
       if (readable < sizeof(FlowPorts)) return std::nullopt;
       return ports_at(l4, p.protocol);
     }
+    case wire::IpProtocol::sctp: {
+      FlowPorts ports;
+      if (readable < sizeof ports) return std::nullopt;
+      std::memcpy(&ports, l4, sizeof ports);
+      return ports;
+    }
     case wire::IpProtocol::icmp:
     case wire::IpProtocol::icmpv6: {
       const bool v4 = p.protocol == static_cast<std::uint8_t>(wire::IpProtocol::icmp);
@@ -164,11 +170,14 @@ template <class Key, class Tracer>
       entry->ingress.get() != p.in->vif.raw()) [[unlikely]] {
     return;
   }
+  const auto wanted = NexthopId::from_raw(entry->nexthop.get());
   const NexthopEntry* nexthop = p.nexthop;
-  if (nexthop == nullptr) [[likely]]
-    nexthop = ctx.tables.nexthops.get(NexthopId::from_raw(entry->nexthop.get()));
-  if (nexthop == nullptr) [[unlikely]]
-    return;
+  if (nexthop == nullptr) [[likely]] {
+    nexthop = ctx.tables.nexthops.get(wanted);
+    if (nexthop == nullptr) return;
+  } else if (nexthop->id != wanted) {
+    return;  // decapsulation sends it elsewhere than its flow was let go
+  }
   if (entry->vrf.get() != p.vrf->id.raw()) [[unlikely]] {
     const VrfEntry* vrf = ctx.tables.vrfs.get(VrfId::from_raw(entry->vrf.get()));
     if (vrf == nullptr) return;

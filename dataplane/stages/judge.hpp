@@ -1,6 +1,8 @@
 #pragma once
 /// judge: may it go from here to there? What the policies of the VIFs at both ends say.
 
+#include <array>
+
 #include "policy/compiled_policy.hpp"
 #include "stages/flow.hpp"
 
@@ -72,6 +74,19 @@ inline DropReason judge_flow(const Tables& tables, const Parties& parties, const
   return judge(tables, parties, [&](const CompiledRules& rules) { return rules.judge(tuple); });
 }
 
+inline std::uint32_t source_of(const FlowKey4& key) {
+  return static_cast<std::uint32_t>(key.addresses);
+}
+inline std::uint32_t destination_of(const FlowKey4& key) {
+  return static_cast<std::uint32_t>(key.addresses >> 32);
+}
+inline std::array<std::uint64_t, 2> source_of(const FlowKey6& key) {
+  return {key.addresses[0], key.addresses[1]};
+}
+inline std::array<std::uint64_t, 2> destination_of(const FlowKey6& key) {
+  return {key.addresses[2], key.addresses[3]};
+}
+
 /// The direction that an ICMP error goes along: the packet that it tells of went the other way.
 /// 0: none, or it is no error.
 template <class Key>
@@ -103,8 +118,15 @@ inline std::uint32_t flow_of_error(FlowTable<Key>& table, const PacketContext& p
   const auto ports = ports_in(told);
   if (!ports) return 0;
   const VrfId vrf = arrival_vrf(p).id;
-  const Key back = flow_key<Key>(told, vrf, *ports).reverse(vrf);
-  return table.find(back, table.hash(back));
+  const Key there = flow_key<Key>(told, vrf, *ports);
+  const Key back = there.reverse(vrf);
+  // It must go to whom it tells of, by the way that the session's packets take.
+  const bool to_sender = destination_of(flow_key<Key>(p, vrf, 0)) == source_of(there);
+  const std::uint32_t direction = to_sender ? table.find(back, table.hash(back)) : 0;
+  if (direction == 0) return 0;
+  const FlowEntry<Key>& entry = table.entry(direction);
+  const bool known = NexthopId::from_raw(entry.nexthop.get()).valid();
+  return !known || entry.ingress.get() == p.in->vif.raw() ? direction : 0;
 }
 
 /// Of a packet that no session can be opened for. ICMP errors are let through with the session of
@@ -121,7 +143,8 @@ template <class Key>
   const bool shows = !p.fragment && (!icmp || readable_l4(p) >= sizeof(wire::Icmp));
   if (icmp && shows) std::memcpy(&tuple.source_port, p.l3 + p.l4_offset, sizeof tuple.source_port);
   const bool has_ports = p.protocol == static_cast<std::uint8_t>(wire::IpProtocol::tcp) ||
-                         p.protocol == static_cast<std::uint8_t>(wire::IpProtocol::udp);
+                         p.protocol == static_cast<std::uint8_t>(wire::IpProtocol::udp) ||
+                         p.protocol == static_cast<std::uint8_t>(wire::IpProtocol::sctp);
   if (shows && !has_ports) {
     return judge(tables, parties, [&](const CompiledRules& rules) { return rules.judge(tuple); });
   }

@@ -102,11 +102,8 @@ struct FlowKey6 {
   [[nodiscard]] std::uint8_t protocol() const { return static_cast<std::uint8_t>(vrf_protocol); }
   [[nodiscard]] std::uint32_t vrf_index() const { return vrf_protocol >> 8; }
   [[nodiscard]] FlowKey6 reverse(VrfId vrf) const {
-    FlowKey6 back;
-    for (unsigned i = 0; i < 4; ++i) back.addresses[i] = addresses[i ^ 2];
-    back.ports = reversed(ports, protocol());
-    back.vrf_protocol = vrf.index() << 8 | protocol();
-    return back;
+    const std::uint64_t both[] = {addresses[2], addresses[3], addresses[0], addresses[1]};
+    return {both, reversed(ports, protocol()), vrf, protocol()};
   }
   [[nodiscard, gnu::always_inline]] std::uint64_t word(const tunnel::HashSeed& seed) const {
     return tunnel::flow_word6(seed, addresses, ports, protocol());

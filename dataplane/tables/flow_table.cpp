@@ -175,6 +175,8 @@ FlowTick FlowTable<Key>::timeout(std::uint32_t session) const {
     case wire::IpProtocol::icmp:
     case wire::IpProtocol::icmpv6:
       return rules_.icmp.get();
+    case wire::IpProtocol::sctp:
+      break;
   }
   return rules_.other.get();
 }
@@ -218,6 +220,7 @@ std::uint64_t FlowTable<Key>::expendable(std::uint32_t session, FlowTick now) co
 template <class Key>
 void FlowTable<Key>::make_room(FlowWriter& writer, FlowTick now) {
   constexpr unsigned looks = 16;
+  if (frontier() == 0) return;
   for (unsigned closed = 0; closed < 2; ++closed) {
     std::uint32_t best = 0;
     std::uint64_t best_score = 0;

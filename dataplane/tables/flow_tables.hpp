@@ -13,7 +13,7 @@ namespace weft {
 class FlowClock {
  public:
   explicit FlowClock(std::uint64_t tsc_hz)
-      : hz_(tsc_hz), shift_(static_cast<unsigned>(std::bit_width(tsc_hz * 3 / 4000) - 1)) {}
+      : hz_(tsc_hz), shift_(static_cast<unsigned>(std::bit_width(tsc_hz * 4 / 3000) - 1)) {}
   [[nodiscard]] FlowTick tick(std::uint64_t tsc) const {
     return static_cast<FlowTick>(tsc >> shift_);
   }
@@ -95,13 +95,15 @@ class FlowHands {
 
   /// Between bursts: ages a share of the sessions, so that `writers` threads pass over all of them
   /// in about four seconds, and makes numbers of closed ones usable.
-  void tidy(unsigned writers) {
+  /// `idle`: nothing else waits, so that more can be looked at.
+  void tidy(unsigned writers, bool idle = false) {
     reclaim();
     const FlowTick passed = now_ - tidied_;
     if (passed == 0) return;
     tidied_ = now_;
-    age(tables_.v4, v4_, passed, writers);
-    age(tables_.v6, v6_, passed, writers);
+    const std::uint64_t most = idle ? 8192 : 512;  // sessions
+    age(tables_.v4, v4_, passed, writers, most);
+    age(tables_.v6, v6_, passed, writers, most);
   }
   void reclaim(std::size_t at_once = 64) {
     tables_.v4.reclaim(v4_, at_once);
@@ -112,11 +114,11 @@ class FlowHands {
 
  private:
   template <class Key>
-  void age(FlowTable<Key>& table, FlowWriter& writer, FlowTick passed, unsigned writers) {
-    constexpr std::uint64_t round = 4096;        // ticks
-    constexpr std::uint64_t most_at_once = 512;  // sessions
+  void age(FlowTable<Key>& table, FlowWriter& writer, FlowTick passed, unsigned writers,
+           std::uint64_t most) {
+    constexpr std::uint64_t round = 4096;  // ticks
     const std::uint64_t due = std::uint64_t{table.frontier()} * passed / round / writers + 1;
-    table.age(writer, now_, static_cast<std::uint32_t>(std::min(due, most_at_once)), writers);
+    table.age(writer, now_, static_cast<std::uint32_t>(std::min(due, most)), writers);
   }
 
   FlowTables& tables_;

@@ -62,7 +62,9 @@ FlowRecord FlowView::record(FlowTable<Key>& table, std::uint32_t session, FlowTi
   r.protocol = table.entry(2 * session).key.protocol();
   r.state = table.state(session);
   r.charged = VifId::from_raw(s.charged_vif.get());
-  r.age_ms = tables_.clock.ms(now - s.opened.get());
+  const auto age =
+      static_cast<std::int32_t>(now - s.opened.get());  // a worker's clock may be ahead
+  r.age_ms = tables_.clock.ms(static_cast<FlowTick>(std::max(age, 0)));
   r.idle_ms = tables_.clock.ms(table.idle(session, now));
   for (const bool back : {false, true}) {
     const FlowEntry<Key>& entry = table.entry(2 * session + (back ? 1 : 0));

@@ -17,7 +17,7 @@
 
 namespace weft::wire {
 
-enum class IpProtocol : std::uint8_t { icmp = 1, tcp = 6, udp = 17, icmpv6 = 58 };
+enum class IpProtocol : std::uint8_t { icmp = 1, tcp = 6, udp = 17, icmpv6 = 58, sctp = 132 };
 
 struct Ipv4 {
   std::uint8_t version_ihl = 0x45;

@@ -118,6 +118,9 @@ class Tables:
         self.decaps = [self._decap(d) for d in config["decaps"]]
         for route in config["routes"]:
             (kind, target), = route["via"].items()
+            if kind == "ecmp":  # of several members any may be right, which is not said here yet
+                only, = target
+                (kind, target), = only.items()
             target = packed(target) if kind == "gateway" else target
             self.vrfs[route["vrf"]].add(route["prefix"], kind, target)
 
