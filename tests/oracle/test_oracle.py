@@ -118,6 +118,7 @@ def golden_config():
     config["tunnels"].append(tunnel("to-peer6", 106, rows.THERE6, source_ports="50000-50000"))
     config["decaps"].append({"name": "from-peer6", "vni": 106, "vrf": "blue", "sources": ["2001:db8::/64"]})
     config["routes"] += [{"vrf": "blue", "prefix": "10.1.0.16/32", "via": {"tunnel": "to-peer6"}},
+                         {"vrf": "blue", "prefix": "10.1.0.17/32", "via": {"ecmp": [{"tunnel": "to-peer6"}]}},
                          {"vrf": "blue", "prefix": "10.66.0.0/16", "via": {"discard": True}}]
     return config
 
