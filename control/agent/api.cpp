@@ -191,7 +191,7 @@ http::Response reload(Agent& agent, const http::Request& request) {
   const auto wanted = api::read_reload(*body);
   if (const auto* failure = std::get_if<Failure>(&wanted)) return respond(*failure);
   http::Response response;
-  response.later = [&agent, dry_run = std::get<bool>(wanted)](auto done) {
+  response.later = [&agent, dry_run = std::get<bool>(wanted)](const auto& done) {
     agent.reload(dry_run, [done, dry_run](const auto& result) {
       done(respond(api::reloaded(result, dry_run)));
     });

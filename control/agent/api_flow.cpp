@@ -200,8 +200,7 @@ class SlicedAnswer : public std::enable_shared_from_this<SlicedAnswer> {
 
 class FlowClearing final : public SlicedAnswer {
  public:
-  FlowClearing(Agent& the_agent, FlowFilter filter)
-      : SlicedAnswer(the_agent), filter_(std::move(filter)) {}
+  FlowClearing(Agent& the_agent, FlowFilter filter) : SlicedAnswer(the_agent), filter_(filter) {}
 
  private:
   bool step() override {
@@ -225,13 +224,13 @@ class FlowClearing final : public SlicedAnswer {
 class FlowListing final : public SlicedAnswer {
  public:
   FlowListing(Agent& the_agent, FlowFilter filter, FlowOrder order, std::size_t limit)
-      : SlicedAnswer(the_agent), filter_(std::move(filter)), ranking_(order, limit) {}
+      : SlicedAnswer(the_agent), filter_(filter), ranking_(order, limit) {}
 
  private:
   bool step() override {
     if (!cursor_.end) {
-      for (auto& record : agent().plane().flows(filter_, cursor_, sessions_a_step)) {
-        ranking_.add(std::move(record));
+      for (const auto& record : agent().plane().flows(filter_, cursor_, sessions_a_step)) {
+        ranking_.add(record);
       }
       return true;
     }

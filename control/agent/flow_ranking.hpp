@@ -24,16 +24,16 @@ class FlowRanking {
     places_.reserve(limit);
   }
 
-  void add(FlowRecord&& record) {
+  void add(const FlowRecord& record) {
     const Place place{rank(record), seen_++, records_.size()};
     if (places_.size() < limit_) {
-      records_.push_back(std::move(record));
+      records_.push_back(record);
       places_.push_back(place);
     } else {
       if (!before(place, places_.front())) return;
       std::ranges::pop_heap(places_, before);
       const std::size_t slot = places_.back().slot;
-      records_[slot] = std::move(record);
+      records_[slot] = record;
       places_.back() = {place.rank, place.turn, slot};
     }
     std::ranges::push_heap(places_, before);

@@ -11,7 +11,6 @@ namespace weft::agent {
 namespace {
 
 using namespace test;
-using weft::test::hex;
 using weft::test::to_hex;
 TEST_CASE("tables") {
   Service s;

@@ -159,7 +159,7 @@ TEST_CASE("flows: of equals those that came first stay") {
   for (const std::uint64_t id : {1, 2, 3, 4}) {
     auto record = session(id, 6, "10.1.0.11", "10.1.0.12");
     record.forward.packets = id == 4 ? 1 : 0;
-    ranking.add(std::move(record));
+    ranking.add(record);
   }
   ranking.sort();
   REQUIRE(ranking.size() == 2);

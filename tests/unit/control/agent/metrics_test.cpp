@@ -111,8 +111,8 @@ TEST_CASE("metrics: labels are escaped") {
   text.family("a", "gauge", "Help.");
   text.sample({{"x", "q\"b\\n\nend"}}, std::uint64_t{1});
   text.sample({}, 0.5);
-  CHECK(std::move(text).take() ==
-        "# HELP a Help.\n# TYPE a gauge\na{x=\"q\\\"b\\\\n\\nend\"} 1\na 0.5\n");
+  const std::string written = std::move(text).take();
+  CHECK(written == "# HELP a Help.\n# TYPE a gauge\na{x=\"q\\\"b\\\\n\\nend\"} 1\na 0.5\n");
 }
 
 TEST_CASE("metrics: handler times are cumulated") {
