@@ -2,25 +2,11 @@
 #include <catch2/catch.hpp>
 #include <map>
 
-#include "support/frame_edit.hpp"
-#include "support/packets_fabric.hpp"
-#include "support/packets_vm.hpp"
-#include "support/pipeline_rig.hpp"
 #include "support/seed.hpp"
-#include "support/stage_world.hpp"
+#include "support/stage_case.hpp"
 
 namespace weft {
 namespace {
-
-using test::Bytes;
-using test::Exit;
-using test::hex;
-using test::Outcome;
-using test::Rig;
-using test::with;
-using test::with_ipv4;
-namespace world = test::world;
-namespace at = test::at;
 
 /// Packets of each fate that one port can meet.
 std::vector<Bytes> mixture(PortId port) {

@@ -3,22 +3,10 @@
 #include <catch2/catch.hpp>
 #include <set>
 
-#include "support/frame_edit.hpp"
-#include "support/packets_fabric.hpp"
-#include "support/packets_vm.hpp"
-#include "support/pipeline_rig.hpp"
-#include "support/stage_world.hpp"
+#include "support/stage_case.hpp"
 
 namespace weft {
 namespace {
-
-using test::Bytes;
-using test::hex;
-using test::Rig;
-using test::with;
-using test::with_ipv4;
-namespace world = test::world;
-namespace at = test::at;
 
 struct Row {
   std::string name;

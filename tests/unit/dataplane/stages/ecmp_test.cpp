@@ -5,23 +5,10 @@
 #include <map>
 #include <set>
 
-#include "support/frame_edit.hpp"
-#include "support/packets_fabric.hpp"
-#include "support/packets_vm.hpp"
-#include "support/pipeline_rig.hpp"
-#include "support/stage_world.hpp"
+#include "support/stage_case.hpp"
 
 namespace weft {
 namespace {
-
-using test::Bytes;
-using test::Exit;
-using test::hex;
-using test::prefix;
-using test::Rig;
-using test::with;
-namespace world = test::world;
-namespace at = test::at;
 
 constexpr NexthopId group{40};
 

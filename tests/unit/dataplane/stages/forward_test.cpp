@@ -2,21 +2,10 @@
 #include <catch2/catch.hpp>
 #include <set>
 
-#include "support/frame_edit.hpp"
-#include "support/packets_fabric.hpp"
-#include "support/packets_vm.hpp"
-#include "support/pipeline_rig.hpp"
-#include "support/stage_world.hpp"
+#include "support/stage_case.hpp"
 
 namespace weft {
 namespace {
-
-using test::Bytes;
-using test::hex;
-using test::Outcome;
-using test::Rig;
-using test::to_hex;
-namespace world = test::world;
 
 struct Travel {
   std::string name;

@@ -1,24 +1,10 @@
 // What the host's kernel sends and is sent: routed, and otherwise as it was.
 #include <catch2/catch.hpp>
 
-#include "support/frame_edit.hpp"
-#include "support/packets_fabric.hpp"
-#include "support/packets_vm.hpp"
-#include "support/pipeline_rig.hpp"
-#include "support/stage_world.hpp"
+#include "support/stage_case.hpp"
 
 namespace weft {
 namespace {
-
-using test::Bytes;
-using test::hex;
-using test::Outcome;
-using test::Rig;
-using test::to_hex;
-using test::with;
-using test::with_ipv4;
-namespace world = test::world;
-namespace at = test::at;
 
 const PortId tap{6};
 const MacAddress host_mac = test::mac("02:00:00:00:0f:01");  // the fabric port's

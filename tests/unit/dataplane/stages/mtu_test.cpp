@@ -1,24 +1,10 @@
 // What fits the way out, and what its sender hears when it does not.
 #include <catch2/catch.hpp>
 
-#include "support/frame_edit.hpp"
-#include "support/packets_fabric.hpp"
-#include "support/packets_vm.hpp"
-#include "support/pipeline_rig.hpp"
-#include "support/stage_world.hpp"
+#include "support/stage_case.hpp"
 
 namespace weft {
 namespace {
-
-using test::Bytes;
-using test::hex;
-using test::Outcome;
-using test::Rig;
-using test::with16;
-using test::with_ipv4;
-using test::with_ipv4_checksum;
-namespace world = test::world;
-namespace at = test::at;
 
 /// `packet` grown to `ip_bytes` from its IPv4 header on.
 Bytes grown4(std::string_view packet, std::size_t ip_bytes) {

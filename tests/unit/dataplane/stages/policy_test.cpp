@@ -3,23 +3,10 @@
 
 #include "policy/compiled_policy.hpp"
 #include "support/eal_session.hpp"
-#include "support/frame_edit.hpp"
-#include "support/packets_fabric.hpp"
-#include "support/packets_vm.hpp"
-#include "support/pipeline_rig.hpp"
-#include "support/stage_world.hpp"
+#include "support/stage_case.hpp"
 
 namespace weft {
 namespace {
-
-using test::Bytes;
-using test::hex;
-using test::prefix;
-using test::Rig;
-using test::with;
-using test::with_ipv4;
-namespace world = test::world;
-namespace at = test::at;
 
 constexpr PolicyId policy1{1};
 constexpr PolicyId policy3{3};

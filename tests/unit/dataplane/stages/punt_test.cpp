@@ -1,25 +1,10 @@
 // Packets for the control thread, packets that wait, and packets of the router's own.
 #include <catch2/catch.hpp>
 
-#include "support/frame_edit.hpp"
-#include "support/packets_fabric.hpp"
-#include "support/packets_vm.hpp"
-#include "support/pipeline_rig.hpp"
-#include "support/stage_world.hpp"
+#include "support/stage_case.hpp"
 
 namespace weft {
 namespace {
-
-using test::Bytes;
-using test::hex;
-using test::ip;
-using test::Outcome;
-using test::Rig;
-using test::to_hex;
-using test::with;
-using test::with_ipv4;
-namespace world = test::world;
-namespace at = test::at;
 
 /// The frame from the inner Ethernet header on.
 Bytes inside(std::string_view packet) {

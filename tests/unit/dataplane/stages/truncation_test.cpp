@@ -2,26 +2,11 @@
 // packet ends in exactly one exit (the rig sees to it), and half a packet reaches no VM.
 #include <catch2/catch.hpp>
 
-#include "support/frame_edit.hpp"
-#include "support/packets_fabric.hpp"
-#include "support/packets_vm.hpp"
-#include "support/pipeline_rig.hpp"
 #include "support/seed.hpp"
-#include "support/stage_world.hpp"
+#include "support/stage_case.hpp"
 
 namespace weft {
 namespace {
-
-using test::Bytes;
-using test::Exit;
-using test::hex;
-using test::Outcome;
-using test::Rig;
-using test::with16;
-using test::with_ipv4;
-using test::with_ipv4_checksum;
-namespace world = test::world;
-namespace at = test::at;
 
 Bytes first(const Bytes& packet, std::size_t size) {
   return {packet.begin(), packet.begin() + static_cast<std::ptrdiff_t>(size)};

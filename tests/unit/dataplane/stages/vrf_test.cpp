@@ -1,25 +1,10 @@
 // Tenants never mix, and a tunnel packet enters only where a decap profile names it.
 #include <catch2/catch.hpp>
 
-#include "support/frame_edit.hpp"
-#include "support/packets_fabric.hpp"
-#include "support/packets_vm.hpp"
-#include "support/pipeline_rig.hpp"
-#include "support/stage_world.hpp"
+#include "support/stage_case.hpp"
 
 namespace weft {
 namespace {
-
-using test::Bytes;
-using test::hex;
-using test::ip;
-using test::Outcome;
-using test::prefix;
-using test::Rig;
-using test::with;
-using test::with_ipv4;
-namespace world = test::world;
-namespace at = test::at;
 
 /// VRF `from` and those behind it lead to the next one by default; the last leads to VM 1.
 Batch chain(std::uint32_t lookups) {
