@@ -1,7 +1,7 @@
 """Tunnels and routes changed under traffic lose nothing, and no packet is half old, half new."""
 
 import pytest
-from topology import Pair, decap, tunnel
+from topology import Pair, two_ways_to_blue
 from weft import Stream
 
 PACKETS = 16000
@@ -13,12 +13,7 @@ PROFILES = ({"remote": "192.0.2.2", "vni": 100, "port": 4789},
 
 @pytest.fixture(scope="module")
 def pair(module_lab):
-    def change(node, config):
-        if node == "b":
-            config["decaps"].append(decap("from-blue-2", 101, "blue", local="192.0.2.22", port=4790))
-        else:
-            config["tunnels"].append(tunnel("to-blue-2", 101, "192.0.2.22", port=4790))
-    return Pair(module_lab, change)
+    return Pair(module_lab, two_ways_to_blue)
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import re
 import socket
 
 import pytest
-from topology import Pair, decap, tunnel
+from topology import Pair, two_ways_to_blue
 from weft import Lab, Stream, inside, run, udp_socket, wait_until
 
 NEAR = {4: "10.1.0.11", 6: "fd00:1::11"}
@@ -16,12 +16,7 @@ PER_SECOND = 4000
 
 @pytest.fixture(scope="module")
 def pair(module_lab):
-    def change(node, config):
-        if node == "b":
-            config["decaps"].append(decap("from-blue-2", 101, "blue", local="192.0.2.22", port=4790))
-        else:
-            config["tunnels"].append(tunnel("to-blue-2", 101, "192.0.2.22", port=4790))
-    return Pair(module_lab, change)
+    return Pair(module_lab, two_ways_to_blue)
 
 
 @pytest.fixture(autouse=True)

@@ -57,6 +57,14 @@ def configure_vm(namespace, host, interface="vm0"):
     namespace.ip("-6", "route", "add", "default", "via", "fd00:1::1")
 
 
+def two_ways_to_blue(node, config):
+    """For Pair: a second tunnel from a to b, with another remote, VNI and port than the first."""
+    if node == "b":
+        config["decaps"].append(decap("from-blue-2", 101, "blue", local="192.0.2.22", port=4790))
+    else:
+        config["tunnels"].append(tunnel("to-blue-2", 101, "192.0.2.22", port=4790))
+
+
 class Pair:
     """Nodes a and b, tenants blue and red with the same addresses, a VM of each on each node.
 
