@@ -21,6 +21,10 @@ using weft::bench::Cycles;
 
 constexpr std::size_t burst = 32;
 
+void flow_counts(benchmark::internal::Benchmark* bench) {
+  bench->ArgName("flows")->Arg(1 << 10)->Arg(100 << 10)->Arg(1 << 20);
+}
+
 template <class Key>
 Key make_key(std::uint32_t number) {
   const auto ports = static_cast<weft::FlowPorts>(number << 16 | 0x5000);
@@ -98,16 +102,8 @@ void flow_find(benchmark::State& state) {
       static_cast<double>(table.bytes()) / static_cast<double>(2 * table.capacity());
   if (missed != 0) state.SkipWithError("a flow is missing");
 }
-BENCHMARK_TEMPLATE(flow_find, FlowKey4)
-    ->ArgName("flows")
-    ->Arg(1 << 10)
-    ->Arg(100 << 10)
-    ->Arg(1 << 20);
-BENCHMARK_TEMPLATE(flow_find, FlowKey6)
-    ->ArgName("flows")
-    ->Arg(1 << 10)
-    ->Arg(100 << 10)
-    ->Arg(1 << 20);
+BENCHMARK_TEMPLATE(flow_find, FlowKey4)->Apply(flow_counts);
+BENCHMARK_TEMPLATE(flow_find, FlowKey6)->Apply(flow_counts);
 
 /// rte_hash, whose data is a line to count in.
 struct alignas(64) Counted {
@@ -159,16 +155,8 @@ void rte_hash_find(benchmark::State& state) {
   rte_hash_free(hash);
   if (missed != 0) state.SkipWithError("a flow is missing");
 }
-BENCHMARK_TEMPLATE(rte_hash_find, FlowKey4)
-    ->ArgName("flows")
-    ->Arg(1 << 10)
-    ->Arg(100 << 10)
-    ->Arg(1 << 20);
-BENCHMARK_TEMPLATE(rte_hash_find, FlowKey6)
-    ->ArgName("flows")
-    ->Arg(1 << 10)
-    ->Arg(100 << 10)
-    ->Arg(1 << 20);
+BENCHMARK_TEMPLATE(rte_hash_find, FlowKey4)->Apply(flow_counts);
+BENCHMARK_TEMPLATE(rte_hash_find, FlowKey6)->Apply(flow_counts);
 
 /// Opens a session (both directions) while half of the table is full, and closes the oldest.
 void flow_open(benchmark::State& state) {
