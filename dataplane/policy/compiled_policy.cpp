@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstddef>
-#include <span>
 
 #include "wire/ipv4.hpp"
 
@@ -33,31 +32,23 @@ rte_acl_field_def field(unsigned type, unsigned size, unsigned index, unsigned g
   return def;
 }
 
-rte_acl_config layout4() {
+/// Protocol, the words of both addresses, both ports.
+template <class Tuple>
+rte_acl_config layout() {
+  constexpr unsigned words = 2 * sizeof(Tuple::source) / sizeof(std::uint32_t);
   rte_acl_config config{};
   config.num_categories = 1;
-  config.num_fields = fields4;
-  config.defs[0] = field(RTE_ACL_FIELD_TYPE_BITMASK, 1, 0, 0, offsetof(PolicyTuple4, protocol));
-  config.defs[1] = field(RTE_ACL_FIELD_TYPE_MASK, 4, 1, 1, offsetof(PolicyTuple4, source));
-  config.defs[2] = field(RTE_ACL_FIELD_TYPE_MASK, 4, 2, 2, offsetof(PolicyTuple4, destination));
-  config.defs[3] = field(RTE_ACL_FIELD_TYPE_RANGE, 2, 3, 3, offsetof(PolicyTuple4, source_port));
-  config.defs[4] =
-      field(RTE_ACL_FIELD_TYPE_RANGE, 2, 4, 3, offsetof(PolicyTuple4, destination_port));
-  return config;
-}
-
-rte_acl_config layout6() {
-  rte_acl_config config{};
-  config.num_categories = 1;
-  config.num_fields = fields6;
-  config.defs[0] = field(RTE_ACL_FIELD_TYPE_BITMASK, 1, 0, 0, offsetof(PolicyTuple6, protocol));
-  for (unsigned word = 0; word < 8; ++word) {
-    config.defs[1 + word] = field(RTE_ACL_FIELD_TYPE_MASK, 4, 1 + word, 1 + word,
-                                  offsetof(PolicyTuple6, source) + std::size_t{4} * word);
+  config.num_fields = words + 3;
+  config.defs[0] = field(RTE_ACL_FIELD_TYPE_BITMASK, 1, 0, 0, offsetof(Tuple, protocol));
+  for (unsigned word = 1; word <= words; ++word) {
+    config.defs[word] = field(RTE_ACL_FIELD_TYPE_MASK, 4, word, word,
+                              offsetof(Tuple, source) + sizeof(std::uint32_t) * (word - 1));
   }
-  config.defs[9] = field(RTE_ACL_FIELD_TYPE_RANGE, 2, 9, 9, offsetof(PolicyTuple6, source_port));
-  config.defs[10] =
-      field(RTE_ACL_FIELD_TYPE_RANGE, 2, 10, 9, offsetof(PolicyTuple6, destination_port));
+  const unsigned ports = words + 1;
+  config.defs[ports] =
+      field(RTE_ACL_FIELD_TYPE_RANGE, 2, ports, ports, offsetof(Tuple, source_port));
+  config.defs[ports + 1] =
+      field(RTE_ACL_FIELD_TYPE_RANGE, 2, ports + 1, ports, offsetof(Tuple, destination_port));
   return config;
 }
 
@@ -110,10 +101,8 @@ Status check(const PolicyRule& rule, std::size_t number) {
   const auto bad = [&](const char* what) {
     return Error{fmt::format("rule {}: {}", number, what)};
   };
-  using wire::IpProtocol;
-  const auto is = [&](IpProtocol p) { return rule.protocol == static_cast<std::uint8_t>(p); };
-  const bool icmp = is(IpProtocol::icmp) || is(IpProtocol::icmpv6);
-  const bool with_ports = is(IpProtocol::tcp) || is(IpProtocol::udp) || is(IpProtocol::sctp);
+  const bool icmp = rule.protocol && wire::is_icmp(*rule.protocol);
+  const bool with_ports = rule.protocol && wire::has_ports(*rule.protocol);
   if ((rule.icmp_type || rule.icmp_code) && !icmp)
     return bad("a type of ICMP without protocol ICMP");
   if (rule.icmp_code && !rule.icmp_type) return bad("a code of ICMP without a type");
@@ -205,10 +194,10 @@ Result<CompiledRules> CompiledRules::make(const PolicyRules& rules, const std::s
     if (const Status status = check(rules.rules[i], i); !status) return status.error();
   }
   CompiledRules compiled;
-  auto acl4 = build<Rule4>(rules, name + "4", layout4(), true);
+  auto acl4 = build<Rule4>(rules, name + "4", layout<PolicyTuple4>(), true);
   if (!acl4) return acl4.error();
   compiled.acl4_.reset(*acl4);
-  auto acl6 = build<Rule6>(rules, name + "6", layout6(), false);
+  auto acl6 = build<Rule6>(rules, name + "6", layout<PolicyTuple6>(), false);
   if (!acl6) return acl6.error();
   compiled.acl6_.reset(*acl6);
   compiled.rules_ = rules;

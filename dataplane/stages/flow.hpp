@@ -47,10 +47,7 @@ inline std::optional<FlowPorts> ports_in(const PacketContext& p) {
   const std::size_t readable = readable_l4(p);
   switch (static_cast<wire::IpProtocol>(p.protocol)) {
     case wire::IpProtocol::tcp:
-    case wire::IpProtocol::udp: {
-      if (readable < sizeof(FlowPorts)) return std::nullopt;
-      return ports_at(l4, p.protocol);
-    }
+    case wire::IpProtocol::udp:
     case wire::IpProtocol::sctp: {
       FlowPorts ports;
       if (readable < sizeof ports) return std::nullopt;

@@ -43,8 +43,7 @@ inline DropReason judge(const Tables& tables, const Parties& parties, Ask&& ask)
 /// What rules see of the packets of a flow. ICMP queries have code 0.
 template <class Tuple>
 inline void set_ports(Tuple& tuple, FlowPorts ports) {
-  if (tuple.protocol == static_cast<std::uint8_t>(wire::IpProtocol::icmp) ||
-      tuple.protocol == static_cast<std::uint8_t>(wire::IpProtocol::icmpv6)) {
+  if (wire::is_icmp(tuple.protocol)) {
     tuple.source_port = static_cast<std::uint16_t>(ports >> 16);  // the type comes first
     return;
   }
@@ -142,10 +141,7 @@ template <class Key>
   auto tuple = tuple_of(flow_key<Key>(p, arrival_vrf(p).id, 0));
   const bool shows = !p.fragment && (!icmp || readable_l4(p) >= sizeof(wire::Icmp));
   if (icmp && shows) std::memcpy(&tuple.source_port, p.l3 + p.l4_offset, sizeof tuple.source_port);
-  const bool has_ports = p.protocol == static_cast<std::uint8_t>(wire::IpProtocol::tcp) ||
-                         p.protocol == static_cast<std::uint8_t>(wire::IpProtocol::udp) ||
-                         p.protocol == static_cast<std::uint8_t>(wire::IpProtocol::sctp);
-  if (shows && !has_ports) {
+  if (shows && !wire::has_ports(p.protocol)) {
     return judge(tables, parties, [&](const CompiledRules& rules) { return rules.judge(tuple); });
   }
   IpAddress source;

@@ -44,8 +44,8 @@ constexpr FlowPorts icmp_ports(std::uint8_t type, std::uint16_t identifier) {
 
 /// Those of the packets that answer. A query from the other side is a flow of its own.
 constexpr FlowPorts reversed(FlowPorts ports, std::uint8_t protocol) {
-  const bool v4 = protocol == static_cast<std::uint8_t>(wire::IpProtocol::icmp);
-  if (v4 || protocol == static_cast<std::uint8_t>(wire::IpProtocol::icmpv6)) {
+  if (wire::is_icmp(protocol)) {
+    const bool v4 = protocol == static_cast<std::uint8_t>(wire::IpProtocol::icmp);
     const auto answer = icmp_counterpart(static_cast<std::uint8_t>(ports >> 16), v4);
     return answer ? icmp_ports(*answer, static_cast<std::uint16_t>(ports)) : ports;
   }

@@ -19,6 +19,17 @@ namespace weft::wire {
 
 enum class IpProtocol : std::uint8_t { icmp = 1, tcp = 6, udp = 17, icmpv6 = 58, sctp = 132 };
 
+constexpr bool is_icmp(std::uint8_t protocol) {
+  return protocol == static_cast<std::uint8_t>(IpProtocol::icmp) ||
+         protocol == static_cast<std::uint8_t>(IpProtocol::icmpv6);
+}
+/// Whether its header begins with a source and a destination port.
+constexpr bool has_ports(std::uint8_t protocol) {
+  return protocol == static_cast<std::uint8_t>(IpProtocol::tcp) ||
+         protocol == static_cast<std::uint8_t>(IpProtocol::udp) ||
+         protocol == static_cast<std::uint8_t>(IpProtocol::sctp);
+}
+
 struct Ipv4 {
   std::uint8_t version_ihl = 0x45;
   std::uint8_t traffic_class = 0;
