@@ -208,11 +208,8 @@ ExplainReport Router::explain(const ExplainRequest& request) {
     report.verdict = "drop";
     report.reason = DropReason::port_missing;
   } else {
-    // What the stages find in the flow table must not become another's while they look.
     rte_mbuf* const received[] = {packet.mbuf()};
-    rcu_.online(static_cast<unsigned>(workers_.size()));
-    run_received(ctx, *burst, ingress, received);
-    rcu_.offline(static_cast<unsigned>(workers_.size()));
+    flow_view_.hold([&] { run_received(ctx, *burst, ingress, received); });
   }
   for (std::size_t i = 1; i < drop_reason_count; ++i) {
     if (counters->drops[i].get() != 0) report.reason = static_cast<DropReason>(i);

@@ -12,10 +12,7 @@ struct Ports {
 };
 Ports ports_of(FlowPorts ports, std::uint8_t protocol) {
   const auto low = static_cast<std::uint16_t>(ports);
-  if (protocol == static_cast<std::uint8_t>(wire::IpProtocol::icmp) ||
-      protocol == static_cast<std::uint8_t>(wire::IpProtocol::icmpv6)) {
-    return {low, low};
-  }
+  if (wire::is_icmp(protocol)) return {low, low};
   return {__builtin_bswap16(low), __builtin_bswap16(static_cast<std::uint16_t>(ports >> 16))};
 }
 
@@ -85,12 +82,10 @@ FlowRecord FlowView::record(FlowTable<Key>& table, std::uint32_t session, FlowTi
   return r;
 }
 
-/// While it looks, no session that it sees can become another.
 template <class Visit>
 void FlowView::walk(const FlowFilter& filter, FlowCursor& cursor, std::size_t count,
                     std::uint64_t tsc, Visit&& visit) {
   hands_.begin(tsc);
-  rcu_.online(reader_);
   const auto step = [&](auto& table) {
     if (cursor.session >= table.frontier()) return false;
     const std::uint32_t session = ++cursor.session;
@@ -99,14 +94,15 @@ void FlowView::walk(const FlowFilter& filter, FlowCursor& cursor, std::size_t co
     if (matches(filter, r)) visit(table, session, r);
     return true;
   };
-  for (std::size_t i = 0; i < count && !cursor.end; ++i) {
-    if (cursor.family == IpFamily::v4) {
-      if (!step(tables_.v4)) cursor = {IpFamily::v6, 0, false};
-    } else if (!step(tables_.v6)) {
-      cursor.end = true;
+  hold([&] {
+    for (std::size_t i = 0; i < count && !cursor.end; ++i) {
+      if (cursor.family == IpFamily::v4) {
+        if (!step(tables_.v4)) cursor = {IpFamily::v6, 0, false};
+      } else if (!step(tables_.v6)) {
+        cursor.end = true;
+      }
     }
-  }
-  rcu_.offline(reader_);
+  });
 }
 
 std::vector<FlowRecord> FlowView::flows(const FlowFilter& filter, FlowCursor& cursor,

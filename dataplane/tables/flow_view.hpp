@@ -17,6 +17,14 @@ class FlowView {
     rcu_.register_reader(reader);
   }
 
+  /// Calls `read()` while no session that it sees can become another.
+  template <class Read>
+  void hold(Read&& read) {
+    rcu_.online(reader_);
+    read();
+    rcu_.offline(reader_);
+  }
+
   /// As ForwardingPlane. `tsc`: now.
   std::vector<FlowRecord> flows(const FlowFilter& filter, FlowCursor& cursor, std::size_t count,
                                 std::uint64_t tsc);
