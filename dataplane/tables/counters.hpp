@@ -5,22 +5,13 @@
 #include <atomic>
 #include <cstdint>
 
+#include "tables/relaxed.hpp"
 #include "tables/reserved_array.hpp"
 #include "weft/counters.hpp"
 
 namespace weft {
 
-/// A plain integer that another thread may read at any moment.
-class Counter {
- public:
-  void add(std::uint64_t n) {
-    value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
-  }
-  [[nodiscard]] std::uint64_t get() const { return value_.load(std::memory_order_relaxed); }
-
- private:
-  std::atomic<std::uint64_t> value_{0};
-};
+using Counter = Relaxed<std::uint64_t>;
 
 struct PacketCounter {
   Counter packets;

@@ -90,16 +90,6 @@ class FlowIndex {
     }
   }
 
-  /// Calls `visit(entry)` for what stands beside `hash`.
-  template <class Visit>
-  void neighbours(std::uint64_t hash, Visit&& visit) const {
-    const Bucket& bucket = buckets_[hash & mask_];
-    const std::uint64_t seen = bucket.head().load(std::memory_order_acquire);
-    for (unsigned slot = 0; slot < slots; ++slot) {
-      if ((seen >> slot & 1) != 0) visit(bucket.index(slot).load(std::memory_order_relaxed));
-    }
-  }
-
  private:
   static constexpr std::uint64_t change = 1ULL << slots;  ///< counts above the visibility bits
   static std::uint16_t tag_of(std::uint64_t hash) { return static_cast<std::uint16_t>(hash >> 48); }

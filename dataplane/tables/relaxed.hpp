@@ -16,7 +16,6 @@ class Relaxed {
   [[gnu::always_inline]] void add(T n) { set(static_cast<T>(get() + n)); }
   /// For values that several threads write.
   void add_shared(T n) { value_.fetch_add(n, std::memory_order_relaxed); }
-  T exchange(T value) { return value_.exchange(value, std::memory_order_relaxed); }
 
  private:
   std::atomic<T> value_{};
