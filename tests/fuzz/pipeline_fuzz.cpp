@@ -1,6 +1,7 @@
 // The whole pipeline on fake ports: a burst of mutated packets, in one piece or several, from the
 // fabric, from VMs and from the router itself. Each must leave by one exit, with its one reason
-// counted, as it would with the tracer that explains; what is transmitted must be sound.
+// counted, as it would with the tracer that explains, and as in a router that keeps flows; what is
+// transmitted must be sound.
 #include <array>
 #include <memory>
 
@@ -51,8 +52,12 @@ struct Fate {
 
 class Router {
  public:
-  Router() : state_(rcu_, {1, 2}) {
-    const auto applied = state_.apply(world::batch());
+  explicit Router(bool flows) {
+    rcu_.register_reader(0);
+    Batch batch = world::batch();
+    for (auto& change : batch.vrfs) change.object->flows = flows;
+    for (auto& change : batch.vifs) change.object->flows = flows;
+    const auto applied = state_.apply(batch);
     if (!applied) fuzz::broken(applied.error().message);
     for (std::uint32_t port = 0; port < ports_.size(); ++port) {
       ports_[port] = ingress_of(state_.tables(), port);
@@ -63,14 +68,28 @@ class Router {
   std::vector<Fate> run(const std::vector<Item>& items, Tracer tracer) {
     *exits_ = Exits{};
     std::vector<rte_mbuf*> mbufs;
-    for (const Item& item : items) {
-      mbufs.push_back(make(item));
-      fill(item, burst_->add(Packet(mbufs.back())));
-    }
+    for (const Item& item : items) mbufs.push_back(make(item));
     const std::uint64_t drops_before = drops();
-    StageContext<Tracer> ctx{state_.tables(), *counters_, *exits_, tracer};
-    run_pipeline(ctx, *burst_, Entry::parse);
+    StageContext<Tracer> ctx{state_.tables(), *counters_, *exits_, tracer, &hands_};
+    rcu_.online(0);
+    hands_.begin(tsc_ += tsc_a_run);
+    // What one port received one after the other is a burst.
+    for (std::size_t from = 0, to = 0; from < items.size(); from = to) {
+      while (to < items.size() && items[to].own == items[from].own &&
+             items[to].port == items[from].port) {
+        ++to;
+      }
+      const std::span<rte_mbuf* const> group(mbufs.data() + from, to - from);
+      if (!items[from].own) {
+        run_received(ctx, *burst_, ports_.at(items[from].port.index()), group);
+        continue;
+      }
+      for (rte_mbuf* mbuf : group) fill(items[from].port, burst_->add(Packet(mbuf)));
+      run_pipeline(ctx, *burst_, Entry::parse);
+    }
     fuzz::require(burst_->count == 0, "no packet stays in the burst");
+    rcu_.offline(0);
+    hands_.tidy(1);
     std::vector<Fate> fates = collect(items, mbufs);
     fuzz::require(drops() - drops_before == exits_->dropped.count + errors_,
                   "a drop is counted once");
@@ -99,17 +118,13 @@ class Router {
     return first;
   }
 
-  void fill(const Item& item, PacketContext& p) const {
-    const Tables& tables = state_.tables();
-    if (!item.own) {
-      p = received(ports_.at(item.port.index()), p.packet);
-      return;
-    }
+  /// A packet of the router's own.
+  void fill(PortId port, PacketContext& p) const {
     p.l3 = p.packet.data();
     p.end = p.l3 + p.packet.contiguous_bytes();
     p.bytes = p.packet.total_bytes();
     p.originated = true;
-    p.vrf = tables.vrfs.get(VrfId(item.port.index() % 3));
+    p.vrf = state_.tables().vrfs.get(VrfId(port.index() % 3));
   }
 
   [[nodiscard]] std::uint64_t drops() const {
@@ -211,8 +226,11 @@ class Router {
            fuzz::get16(packet, 46) == 0;
   }
 
+  static constexpr std::uint64_t tsc_a_run = 1 << 22;  ///< so that sessions age, too
   Rcu rcu_{1};
-  ForwardingState state_;
+  ForwardingState state_{rcu_, {1, 2}, {.sessions4 = 1024, .sessions6 = 1024, .timeouts = {}}};
+  FlowHands hands_{*state_.tables().flows, rcu_, 0};
+  std::uint64_t tsc_ = 0;
   std::array<Ingress, 6> ports_;
   test::HeapPackets packets_;
   std::unique_ptr<WorkerCounters> counters_ = std::make_unique<WorkerCounters>();
@@ -221,10 +239,18 @@ class Router {
   std::size_t errors_ = 0;  ///< drops of which the sender is told
 };
 
+void agree(const std::vector<Fate>& fates, const std::vector<Fate>& others, const char* promise) {
+  for (std::size_t i = 0; i < fates.size(); ++i) {
+    fuzz::require(fates[i].exit == others[i].exit && fates[i].port == others[i].port, promise);
+    fuzz::require(fates[i].exit == Exit::dropped || fates[i].bytes == others[i].bytes, promise);
+  }
+}
+
 }  // namespace
 
 int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  static Router router;
+  static Router router(false);
+  static Router with_flows(true);
   static fuzz::PacketTally tally;
   std::vector<Item> items;
   bool traced = false;
@@ -234,14 +260,10 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   }
   tally.add(items.size());
   const auto fates = router.run(items, NullTracer{});
+  agree(fates, with_flows.run(items, NullTracer{}), "the same with flows");
   if (!traced) return 0;
   std::vector<ExplainStep> steps;
-  const auto explained = router.run(items, RecordTracer{&steps});
-  for (std::size_t i = 0; i < fates.size(); ++i) {
-    fuzz::require(fates[i].exit == explained[i].exit && fates[i].port == explained[i].port,
-                  "explained as it fares");
-    fuzz::require(fates[i].exit == Exit::dropped || fates[i].bytes == explained[i].bytes,
-                  "the same bytes when explained");
-  }
+  agree(fates, router.run(items, RecordTracer{&steps}), "explained as it fares");
+  agree(fates, with_flows.run(items, RecordTracer{&steps}), "explained with flows as it fares");
   return 0;
 }
