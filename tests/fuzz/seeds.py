@@ -312,6 +312,21 @@ CONFIG_EDITS = [
       "addresses: [10.9.9.9]", "addresses: [10.1.0.0]", "addresses: [10.1.0.255]", "flows: off", "addresses: {a: b}")),
     *(("sources: [192.0.2.0/24]", by) for by in ("sources: []", "sources: [\"::/0\"]", "sources: [x]", "vif: vm1",
       "sources: [192.0.2.1/33]", "sources: [192.0.2.0/24], vif: vm1")),
+    *(("neighbours:", f"{section}\nneighbours:") for section in (
+        "metrics: {listen: \"127.0.0.1:9464\"}", "metrics: {listen: \"[::1]:9464\"}", "metrics: {listen: \"::1:9464\"}",
+        "metrics: {listen: \"[127.0.0.1]:9464\"}", "metrics: {listen: \"127.0.0.1:0\"}", "metrics: {listen: \"127.0.0.1:x\"}",
+        "metrics: {listen: \"127.0.0.1:70000\"}", "metrics: {listen: x}", "metrics: {listen: [1]}", "metrics: {}",
+        "state: {file: /var/lib/x.json}", "state: {file: x.json}", "state: {file: [1]}",
+        "flows: {sessions: 4096, sessions6: 1024, sessions_a_vif: 7, timeouts: {icmp: 1, tcp_established: 604800}}",
+        "flows: {sessions: 1, timeouts: {icmp: 0, other: x, udp_one_way: 604801}}", "flows: [1]", "flows: {timeouts: 7}",
+        "controllers: []", "controllers: [{address: 192.0.2.10}]")),
+    *(("workers: exclusive", f"workers: auto, host: {by}") for by in (
+        "\"tap:weft0\"", "\"tap:weft0@ns\"", "\"tap:\"", "\"tap:0123456789abcdefg\"", "tap", "\"null:\"", "[1]", "\"tap:weft0\", flows: on")),
+    ("addresses: [192.0.2.1/24, \"2001:db8::1/64\"], gateway: [192.0.2.254, \"2001:db8::fe\"], mtu: 9000, workers: exclusive",
+     "mtu: 9000, host: \"tap:weft0\""),
+    *(("{discard: true}", "{ecmp: %s}" % by) for by in (
+        "[{tunnel: t4}, {vif: vm1}]", "[]", "[{tunnel: t4}, {tunnel: t4}]", "[{vif: vm1}, {vif: vm1}]", "[{}]", "[{tunnel: t4, vif: vm1}]",
+        "[{tunnel: nobody}]", "[{vif: nobody}]", "[7]", "7", "[%s]" % ", ".join(["{tunnel: t4}"] * 65))),
     ("discard: true", "discard: false"), ("{discard: true}", "{}"), ("{discard: true}", "{discard: true, vif: vm1}"),
     ("{gateway: 192.0.2.7}", "{gateway: \"2001:db8::7\"}"), ("{gateway: 192.0.2.7}", "{gateway: 198.18.0.1}"),
     ("{gateway: 192.0.2.7}", "{tunnel: t4}"), ("{gateway: 192.0.2.7}", "{gateway: 192.0.2.255}"),
