@@ -134,7 +134,7 @@ def test_a_process_that_stands_still_for_two_seconds(lab):
         wait_until(lambda: time.monotonic() - stopped > 2, 3)
     finally:
         os.kill(pair.a.process.pid, signal.SIGCONT)
-    wait_until(lambda: vm.ping("10.1.0.12", "-w", 1, count=1) >= 1, 1, "traffic again within a second")
+    wait_until(lambda: vm.ping("10.1.0.12", count=1, deadline=1) >= 1, 1, "traffic again within a second")
     for name, before in tables.items():
         assert pair.a.ctl("show", name) == before, name
     assert {row["state"] for row in pair.a.table("neighbour")} <= {"reachable", "stale", "probe"}

@@ -34,7 +34,7 @@ def explained(pair, *options):
 
 
 def one_ping(pair, *options):
-    assert pair.vms["blue", "a"].ping("10.1.0.12", *options, count=1) == 0
+    assert pair.vms["blue", "a"].ping("10.1.0.12", *options, count=1, deadline=2) == 0
 
 
 def drop_shown(router, reason, do):

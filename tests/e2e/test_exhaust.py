@@ -78,7 +78,7 @@ def test_packet_buffers_run_out(lab):
             flood(lone, 1.0)
         if stat(lone.router, "port vm", "rx_no_buffer") > 0:
             break
-    wait_until(lambda: lone.vm.ping("10.1.0.1", "-w", 1, count=1) >= 1, 1, "the router answers within a second")
+    wait_until(lambda: lone.vm.ping("10.1.0.1", count=1, deadline=1) >= 1, 1, "the router answers within a second")
     lost = stat(lone.router, "port vm", "rx_no_buffer")
     assert lost > 0, "the pool never ran dry"
     assert (lone.router.drops() - drops)["buffer_exhausted"] >= lost

@@ -344,5 +344,5 @@ def test_a_jumbo_fabric(lab):
     one.router.start()
     assert one.router.row("vif", "host")["mtu"] == 1500
     tcp_transfer(one.host, HOST[4], one.peer)
-    assert one.peer.ping(HOST[4], "-M", "do", "-s", 8000, count=1) == 0
+    assert one.peer.ping(HOST[4], "-M", "do", "-s", 8000, count=1, deadline=2) == 0
     wait_until(lambda: one.peer.learned_mtu(HOST[4]) == 1500, 3, "the peer knows the MTU")

@@ -81,7 +81,7 @@ def test_a_narrow_underlay_is_told(lab):
         config["ports"][0]["mtu"] = 1400
 
     lone = Lone(lab, change)
-    assert lone.vm.ping("10.1.0.12", "-s", 1323, "-M", "do", count=1) == 0
+    assert lone.vm.ping("10.1.0.12", "-s", 1323, "-M", "do", count=1, deadline=2) == 0
     wait_until(lambda: lone.vm.learned_mtu("10.1.0.12") == 1350, 3, "path MTU 1350")
 
 

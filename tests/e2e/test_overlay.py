@@ -45,7 +45,7 @@ def test_path_mtu_is_learned(pair, family, largest):
     vm = pair.vms["red", "a"]
     vm.ip(f"-{family}", "route", "flush", "cache")
     assert vm.learned_mtu(FAR[family]) is None
-    assert vm.ping(FAR[family], "-s", largest + 1, "-M", "do", count=1) == 0
+    assert vm.ping(FAR[family], "-s", largest + 1, "-M", "do", count=1, deadline=2) == 0
     wait_until(lambda: vm.learned_mtu(FAR[family]) == 1450, 3, "path MTU 1450")
     assert vm.ping(FAR[family], "-s", largest, "-M", "do", count=3) == 3
 
@@ -62,7 +62,7 @@ def test_an_address_of_one_tenant_alone(pair):
     blue = pair.vms["blue", "b"]
     blue.ip("link", "set", "vm0", "down")
     try:
-        assert pair.vms["blue", "a"].ping(FAR[4], "-w", 2, count=3) == 0
+        assert pair.vms["blue", "a"].ping(FAR[4], count=3, deadline=2) == 0
         assert pair.vms["red", "a"].ping(FAR[4], count=3) == 3
     finally:
         blue.ip("link", "set", "vm0", "up")

@@ -94,7 +94,7 @@ def test_answers_that_a_stalled_worker_does_not_take_are_bounded(pair):
                 flood.send(arp_request(flood))
             return pair.a.drops()["inject_queue_full"] > before
         wait_until(full, 5, "the queue is full")
-    wait_until(lambda: vm.ping("10.1.0.1", "-w", 1, count=1) >= 1, 1, "the gateway answers within a second")
+    wait_until(lambda: vm.ping("10.1.0.1", count=1, deadline=1) >= 1, 1, "the gateway answers within a second")
 
 
 def test_a_vm_that_floods_arp_is_bounded_and_disturbs_nobody(pair, stream):
@@ -111,7 +111,7 @@ def test_a_vm_that_floods_arp_is_bounded_and_disturbs_nobody(pair, stream):
     assert not stream.lost(), f"{len(stream.lost())} of {stream.sent} lost; drops {pair.a.drops()}"
     vm = pair.vms["blue", "a"]
     vm.ip("neigh", "flush", "all")
-    wait_until(lambda: vm.ping("10.1.0.12", "-w", 1, count=1) >= 1, 1, "ARP answered within a second")
+    wait_until(lambda: vm.ping("10.1.0.12", count=1, deadline=1) >= 1, 1, "ARP answered within a second")
 
 
 def test_a_tenant_whose_neighbour_is_silent_does_not_hold_up_the_other(pair, stream):

@@ -67,7 +67,7 @@ def network(module_lab):
     lone.fabric.ip("addr", "add", "192.0.2.2/24", "dev", "br-phy")
     lone.fabric.ip("link", "set", "br-phy", "up")
     # The switch drops what it sends before it has learned its neighbour.
-    wait_until(lambda: guest.ping("10.1.0.11", "-w", 1, count=1), 10, "a first ping")
+    wait_until(lambda: guest.ping("10.1.0.11", count=1, deadline=1), 10, "a first ping")
     return lone.vm, guest, lone.router
 
 

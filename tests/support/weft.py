@@ -9,6 +9,7 @@ import ctypes
 import itertools
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -149,14 +150,14 @@ class Namespace:
         self.processes.append(process)
         return process
 
-    def ping(self, address, *options, count=5, interval=0.02):
-        """The number of replies."""
-        text = self.run("ping", "-n", "-q", "-c", count, "-i", interval, "-W", 2, "-w", 10, *options,
-                        address, check=False)
-        for line in text.splitlines():
-            if " received" in line:
-                return int(line.split(",")[1].split()[0])
-        raise AssertionError(text)
+    def ping(self, address, *options, count=5, interval=0.02, deadline=10):
+        """How many of the first `count` queries were answered. ping asks on until so many answers came, so that
+        a late one is not taken for a lost one; the answers to the queries beyond do not count."""
+        text = self.run("ping", "-n", "-c", count, "-i", interval, "-w", deadline, *options, address, check=False)
+        if " received" not in text:
+            raise AssertionError(text)
+        return len({int(number) for number in re.findall(r"bytes from .* icmp_seq=(\d+) ", text)
+                    if int(number) <= count})
 
     def learned_mtu(self, address):
         text = self.ip("route", "get", address).replace("\n", " ").split()

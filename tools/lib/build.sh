@@ -46,3 +46,10 @@ build_targets() {
   fi
   echo "done in $((SECONDS - started)) s"
 }
+
+# The build with which tests look for what is undefined, and fuzz targets for what is new to them.
+sanitized_build=$top/build-fuzz
+configure_sanitized() {
+  CC=clang-14 CXX=clang++-14 configure_weft "$sanitized_build" -Dfuzzing=true -Dbenchmarks=false \
+    -Db_sanitize=address,undefined -Db_lundef=false -Doptimization=1
+}
