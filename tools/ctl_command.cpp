@@ -124,6 +124,12 @@ class Parser {
             "--vrf",
             [this](const std::string& vrf) { query_ = "vrf=" + http::percent_encode(vrf); },
             "of this VRF alone");
+    table("security-group", "Security groups");
+    table("policy", "The rules that VIFs are under, in the order in which they are asked")
+        ->add_option_function<std::string>(
+            "--vif",
+            [this](const std::string& vif) { query_ = "vif=" + http::percent_encode(vif); },
+            "of this VIF alone");
     table("nexthop", "Next hops");
     table("tunnel", "Encapsulations");
     table("decap", "Decapsulations");

@@ -82,9 +82,10 @@ std::vector<std::string> values_of(const CLI::Option& option, const LiveNames& l
   if (is("--vrf") || is("--lookup")) return live("vrf");
   if (is("--vif")) return live("vif");
   if (is("--tunnel")) return live("tunnel");
+  if (is("--security-group")) return live("security-group");
   if (is("--port") && option.get_type_name() == "TEXT") return live("port");
   if (is("--proto")) return {"icmp", "tcp", "udp"};
-  if (is("--protocol")) return {"icmp", "icmpv6", "tcp", "udp"};
+  if (is("--protocol")) return {"icmp", "icmpv6", "sctp", "tcp", "udp"};
   if (is("--state")) return {"one-way", "answered", "opening", "established", "closing"};
   if (is("--sort")) return {"packets", "bytes", "age", "idle"};
   if (is("--kind")) {

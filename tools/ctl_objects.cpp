@@ -2,6 +2,8 @@
 
 #include <sstream>
 
+#include "ctl_rule.hpp"
+
 namespace weft::ctl {
 
 namespace {
@@ -32,6 +34,23 @@ Json members(const CLI::Option& option) {
       throw CLI::ValidationError("--ecmp", "wanted tunnel:NAME or vif:NAME, like tunnel:to-b");
     }
     out.push_back({{kind, word.substr(colon + 1)}});
+  }
+  return out;
+}
+
+/// A rule each time it is given; `none`: an empty list.
+Json rules(const CLI::Option& option) {
+  Json out = Json::array();
+  for (const auto& words : option.results()) {
+    if (words != "none") out.push_back(rule_json(option.get_name(), words));
+  }
+  return out;
+}
+
+Json groups(const CLI::Option& option) {
+  Json out = Json::array();
+  for (const auto& name : option.results()) {
+    if (name != "none") out.push_back(name);
   }
   return out;
 }
@@ -151,6 +170,11 @@ void ObjectCommands::add_to(CLI::App& app, Ask ask) {
          fields.on_off(command, "--anti-spoofing", "anti_spoofing",
                        "drop what it sends from other addresses (on)");
          fields.on_off(command, "--flows", "flows", "keep flows of what it sends and gets (on)");
+         fields
+             .add(command, "--security-group", "security_groups", groups,
+                  "the groups it is in, in their order; all of them; none: none at all (else the "
+                  "VRF's)")
+             ->take_all();
        });
   kind(app,
        {"vrf", "routing tables", "name", "the VRF's name",
@@ -162,6 +186,30 @@ void ObjectCommands::add_to(CLI::App& app, Ask ask) {
          fields.text(command, "--router-mac", "router_mac", "MAC address of the VRF's gateways");
          fields.add(command, "--subnet", "subnets", subnets, "PREFIX=GATEWAY; all of them")
              ->take_all();
+         fields
+             .add(command, "--security-group", "security_groups", groups,
+                  "groups of its VIFs that have none of their own; all of them; none: none")
+             ->take_all();
+       });
+  kind(app,
+       {"security-group", "security groups: who may open sessions to whom", "name",
+        "the group's name",
+        "security-group add web --ingress \"tcp port 80,443\" --ingress \"icmp type 8\"\n"
+        "security-group set web --ingress \"deny tcp from 10.9.0.0/16\" --ingress \"tcp from "
+        "group:lb port 80\" --egress none\n"
+        "security-group del web"},
+       [](CLI::App& command, Fields& fields, Fields&) {
+         fields.texts(command, "--member", "members",
+                      "addresses or prefixes in the group beyond this node's VIFs; all of them");
+         for (const auto* direction : {"ingress", "egress"}) {
+           fields
+               .add(command, std::string("--") + direction, direction, rules,
+                    std::string("a rule of sessions that ") +
+                        (*direction == 'i' ? "others open to its VIFs" : "its VIFs open") +
+                        "; all of them, in their order; none: nothing is allowed. " + rule_help)
+               ->expected(1)
+               ->take_all();
+         }
        });
   kind(app,
        {"neighbour", "static neighbours of the underlay", "address", "its IP address",

@@ -1,10 +1,14 @@
 #include "agent/agent.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <boost/asio/post.hpp>
+
+#include "agent/protocol_names.hpp"
+#include "agent/vif_rules.hpp"
 
 namespace weft::agent {
 
@@ -28,8 +32,11 @@ Agent::Agent(boost::asio::io_context& io, ForwardingPlane& plane, Clock clock)
     : plane_(plane),
       clock_(std::move(clock)),
       neighbours_(model_, *this, clock_),
+      compiler_(
+          io, plane,
+          [this](PolicyId id, PolicyCompiler::Made made) { policy_compiled(id, std::move(made)); }),
       resolver_(
-          model_, [this](const Batch& batch) { return apply(batch); }, neighbours_),
+          model_, [this](const Batch& batch) { return apply(batch); }, neighbours_, compiler_),
       manager_(plane, model_, resolver_),
       io_(io),
       proxy_(model_, plane),
@@ -140,6 +147,38 @@ Result<Generation> Agent::apply(const Batch& batch) {
 
 void Agent::post(std::function<void()> work) { boost::asio::post(io_, std::move(work)); }
 
+void Agent::policy_compiled(PolicyId id, PolicyCompiler::Made made) {
+  const auto timer = times_.time("policy");
+  if (!made) SPDLOG_ERROR("policy {}: {}", id.index(), made.error().message);
+  if (const auto status = resolver_.policy_compiled(id, std::move(made)); !status) {
+    SPDLOG_ERROR("policy {}: {}", id.index(), status.error().message);
+  }
+  if (resolver_.compiling()) return;
+  const auto wrong = fmt::format("{}", fmt::join(failed_policies(), "\n"));
+  for (const auto& done : std::exchange(settling_, {})) done(wrong);
+}
+
+void Agent::when_policies_settle(std::function<void(const std::string&)> done) {
+  if (resolver_.compiling()) {
+    settling_.push_back(std::move(done));
+  } else {
+    done(fmt::format("{}", fmt::join(failed_policies(), "\n")));
+  }
+}
+
+std::vector<std::string> Agent::failed_policies() const {
+  std::vector<std::string> out;
+  for (const auto& [name, vif] : model_.vifs) {
+    const auto policy = model_.policies.find(vif.next.id);
+    if (policy == model_.policies.end() || policy->second.error.empty()) continue;
+    out.push_back(fmt::format(
+        "vif {}: its security groups are not in force: {}; {}", name, policy->second.error,
+        vif.policy.rules == nullptr && vif.policy.id.valid() ? "it is closed"
+                                                             : "those that it had before are"));
+  }
+  return out;
+}
+
 void Agent::reclaim_soon() {
   if (reclaiming_) return;
   reclaiming_ = true;
@@ -241,6 +280,7 @@ std::vector<std::string> Agent::ailments() const {
                       workers[i].lcore, since.count()));
     }
   }
+  std::ranges::copy(failed_policies(), std::back_inserter(out));
   for (const auto& status : plane_.ports()) {
     if (model_.port(status.id) && !status.link_up) {
       out.push_back(fmt::format("the link of port {} ({}) is down", status.name, status.device));
@@ -292,6 +332,23 @@ void Agent::on_punt(const PuntedPacket& packet) {
 
 void Agent::on_neighbour_needed(const NeighbourNeeded& event) {
   neighbours_.need({event.port, event.address});
+}
+
+void Agent::on_denied(const DeniedPacket& packet) {
+  const auto end = [&](const IpAddress& address, std::uint16_t port) {
+    if (!wire::has_ports(packet.protocol) || port == 0) return to_string(address);
+    return address.is_v4() ? fmt::format("{}:{}", to_string(address), port)
+                           : fmt::format("[{}]:{}", to_string(address), port);
+  };
+  const VifObject* vif = model_.vif(packet.by.vif);
+  const auto* rules = vif != nullptr ? vif->policy.rules.get() : nullptr;
+  SPDLOG_INFO("denied: {} {} to {}, {} of vif {}: {}{}", protocol_text(packet.protocol),
+              end(packet.source, packet.source_port),
+              end(packet.destination, packet.destination_port),
+              packet.by.egress ? "egress" : "ingress", vif != nullptr ? vif->config.name : "?",
+              rules != nullptr ? origin_text(*rules, packet.by.egress, packet.by.rule)
+                               : "its rules are not in force yet",
+              packet.untold == 0 ? "" : fmt::format("; {} more before", packet.untold));
 }
 
 void Agent::on_trace(const TracedPacket& packet) { observations_.on_trace(packet); }

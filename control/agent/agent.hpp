@@ -18,6 +18,7 @@
 #include "agent/model.hpp"
 #include "agent/neighbours.hpp"
 #include "agent/observations.hpp"
+#include "agent/policy_compiler.hpp"
 #include "agent/proxy_responder.hpp"
 #include "agent/rate_limiter.hpp"
 #include "agent/resolver.hpp"
@@ -57,6 +58,9 @@ class Agent final : public EventSink, private NeighbourHost {
   [[nodiscard]] Observations& observations() { return observations_; }
   /// Runs `work` on this thread, after what else waits for it.
   void post(std::function<void()> work);
+  /// Calls `done` on this thread once no VIF waits for its policy; with what is wrong with those
+  /// that cannot be had, or nothing.
+  void when_policies_settle(std::function<void(const std::string& wrong)> done);
   /// Has the data plane free what it has let go of, soon.
   void reclaim_soon();
   [[nodiscard]] ForwardingPlane& plane() { return plane_; }
@@ -78,6 +82,7 @@ class Agent final : public EventSink, private NeighbourHost {
 
   void on_punt(const PuntedPacket& packet) override;
   void on_neighbour_needed(const NeighbourNeeded& event) override;
+  void on_denied(const DeniedPacket& packet) override;
   void on_trace(const TracedPacket& packet) override;
   void on_capture(const CapturedFrame& frame) override;
 
@@ -93,6 +98,9 @@ class Agent final : public EventSink, private NeighbourHost {
   void watch_links();
   void watch_checksums();
   void report(const Result<Generation>& result, const NeighbourKey& key);
+  void policy_compiled(PolicyId id, PolicyCompiler::Made made);
+  /// A line for each policy that could not be compiled.
+  [[nodiscard]] std::vector<std::string> failed_policies() const;
 
   void send(PortId port, const Frame& frame) override;
   void neighbour_changed(const NeighbourKey& key, std::optional<MacAddress> mac) override;
@@ -105,6 +113,7 @@ class Agent final : public EventSink, private NeighbourHost {
   Clock clock_;
   Model model_;
   Neighbours neighbours_;
+  PolicyThread compiler_;
   Resolver resolver_;
   ConfigManager manager_;
   HandlerTimes times_;
@@ -114,6 +123,7 @@ class Agent final : public EventSink, private NeighbourHost {
   std::unique_ptr<StateWriter> state_;
   std::thread helper_;  ///< prepares a reload
   bool reloading_ = false;
+  std::vector<std::function<void(const std::string&)>> settling_;
   ProxyResponder proxy_;
   IcmpResponder icmp_;
   Observations observations_;

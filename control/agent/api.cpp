@@ -124,6 +124,22 @@ namespace {
 using api::Failure;
 using api::Reply;
 
+http::Response respond(const Reply& reply);
+
+/// The answer to a change, once it holds: rules that it brings are compiled on another thread.
+http::Response settled(Agent& agent, Reply reply) {
+  if (!agent.resolver().compiling() || std::holds_alternative<Failure>(reply)) {
+    return respond(reply);
+  }
+  http::Response response;
+  response.later = [&agent, reply = std::move(reply)](const auto& done) {
+    agent.when_policies_settle([done, reply](const std::string& wrong) {
+      done(wrong.empty() ? respond(reply) : respond(Failure{409, wrong}));
+    });
+  };
+  return response;
+}
+
 http::Response respond(const Reply& reply) {
   const auto text = [](const Json& json) {
     return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
@@ -192,8 +208,11 @@ http::Response reload(Agent& agent, const http::Request& request) {
   if (const auto* failure = std::get_if<Failure>(&wanted)) return respond(*failure);
   http::Response response;
   response.later = [&agent, dry_run = std::get<bool>(wanted)](const auto& done) {
-    agent.reload(dry_run, [done, dry_run](const auto& result) {
-      done(respond(api::reloaded(result, dry_run)));
+    agent.reload(dry_run, [&agent, done, dry_run](const auto& result) {
+      const auto reply = api::reloaded(result, dry_run);
+      agent.when_policies_settle([done, reply, dry_run](const std::string& wrong) {
+        done(wrong.empty() || dry_run ? respond(reply) : respond(Failure{409, wrong}));
+      });
     });
   };
   return response;
@@ -226,7 +245,8 @@ http::Response Api::handle(const http::Request& request) {
   if (request.method == "GET" && request.path == "/healthz") return health(agent_);
   if (request.path == "/v1/flow") return flows(agent_, request);
   if (request.path == "/v1/reload") return reload(agent_, request);
-  return respond(dispatch(agent_, request));
+  auto reply = dispatch(agent_, request);
+  return request.method == "GET" ? respond(reply) : settled(agent_, std::move(reply));
 }
 
 }  // namespace weft::agent

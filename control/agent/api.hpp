@@ -2,9 +2,10 @@
 /// The local API: what weftctl and `curl --unix-socket` reach. JSON over HTTP, on the control
 /// thread; no answer takes longer than a bounded number of rows.
 ///
-///     GET  /v1/{port,vif,vrf,route,nexthop,tunnel,decap,neighbour,drops,stats,workers,stages,
-///               observers}
-///     POST, PUT, DELETE /v1/{vrf,vif,tunnel,decap,route,neighbour}
+///     GET  /v1/{port,vif,vrf,route,nexthop,tunnel,decap,neighbour,security-group,policy,drops,
+///               stats,workers,stages,observers}
+///     POST, PUT, DELETE /v1/{vrf,vif,tunnel,decap,route,neighbour,security-group}
+///                        of what brings rules the answer comes when they are in force
 ///     GET, DELETE /v1/flow   sessions; DELETE closes those that match
 ///     POST /v1/explain  /v1/reload
 ///     POST /v1/trace     the answer grows: one JSON object a line, the last one has "end"

@@ -2,6 +2,7 @@
 
 #include "agent/api_json.hpp"
 #include "agent/frame_builder.hpp"
+#include "agent/vif_rules.hpp"
 #include "wire/ipv4.hpp"
 
 #include <fmt/format.h>
@@ -152,6 +153,14 @@ std::string names_of(Agent& agent, const ExplainStep& step) {
                            use->second.name);
     }
     return names;
+  }
+  if (step.policy) {
+    const VifObject* vif = model.vif(step.policy->vif);
+    if (vif == nullptr) return {};
+    return fmt::format("vif {}: {}", vif->config.name,
+                       vif->policy.rules != nullptr
+                           ? origin_text(*vif->policy.rules, step.policy->egress, step.policy->rule)
+                           : "its rules are not in force yet");
   }
   if (step.stage == "output") return port_name(agent, step.port);
   return {};

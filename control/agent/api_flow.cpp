@@ -11,6 +11,7 @@
 #include <unordered_map>
 
 #include "agent/flow_ranking.hpp"
+#include "agent/protocol_names.hpp"
 
 namespace weft::agent::api {
 
@@ -31,19 +32,6 @@ std::vector<std::string_view> keys_and(std::initializer_list<std::string_view> m
   std::vector<std::string_view> keys(filter_keys.begin(), filter_keys.end());
   keys.insert(keys.end(), more);
   return keys;
-}
-
-struct NamedProtocol {
-  std::string_view name;
-  std::uint8_t number;
-};
-constexpr NamedProtocol protocols[] = {{"tcp", 6}, {"udp", 17}, {"icmp", 1}, {"icmpv6", 58}};
-
-std::string protocol_text(std::uint8_t number) {
-  for (const auto& protocol : protocols) {
-    if (protocol.number == number) return std::string(protocol.name);
-  }
-  return std::to_string(number);
 }
 
 template <class Integer>
@@ -71,15 +59,11 @@ std::optional<std::uint8_t> read_protocol(Members& body) {
   if (value == nullptr) return std::nullopt;
   if (value->is_number()) return body.number<std::uint8_t>("protocol", 0, 255);
   const auto text = body.text("protocol").value_or("");
-  std::vector<std::string_view> names;
-  for (const auto& protocol : protocols) {
-    if (protocol.name == text) return protocol.number;
-    names.push_back(protocol.name);
-  }
+  if (const auto named = protocol_named(text)) return named;
   const auto number = parse_decimal<std::uint8_t>(text);
   if (!number) {
-    body.fail("protocol", "wanted tcp, udp, icmp, icmpv6 or a number from 0 to 255, found " +
-                              yaml::quoted(text) + yaml::did_you_mean(text, names));
+    body.fail("protocol", fmt::format("wanted {}, found {}{}", protocol_wanted, yaml::quoted(text),
+                                      yaml::did_you_mean(text, protocol_names())));
   }
   return number;
 }
@@ -272,8 +256,8 @@ class FlowListing final : public SlicedAnswer {
 
   [[nodiscard]] Json row(const FlowRecord& r) const {
     const auto& f = r.forward;
-    const bool ports = r.protocol == 6 || r.protocol == 17;
-    const bool identifier = r.protocol == 1 || r.protocol == 58;
+    const bool ports = wire::has_ports(r.protocol);
+    const bool identifier = wire::is_icmp(r.protocol);
     const auto seconds = [](std::uint64_t ms) {
       return std::round(static_cast<double>(ms) / 100) / 10;
     };

@@ -74,19 +74,60 @@ std::optional<KeyOf<Object>> read_key(const Json& json, std::optional<Failure>& 
   return key;
 }
 
+std::string text_of(const Json& json, const char* key) {
+  if (!json.is_object()) return "";
+  const auto found = json.find(key);
+  return found != json.end() && found->is_string() ? found->get<std::string>() : "";
+}
+
+/// The texts of a list, or a single one.
+std::vector<std::string> texts_of(const Json& json, const char* key) {
+  std::vector<std::string> out;
+  if (const auto single = text_of(json, key); !single.empty()) return {single};
+  if (!json.is_object() || !json.contains(key) || !json[key].is_array()) return out;
+  for (const auto& item : json[key]) {
+    if (item.is_string()) out.push_back(item.get<std::string>());
+  }
+  return out;
+}
+
 /// Objects that could contradict a new one, so that a check need not look at all of them.
 class Neighbourhood {
  public:
   explicit Neighbourhood(const Intent& intent) : intent_(intent), document_(intent.config) {}
 
+  void group(const std::string& name) {
+    const auto wanted = intent_.wanted<SecurityGroupConfig>(name);
+    if (!wanted || !seen_.insert(label<SecurityGroupConfig>(name)).second) return;
+    groups_in(object_json(*wanted->object, intent_.config.node));
+    document_.add(*wanted->object);
+  }
+  /// Those that an object is in, or that its rules speak of.
+  void groups_in(const Json& json) {
+    for (const auto& name : texts_of(json, "security_groups")) group(name);
+    for (const auto* direction : {"ingress", "egress"}) {
+      const auto rules = json.find(direction);
+      if (rules == json.end() || !rules->is_array()) continue;
+      for (const auto& rule : *rules) {
+        for (const auto* side : {"from", "to"}) {
+          for (const auto& peer : texts_of(rule, side)) {
+            if (peer.starts_with(group_scheme)) group(peer.substr(group_scheme.size()));
+          }
+        }
+      }
+    }
+  }
   void vrf(const std::string& name) {
     const auto wanted = intent_.wanted<VrfConfig>(name);
-    if (wanted && seen_.insert(label<VrfConfig>(name)).second) document_.add(*wanted->object);
+    if (!wanted || !seen_.insert(label<VrfConfig>(name)).second) return;
+    groups_in(object_json(*wanted->object, intent_.config.node));
+    document_.add(*wanted->object);
   }
   void vif(const std::string& name) {
     const auto wanted = intent_.wanted<VifConfig>(name);
     if (!wanted || !seen_.insert(label<VifConfig>(name)).second) return;
     vrf(wanted->object->vrf);
+    groups_in(object_json(*wanted->object, intent_.config.node));
     document_.add(*wanted->object);
   }
   void tunnel(const std::string& name) {
@@ -124,26 +165,24 @@ class Neighbourhood {
   std::set<std::string> seen_;
 };
 
-std::string text_of(const Json& json, const char* key) {
-  if (!json.is_object()) return "";
-  const auto found = json.find(key);
-  return found != json.end() && found->is_string() ? found->get<std::string>() : "";
-}
-
 std::vector<IpAddress> addresses_of(const Json& json, const char* key) {
   std::vector<IpAddress> out;
-  const auto found = json.find(key);
-  if (found == json.end() || !found->is_array()) return out;
-  for (const auto& item : *found) {
-    const auto address = item.is_string() ? parse_ip(item.get<std::string>()) : std::nullopt;
-    if (address) out.push_back(*address);
+  for (const auto& text : texts_of(json, key)) {
+    if (const auto address = parse_ip(text)) out.push_back(*address);
   }
   return out;
 }
 
 template <>
+void Neighbourhood::around<SecurityGroupConfig>(const Json& json, const std::string& own) {
+  seen_.insert(label<SecurityGroupConfig>(own));
+  groups_in(json);
+}
+
+template <>
 void Neighbourhood::around<VrfConfig>(const Json& json, const std::string& own) {
   seen_.insert(label<VrfConfig>(own));
+  groups_in(json);
   const auto id = json.find("id");
   intent_.each<VrfConfig>([&](const VrfConfig& other, Owner) {
     if (id != json.end() && *id == other.id && other.name != own) vrf(other.name);
@@ -174,6 +213,7 @@ void Neighbourhood::around<VifConfig>(const Json& json, const std::string& own) 
   const auto device = text_of(json, "device");
   const auto mac = parse_mac(text_of(json, "mac"));
   const auto addresses = addresses_of(json, "addresses");
+  groups_in(json);
   vrf(vrf_name);
   intent_.each<VifConfig>([&](const VifConfig& other, Owner) {
     if (other.name == own) return;
@@ -239,6 +279,11 @@ std::optional<Failure> check_names(const Model& model, const Json& json) {
   };
   const auto via = json.find("via");
   const Json& target = via == json.end() ? json : *via;
+  for (const auto& name : texts_of(json, "security_groups")) {
+    if (!model.security_groups.contains(name)) {
+      return no_such("security group", name, model.security_groups);
+    }
+  }
   if (auto failure = named(json, "vrf", model.vrfs)) return failure;
   if (auto failure = named(target, "vrf", model.vrfs)) return failure;
   if (auto failure = named(target, "vif", model.vifs)) return failure;
@@ -251,6 +296,9 @@ std::optional<Failure> check_names(const Model& model, const Json& json) {
 
 template <class Object>
 Failure nothing_called(const Model& model, const KeyOf<Object>& key) {
+  if constexpr (std::is_same_v<Object, SecurityGroupConfig>) {
+    return no_such("security group", key, model.security_groups);
+  }
   if constexpr (std::is_same_v<Object, VrfConfig>) return no_such("vrf", key, model.vrfs);
   if constexpr (std::is_same_v<Object, VifConfig>) return no_such("vif", key, model.vifs);
   if constexpr (std::is_same_v<Object, TunnelConfig>) return no_such("tunnel", key, model.tunnels);

@@ -6,6 +6,7 @@
 #include "agent/api_json.hpp"
 #include "agent/api_stream.hpp"
 #include "agent/objects.hpp"
+#include "agent/vif_rules.hpp"
 
 namespace weft::agent::api {
 
@@ -115,13 +116,67 @@ Reply show_ports(Agent& agent, const Query&) {
 
 Reply show_vifs(Agent& agent, const Query&) {
   Table table("Virtual interfaces", {"name", "device", "vrf", "mac", "addresses", "mtu", "link",
-                                     "anti_spoofing", "owner"});
+                                     "anti_spoofing", "security_groups", "owner"});
   const auto statuses = agent.plane().ports();
   for (const auto& [name, vif] : agent.model().vifs) {
     const auto& config = vif.config;
     table.add({name, config.device, config.vrf, to_string(config.mac), texts(config.addresses),
                config.mtu_bytes, link_text(status_of(statuses, vif.port)), config.anti_spoofing,
+               vif.host ? Json::array() : Json(groups_of(agent.model(), vif)),
                owner_text<VifConfig>(agent, name, vif.owner)});
+  }
+  return std::move(table).finish();
+}
+
+Reply show_security_groups(Agent& agent, const Query&) {
+  Table table("Security groups", {"name", "members", "vifs", "ingress", "egress", "owner"});
+  const auto& model = agent.model();
+  const auto rules = [](const std::optional<std::vector<RuleConfig>>& list) {
+    return list ? Json(list->size()) : Json();
+  };
+  for (const auto& [name, group] : model.security_groups) {
+    Json vifs = Json::array();
+    for (const auto& [vif_name, vif] : model.vifs) {
+      const auto& groups = groups_of(model, vif);
+      if (std::ranges::find(groups, name) != groups.end()) vifs.push_back(vif_name);
+    }
+    if (!table.add({name, texts(group.config.members), vifs, rules(group.config.ingress),
+                    rules(group.config.egress),
+                    owner_text<SecurityGroupConfig>(agent, name, group.owner)})) {
+      break;
+    }
+  }
+  return std::move(table).finish();
+}
+
+/// The rules that a VIF is under, in the order in which they are asked.
+Reply show_policy(Agent& agent, const Query& query) {
+  Table table("Policies in force", {"vif", "direction", "rule", "action", "takes", "from"});
+  const auto& model = agent.model();
+  const auto wanted = query.find("vif");
+  if (wanted != query.end() && !model.vifs.contains(wanted->second)) {
+    return no_such("vif", wanted->second, model.vifs);
+  }
+  const auto add = [&](const std::string& name, const VifPolicy& policy, bool egress) {
+    const char* direction = egress ? "egress" : "ingress";
+    if (policy.rules == nullptr) {
+      if (!policy.id.valid()) return true;
+      return table.add({name, direction, Json(), "deny", "anything",
+                        "its security groups, which are not compiled yet"});
+    }
+    const PolicyRules& rules = egress ? policy.rules->policy.egress : policy.rules->policy.ingress;
+    for (std::uint32_t i = 0; i < rules.rules.size(); ++i) {
+      if (!table.add({name, direction, i + 1, action_text(rules.rules[i].action),
+                      takes_text(rules.rules[i]), origin_text(*policy.rules, egress, i)})) {
+        return false;
+      }
+    }
+    return table.add({name, direction, Json(), action_text(rules.otherwise), "anything else",
+                      origin_text(*policy.rules, egress, {})});
+  };
+  for (const auto& [name, vif] : model.vifs) {
+    if (wanted != query.end() && wanted->second != name) continue;
+    if (!add(name, vif.policy, true) || !add(name, vif.policy, false)) break;
   }
   return std::move(table).finish();
 }
@@ -333,13 +388,21 @@ struct Shown {
   Reply (*show)(Agent&, const Query&);
 };
 constexpr Shown tables[] = {
-    {"port", show_ports},       {"vif", show_vifs},
-    {"vrf", show_vrfs},         {"route", show_routes},
-    {"nexthop", show_nexthops}, {"tunnel", show_tunnels},
-    {"decap", show_decaps},     {"neighbour", show_neighbours},
-    {"drops", show_drops},      {"stats", show_stats},
-    {"workers", show_workers},  {"observers", show_observers},
+    {"port", show_ports},
+    {"vif", show_vifs},
+    {"vrf", show_vrfs},
+    {"route", show_routes},
+    {"nexthop", show_nexthops},
+    {"tunnel", show_tunnels},
+    {"decap", show_decaps},
+    {"neighbour", show_neighbours},
+    {"drops", show_drops},
+    {"stats", show_stats},
+    {"workers", show_workers},
+    {"observers", show_observers},
     {"stages", show_stages},
+    {"policy", show_policy},
+    {"security-group", show_security_groups},
 };
 
 }  // namespace

@@ -11,6 +11,7 @@
 
 #include "weft/address.hpp"
 #include "weft/flow.hpp"
+#include "weft/policy.hpp"
 #include "weft/tunnel.hpp"
 
 namespace weft::agent {
@@ -67,6 +68,41 @@ struct NeighbourConfig {
   friend bool operator==(const NeighbourConfig&, const NeighbourConfig&) = default;
 };
 
+/// What stands before the name of a group, where a prefix could stand.
+inline constexpr std::string_view group_scheme = "group:";
+
+/// Whom a rule speaks of: a prefix, or whoever is in a group.
+struct PeerConfig {
+  IpPrefix prefix;
+  std::string group{};  ///< not empty: this group, and no prefix
+  friend bool operator==(const PeerConfig&, const PeerConfig&) = default;
+};
+
+/// A rule of a security group. It takes a packet of which all that it names is true; an empty list
+/// names nothing.
+struct RuleConfig {
+  PolicyAction action = PolicyAction::allow;
+  std::optional<std::uint8_t> protocol;
+  std::vector<PeerConfig> from;
+  std::vector<PeerConfig> to;
+  std::vector<PortRange> source_ports;
+  std::vector<PortRange> ports;  ///< destination ports
+  std::optional<std::uint8_t> icmp_type;
+  std::optional<std::uint8_t> icmp_code;
+  friend bool operator==(const RuleConfig&, const RuleConfig&) = default;
+};
+
+/// Whoever is in a group is under its rules, and meant where rules speak of the group.
+struct SecurityGroupConfig {
+  std::string name;
+  std::vector<IpPrefix> members;  ///< beyond the VIFs of this node
+  /// Sessions that others open to a VIF of the group, and that it opens. No list: the group leaves
+  /// them alone; an empty one: it allows none.
+  std::optional<std::vector<RuleConfig>> ingress;
+  std::optional<std::vector<RuleConfig>> egress;
+  friend bool operator==(const SecurityGroupConfig&, const SecurityGroupConfig&) = default;
+};
+
 struct SubnetConfig {
   IpPrefix prefix;
   IpAddress gateway;
@@ -78,6 +114,7 @@ struct VrfConfig {
   std::uint32_t id = 0;  ///< the operator's number, unique, not 0
   MacAddress router_mac;
   std::vector<SubnetConfig> subnets;
+  std::vector<std::string> security_groups{};  ///< of its VIFs that say nothing of their own
   friend bool operator==(const VrfConfig&, const VrfConfig&) = default;
 };
 
@@ -90,6 +127,8 @@ struct VifConfig {
   std::uint16_t mtu_bytes = 1500;
   bool anti_spoofing = true;
   bool flows = true;  ///< flows of what it sends and receives are kept
+  /// In this order their rules are asked; nothing: those of the VRF.
+  std::optional<std::vector<std::string>> security_groups{};
   friend bool operator==(const VifConfig&, const VifConfig&) = default;
 };
 
@@ -162,6 +201,7 @@ struct Config {
   MetricsConfig metrics;
   FlowSettings flows;
   std::vector<PortConfig> ports;
+  std::vector<SecurityGroupConfig> security_groups;
   std::vector<NeighbourConfig> neighbours;
   std::vector<VrfConfig> vrfs;
   std::vector<VifConfig> vifs;

@@ -44,11 +44,11 @@ class Names {
     return found;
   }
 
-  void unknown(const Value& where) const {
+  void unknown(const Value& where) const { unknown(where, where.element().text); }
+  void unknown(const Value& where, std::string_view name) const {
     std::vector<std::string_view> names;
-    for (const auto& [name, index] : index_) names.push_back(name);
-    where.error("there is no " + kind_ + " " + quoted(where.element().text) +
-                yaml::did_you_mean(where.element().text, names));
+    for (const auto& [known, index] : index_) names.push_back(known);
+    where.error("there is no " + kind_ + " " + quoted(name) + yaml::did_you_mean(name, names));
   }
 
  private:
@@ -141,6 +141,7 @@ class Checker {
     check_devices();
     check_ports();
     check_neighbours();
+    check_security_groups();
     check_subnets();
     check_vifs();
     for (auto& tunnel : draft_.tunnels) check_tunnel(tunnel);
@@ -247,6 +248,17 @@ class Checker {
       const auto [first, added] = seen.try_emplace(address, &neighbour);
       if (!added) where.error(to_string(address) + " is already in " + first->second->place());
     }
+  }
+
+  void check_security_groups() {
+    const auto known = [this](const std::vector<yaml::Placed<std::string>>& names) {
+      for (const auto& [name, where] : names) {
+        if (!groups_.find(name)) groups_.unknown(where, name);
+      }
+    };
+    for (const auto& group : draft_.security_groups) known(group.named);
+    for (const auto& vrf : draft_.vrfs) known(vrf.security_groups);
+    for (const auto& vif : draft_.vifs) known(vif.security_groups);
   }
 
   void check_subnets() {
@@ -432,6 +444,7 @@ class Checker {
   using DecapKey = std::tuple<TunnelKind, std::uint16_t, std::uint32_t, IpAddress>;
 
   ConfigDraft& draft_;
+  Names groups_{"security group", draft_.security_groups};
   Names ports_{"port", draft_.ports};
   Names vrfs_{"vrf", draft_.vrfs};
   Names vifs_{"vif", draft_.vifs};

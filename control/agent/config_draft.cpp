@@ -345,7 +345,10 @@ std::optional<VrfDraft> read_vrf(const Value& v) {
   map.required("id", config.id, yaml::number<std::uint32_t>(1, 0xffffffff));
   map.optional("router_mac", config.router_mac, yaml::mac);
   map.optional("subnets", subnets, yaml::placed_list(read_subnet));
+  map.optional("security_groups", vrf.security_groups, yaml::placed_list(yaml::name));
   map.finish();
+  unique(vrf.security_groups);
+  config.security_groups = values(vrf.security_groups);
   vrf.subnets = values(std::move(subnets));
   for (const auto& subnet : vrf.subnets) config.subnets.push_back(subnet.config);
   return vrf;
@@ -362,6 +365,10 @@ std::optional<VifDraft> read_vif(const Value& v) {
   map.optional("mtu", config.mtu_bytes, yaml::number(min_mtu, max_mtu));
   map.optional("anti_spoofing", config.anti_spoofing, yaml::boolean);
   map.optional("flows", config.flows, yaml::boolean);
+  if (map.optional("security_groups", vif.security_groups, yaml::placed_list(yaml::name))) {
+    unique(vif.security_groups);
+    config.security_groups = values(vif.security_groups);
+  }
   map.finish();
   const bool none = !map.has("addresses") || map.at("addresses").element().children.empty();
   if (map.is_map() && config.anti_spoofing && none) {
@@ -456,6 +463,7 @@ ConfigDraft read_draft(const Value& root) {
   map.optional("metrics", draft.metrics, read_metrics);
   map.optional("flows", draft.flows, read_flows);
   read_list(map, "ports", draft.ports, read_port);
+  read_list(map, "security_groups", draft.security_groups, read_security_group);
   read_list(map, "neighbours", draft.neighbours, read_neighbour);
   read_list(map, "vrfs", draft.vrfs, read_vrf);
   read_list(map, "vifs", draft.vifs, read_vif);
@@ -477,6 +485,7 @@ Config take_config(ConfigDraft& draft) {
       .metrics = draft.metrics,
       .flows = draft.flows,
       .ports = configs(draft.ports),
+      .security_groups = configs(draft.security_groups),
       .neighbours = configs(draft.neighbours),
       .vrfs = configs(draft.vrfs),
       .vifs = configs(draft.vifs),

@@ -40,13 +40,20 @@ struct NeighbourDraft : Draft<NeighbourConfig> {
   std::string vrf = underlay_name;
 };
 
+struct SecurityGroupDraft : Draft<SecurityGroupConfig> {
+  using Draft::Draft;
+  std::vector<yaml::Placed<std::string>> named;  ///< groups that its rules speak of
+};
+
 struct VrfDraft : Draft<VrfConfig> {
   using Draft::Draft;
+  std::vector<yaml::Placed<std::string>> security_groups;
   std::vector<Draft<SubnetConfig>> subnets;
 };
 
 struct VifDraft : Draft<VifConfig> {
   using Draft::Draft;
+  std::vector<yaml::Placed<std::string>> security_groups;
   std::vector<yaml::Placed<IpAddress>> addresses;
 };
 
@@ -70,6 +77,7 @@ struct ConfigDraft {
   MetricsConfig metrics;
   FlowSettings flows;
   std::vector<PortDraft> ports;
+  std::vector<SecurityGroupDraft> security_groups;
   std::vector<NeighbourDraft> neighbours;
   std::vector<VrfDraft> vrfs;
   std::vector<VifDraft> vifs;
@@ -79,6 +87,7 @@ struct ConfigDraft {
 };
 
 std::optional<RouteDraft> read_route(const yaml::Value& v);
+std::optional<SecurityGroupDraft> read_security_group(const yaml::Value& v);
 ConfigDraft read_draft(const yaml::Value& root);
 
 /// The values of a draft that was checked and holds no error.

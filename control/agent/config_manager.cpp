@@ -221,12 +221,14 @@ Result<ConfigManager::Reloaded> ConfigManager::finish(Reload reload) {
   return std::move(reload.report);
 }
 
+template Result<Generation> ConfigManager::put(const SecurityGroupConfig&);
 template Result<Generation> ConfigManager::put(const VrfConfig&);
 template Result<Generation> ConfigManager::put(const NeighbourConfig&);
 template Result<Generation> ConfigManager::put(const VifConfig&);
 template Result<Generation> ConfigManager::put(const TunnelConfig&);
 template Result<Generation> ConfigManager::put(const DecapConfig&);
 template Result<Generation> ConfigManager::put(const RouteConfig&);
+template Result<Generation> ConfigManager::erase<SecurityGroupConfig>(const std::string&);
 template Result<Generation> ConfigManager::erase<VrfConfig>(const std::string&);
 template Result<Generation> ConfigManager::erase<NeighbourConfig>(const IpAddress&);
 template Result<Generation> ConfigManager::erase<VifConfig>(const std::string&);

@@ -27,6 +27,7 @@ struct Model {
 
   NodeConfig node;
   Named<PortObject> ports;
+  Named<SecurityGroupObject> security_groups;
   Named<VrfObject> vrfs;  ///< with the underlay
   Named<VifObject> vifs;
   Named<TunnelObject> tunnels;
@@ -38,6 +39,7 @@ struct Model {
   std::unordered_map<NeighbourKey, AdjacencyObject> adjacencies;
   std::map<NexthopId, NexthopUse> nexthops;
   std::map<NexthopId, EcmpGroup> ecmp_groups;
+  std::map<PolicyId, PolicyObject> policies;
   std::unordered_map<PortId, std::string> port_names;  ///< fabric ports only
   std::unordered_map<VrfId, std::string> vrf_names;
   std::unordered_map<VifId, std::string> vif_names;

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -47,6 +48,44 @@ struct VrfObject {
   bool flows = false;  ///< as the data plane was told
 };
 
+struct SecurityGroupObject {
+  SecurityGroupConfig config;
+  Owner owner = Owner::file;
+};
+
+/// Which rule of which group a rule of a policy was.
+struct RuleOrigin {
+  std::uint32_t group = 0;   ///< its place in VifRules::groups
+  std::uint32_t number = 0;  ///< its place in the group's list, from 1 on
+  friend bool operator==(const RuleOrigin&, const RuleOrigin&) = default;
+};
+
+/// What security groups come to. Rules of groups that have no members are left out.
+struct VifRules {
+  std::vector<std::string> groups;
+  Policy policy;
+  std::vector<RuleOrigin> egress;  ///< of each rule of the policy
+  std::vector<RuleOrigin> ingress;
+  friend bool operator==(const VifRules&, const VifRules&) = default;
+};
+
+/// A list of rules under its id in the data plane.
+struct PolicyObject {
+  std::shared_ptr<const VifRules> rules;
+  std::shared_ptr<const CompiledPolicy> compiled;  ///< null: not yet
+  std::string error;                               ///< why it never will be
+};
+
+/// Rules that a VIF is under; those of one policy may come from different groups.
+struct VifPolicy {
+  PolicyId id;
+  std::shared_ptr<const VifRules> rules;  ///< null: none, or (with an id) closed
+  friend bool operator==(const VifPolicy& a, const VifPolicy& b) {
+    return a.id == b.id && (a.rules == b.rules ||
+                            (a.rules != nullptr && b.rules != nullptr && *a.rules == *b.rules));
+  }
+};
+
 struct VifObject {
   VifConfig config;
   VifId id;
@@ -56,7 +95,9 @@ struct VifObject {
   AdjacencyId adjacency;
   bool may_leave_checksums = false;
   Owner owner = Owner::file;
-  bool host = false;  ///< of this host's kernel; it goes with its port
+  bool host = false;   ///< of this host's kernel; it goes with its port
+  VifPolicy policy{};  ///< that is in force
+  VifPolicy next{};    ///< that shall be; another one while that is compiled
 };
 
 struct TunnelObject {

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "agent/protocol_names.hpp"
+
 namespace weft::agent {
 
 namespace {
@@ -17,6 +19,24 @@ Json texts(const List& list) {
 
 bool is_default_local(const NodeConfig& node, const IpAddress& local) {
   return std::ranges::find(node.tunnel_addresses, local) != node.tunnel_addresses.end();
+}
+
+Json peers_json(const std::vector<PeerConfig>& peers) {
+  Json out = Json::array();
+  for (const auto& peer : peers) {
+    out.push_back(peer.group.empty() ? to_string(peer.prefix)
+                                     : std::string(group_scheme) + peer.group);
+  }
+  return out;
+}
+
+Json ports_json(const std::vector<PortRange>& ranges) {
+  Json out = Json::array();
+  for (const auto& [first, last] : ranges) {
+    out.push_back(first == last ? Json(first)
+                                : Json(std::to_string(first) + "-" + std::to_string(last)));
+  }
+  return out;
 }
 
 yaml::Element element(const Json& json, const std::string& label, int depth) {
@@ -46,16 +66,44 @@ yaml::Element element(const Json& json, const std::string& label, int depth) {
 
 }  // namespace
 
+Json rule_json(const RuleConfig& rule) {
+  Json out = Json::object();
+  if (rule.action == PolicyAction::deny) out["action"] = "deny";
+  if (rule.protocol) out["protocol"] = protocol_text(*rule.protocol);
+  if (!rule.from.empty()) out["from"] = peers_json(rule.from);
+  if (!rule.to.empty()) out["to"] = peers_json(rule.to);
+  if (!rule.ports.empty()) out["ports"] = ports_json(rule.ports);
+  if (!rule.source_ports.empty()) out["source_ports"] = ports_json(rule.source_ports);
+  if (rule.icmp_type) out["icmp_type"] = *rule.icmp_type;
+  if (rule.icmp_code) out["icmp_code"] = *rule.icmp_code;
+  return out;
+}
+
+Json object_json(const SecurityGroupConfig& group, const NodeConfig&) {
+  Json out{{"name", group.name}};
+  if (!group.members.empty()) out["members"] = texts(group.members);
+  const auto put_rules = [&](const char* key, const std::optional<std::vector<RuleConfig>>& rules) {
+    if (!rules) return;
+    out[key] = Json::array();
+    for (const auto& rule : *rules) out[key].push_back(rule_json(rule));
+  };
+  put_rules("ingress", group.ingress);
+  put_rules("egress", group.egress);
+  return out;
+}
+
 Json object_json(const VrfConfig& vrf, const NodeConfig&) {
   Json subnets = Json::array();
   for (const auto& subnet : vrf.subnets) {
     subnets.push_back({{"prefix", to_string(subnet.prefix)},  //
                        {"gateway", to_string(subnet.gateway)}});
   }
-  return {{"name", vrf.name},
-          {"id", vrf.id},
-          {"router_mac", to_string(vrf.router_mac)},
-          {"subnets", subnets}};
+  Json out{{"name", vrf.name},
+           {"id", vrf.id},
+           {"router_mac", to_string(vrf.router_mac)},
+           {"subnets", subnets}};
+  if (!vrf.security_groups.empty()) out["security_groups"] = vrf.security_groups;
+  return out;
 }
 
 Json object_json(const NeighbourConfig& neighbour, const NodeConfig&) {
@@ -63,14 +111,16 @@ Json object_json(const NeighbourConfig& neighbour, const NodeConfig&) {
 }
 
 Json object_json(const VifConfig& vif, const NodeConfig&) {
-  return {{"name", vif.name},
-          {"device", vif.device},
-          {"vrf", vif.vrf},
-          {"mac", to_string(vif.mac)},
-          {"addresses", texts(vif.addresses)},
-          {"mtu", vif.mtu_bytes},
-          {"anti_spoofing", vif.anti_spoofing},
-          {"flows", vif.flows}};
+  Json out{{"name", vif.name},
+           {"device", vif.device},
+           {"vrf", vif.vrf},
+           {"mac", to_string(vif.mac)},
+           {"addresses", texts(vif.addresses)},
+           {"mtu", vif.mtu_bytes},
+           {"anti_spoofing", vif.anti_spoofing},
+           {"flows", vif.flows}};
+  if (vif.security_groups) out["security_groups"] = *vif.security_groups;
+  return out;
 }
 
 Json object_json(const TunnelConfig& tunnel, const NodeConfig& node) {

@@ -13,6 +13,9 @@ namespace weft::agent {
 using Json = nlohmann::ordered_json;  // keeps the order in which things are told
 
 // A local address that follows from the node's tunnel address is left out, so that it follows on.
+/// A rule of a security group: what it names, in the words of `weft.yaml`.
+Json rule_json(const RuleConfig& rule);
+Json object_json(const SecurityGroupConfig& group, const NodeConfig& node);
 Json object_json(const VrfConfig& vrf, const NodeConfig& node);
 Json object_json(const NeighbourConfig& neighbour, const NodeConfig& node);
 Json object_json(const VifConfig& vif, const NodeConfig& node);

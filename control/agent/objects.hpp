@@ -12,6 +12,7 @@ namespace weft::agent {
 
 /// Objects that one owner wants.
 struct ObjectSet {
+  std::map<std::string, SecurityGroupConfig, std::less<>> security_groups;
   std::map<std::string, VrfConfig, std::less<>> vrfs;
   std::map<IpAddress, NeighbourConfig> neighbours;
   std::map<std::string, VifConfig, std::less<>> vifs;
@@ -30,6 +31,16 @@ inline std::string key_text(const RouteKey& key) {
 template <class Object>
 struct ObjectKind;
 
+template <>
+struct ObjectKind<SecurityGroupConfig> {
+  static constexpr std::string_view word = "security-group";
+  static constexpr std::string_view list = "security_groups";
+  static constexpr auto objects = &ObjectSet::security_groups;
+  static constexpr auto configs = &Config::security_groups;
+  static constexpr auto changes = &Update::security_groups;
+  using Key = std::string;
+  static Key key(const SecurityGroupConfig& config) { return config.name; }
+};
 template <>
 struct ObjectKind<VrfConfig> {
   static constexpr std::string_view word = "vrf";
@@ -103,6 +114,7 @@ std::string label(const KeyOf<Object>& key) {
 /// Calls `f.template operator()<Object>()` for each kind; what others refer to comes first.
 template <class F>
 void for_each_kind(F&& f) {
+  f.template operator()<SecurityGroupConfig>();
   f.template operator()<VrfConfig>();
   f.template operator()<NeighbourConfig>();
   f.template operator()<VifConfig>();

@@ -25,6 +25,7 @@ Result<Generation> Resolver::load(const Config& config, const Devices& devices) 
   const auto all = [](auto& changes, const auto& configs) {
     for (const auto& object : configs) changes.put.push_back({object, Owner::file});
   };
+  all(objects.security_groups, config.security_groups);
   all(objects.vrfs, config.vrfs);
   all(objects.neighbours, config.neighbours);
   all(objects.vifs, config.vifs);
@@ -56,6 +57,7 @@ Result<Generation> Resolver::load(const Config& config, std::span<const PortStat
   if (host != config.ports.end()) add_host(tx, *host, objects.opened.at(host_name));
   refresh_local_addresses(tx);
   if (auto status = apply_update(tx, objects); !status) return status.error();
+  if (auto status = refresh_policies(tx, objects); !status) return status.error();
   refresh_flows(tx);
   return publish(tx);
 }

@@ -30,12 +30,23 @@ class NeighbourKeeper {
   virtual void remove_static(const NeighbourKey& key) = 0;
 };
 
+/// Who makes policies fit for the data plane.
+class PolicyCompiler {
+ public:
+  using Made = Result<std::shared_ptr<const CompiledPolicy>>;
+  virtual ~PolicyCompiler() = default;
+  /// One that lets nothing through.
+  virtual Made closed() = 0;
+  /// The answer goes to Resolver::policy_compiled(), at any later time.
+  virtual void compile(PolicyId id, std::shared_ptr<const VifRules> rules) = 0;
+};
+
 class Resolver {
  public:
   using Apply = std::function<Result<Generation>(const Batch&)>;
 
-  Resolver(Model& model, Apply apply, NeighbourKeeper& keeper)
-      : model_(model), apply_(std::move(apply)), keeper_(keeper) {}
+  Resolver(Model& model, Apply apply, NeighbourKeeper& keeper, PolicyCompiler& compiler)
+      : model_(model), apply_(std::move(apply)), keeper_(keeper), compiler_(compiler) {}
 
   /// The devices that were opened for a configuration, in its order.
   struct Devices {
@@ -63,6 +74,12 @@ class Resolver {
   Result<Generation> put_neighbour(const NeighbourKey& key, std::optional<MacAddress> mac);
   /// Forgets a neighbour that nothing rests on.
   Result<Generation> erase_neighbour(const NeighbourKey& key);
+
+  /// A policy is ready, or cannot be had: the VIFs that wait for it are under it now, or keep what
+  /// they have.
+  Status policy_compiled(PolicyId id, PolicyCompiler::Made made);
+  /// Whether VIFs wait for policies.
+  [[nodiscard]] bool compiling() const;
 
   /// Whether objects wait to be deleted.
   [[nodiscard]] bool deleting() const { return !deletions_.empty(); }
@@ -95,7 +112,15 @@ class Resolver {
   Status add_vif(Transaction& tx, const VifConfig& config, const PortStatus& status, Owner owner);
   Status put_vif(Transaction& tx, const VifConfig& config, Owner owner, const Update& update);
   void publish_vif(Transaction& tx, const VifObject& vif);
+  static Vif forwarding_vif(const VifObject& vif);
   void remove_vif(Transaction& tx, const std::string& name, Erased& erased);
+  void change_security_groups(Transaction& tx,
+                              const Update::Changes<SecurityGroupConfig, std::string>& changes);
+  /// The policy of each VIF, after groups or who is in them have changed.
+  Status refresh_policies(Transaction& tx, const Update& update);
+  VifPolicy policy_for(Transaction& tx, std::shared_ptr<const VifRules> rules);
+  Status close(Transaction& tx);
+  void drop_unused_policies(Transaction& tx);
   /// A VRF keeps flows if some VIF in it does; the underlay, if some port does.
   void refresh_flows(Transaction& tx);
   /// The addresses at which the node takes packets for itself, after decaps changed.
@@ -155,15 +180,18 @@ class Resolver {
   Model& model_;
   Apply apply_;
   NeighbourKeeper& keeper_;
+  PolicyCompiler& compiler_;
   Generation generation_ = 0;
 
   IdAllocator<VrfId> vrf_ids_;
   IdAllocator<VifId> vif_ids_;
+  IdAllocator<PolicyId> policy_ids_;
   IdAllocator<NexthopId> nexthop_ids_;
   IdAllocator<AdjacencyId> adjacency_ids_;
   IdAllocator<DecapId> decap_ids_;
   NexthopId discard_;
   NexthopId receive_;
+  PolicyId closed_;  ///< invalid until it is needed
 
   struct Deletion {
     Transaction::Deletions what;

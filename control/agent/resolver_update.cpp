@@ -9,14 +9,18 @@ namespace weft::agent {
 Result<Generation> Resolver::update(const Update& update) {
   Transaction tx;
   if (auto status = apply_update(tx, update); !status) return status.error();
-  if (!update.vifs.empty() || !update.vrfs.empty()) refresh_flows(tx);
+  if (!update.vifs.empty() || !update.vrfs.empty() || !update.security_groups.empty()) {
+    if (auto status = refresh_policies(tx, update); !status) return status.error();
+    refresh_flows(tx);
+  }
   return publish(tx);
 }
 
 void Resolver::refresh_flows(Transaction& tx) {
   std::set<VrfId> keep;
   for (const auto& [name, vif] : model_.vifs) {
-    if (vif.config.flows && !vif.host) keep.insert(vif.vrf);
+    const bool policy = vif.policy.id.valid() || vif.next.id.valid();
+    if ((vif.config.flows || policy) && !vif.host) keep.insert(vif.vrf);
   }
   for (const auto& [name, port] : model_.ports) {
     if (port.config.flows) keep.insert(underlay_vrf);
@@ -44,6 +48,7 @@ Status Resolver::apply_update(Transaction& tx, const Update& update) {
   for (const auto& address : update.neighbours.erase) remove_static_neighbour(tx, address);
   for (const auto& name : update.vrfs.erase) remove_vrf(tx, name, erased);
 
+  change_security_groups(tx, update.security_groups);
   for (const auto& [config, owner] : update.vrfs.put) put_vrf(tx, config, owner);
   for (const auto& [config, owner] : update.neighbours.put) {
     if (auto status = add_static_neighbour(tx, config, owner); !status) return status;
@@ -141,19 +146,25 @@ void Resolver::remove_vrf(Transaction& tx, const std::string& name, Erased& eras
   tx.erase(model_.vrfs, name);
 }
 
+Vif Resolver::forwarding_vif(const VifObject& vif) {
+  const auto& config = vif.config;
+  return {.port = vif.port,
+          .vrf = vif.vrf,
+          .mac = config.mac,
+          .addresses = config.addresses,
+          .anti_spoofing = config.anti_spoofing,
+          .host = vif.host,
+          .flows = config.flows && !vif.host,
+          .policy = vif.policy.id};
+}
+
 /// What the data plane knows of a VIF and its port; the VRF's router MAC stands in both.
 void Resolver::publish_vif(Transaction& tx, const VifObject& vif) {
   const auto& config = vif.config;
   const auto& router_mac = model_.vrf(vif.vrf)->config.router_mac;
   const auto neighbour = config.addresses.empty() ? IpAddress{} : config.addresses.front();
   tx.ports[vif.port] = Port{router_mac, config.mtu_bytes, vif.id, vif.may_leave_checksums};
-  tx.vifs[vif.id] = Vif{vif.port,
-                        vif.vrf,
-                        config.mac,
-                        config.addresses,
-                        config.anti_spoofing,
-                        vif.host,
-                        config.flows && !vif.host};
+  tx.vifs[vif.id] = forwarding_vif(vif);
   tx.adjacencies[vif.adjacency] =
       Adjacency{vif.port, neighbour, router_mac, config.mac, config.mtu_bytes};
 }

@@ -32,6 +32,7 @@ struct Update {
     [[nodiscard]] bool empty() const { return put.empty() && erase.empty(); }
   };
 
+  Changes<SecurityGroupConfig, std::string> security_groups;
   Changes<VrfConfig, std::string> vrfs;
   Changes<NeighbourConfig, IpAddress> neighbours;
   Changes<VifConfig, std::string> vifs;
@@ -42,8 +43,8 @@ struct Update {
   std::map<std::string, PortStatus, std::less<>> opened;
 
   [[nodiscard]] bool empty() const {
-    return vrfs.empty() && neighbours.empty() && vifs.empty() && tunnels.empty() &&
-           decaps.empty() && routes.empty();
+    return security_groups.empty() && vrfs.empty() && neighbours.empty() && vifs.empty() &&
+           tunnels.empty() && decaps.empty() && routes.empty();
   }
 };
 

@@ -293,15 +293,17 @@ std::optional<std::string> text(const Value& v) {
   return s;
 }
 
-std::optional<std::string> name(const Value& v) {
-  const std::string& s = v.element().text;
+bool is_name(std::string_view s) {
   const auto allowed = [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
            c == '.' || c == '-';
   };
-  if (!v.scalar() || s.empty() || s.size() > 63 || !std::ranges::all_of(s, allowed)) {
-    return v.wanted("a name (1 to 63 of A-Z a-z 0-9 _ . -)");
-  }
+  return !s.empty() && s.size() <= 63 && std::ranges::all_of(s, allowed);
+}
+
+std::optional<std::string> name(const Value& v) {
+  const std::string& s = v.element().text;
+  if (!v.scalar() || !is_name(s)) return v.wanted("a name (1 to 63 of A-Z a-z 0-9 _ . -)");
   return s;
 }
 

@@ -148,6 +148,8 @@ std::string quoted(std::string_view text);
 // Readers: each answers the value, or reports and answers nullopt.
 
 std::optional<std::string> text(const Value& v);
+/// Whether it can be the name of an object.
+bool is_name(std::string_view text);
 std::optional<std::string> name(const Value& v);
 std::optional<bool> boolean(const Value& v);
 /// A unicast address that can belong to a host.

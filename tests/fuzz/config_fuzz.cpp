@@ -22,8 +22,9 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   test::FakePlane plane;
   agent::Model model;
   agent::test::FakeKeeper keeper;
+  agent::test::FakeCompiler compiler;
   agent::Resolver resolver(
-      model, [&](const Batch& batch) { return plane.apply(batch); }, keeper);
+      model, [&](const Batch& batch) { return plane.apply(batch); }, keeper, compiler);
   const auto result = resolver.load(*loaded.config, agent::test::open_all(plane, *loaded.config));
   if (!result) fuzz::broken("a checked configuration is refused: " + result.error().message);
   return 0;

@@ -8,6 +8,7 @@
 
 #include <functional>
 #include <map>
+#include <mutex>
 #include <set>
 #include <utility>
 
@@ -35,6 +36,7 @@ class FakePlane final : public ForwardingPlane {
   Tables tables;
   std::vector<FlowRecord> sessions;
   mutable std::vector<Policy> compiled_policies;
+  std::string uncompilable;  ///< not empty: why no policy can be compiled
   FlowCounters flow_counts;
   FlowFilter flow_filter;      ///< of the last call
   unsigned flow_slices = 0;    ///< calls
@@ -99,7 +101,9 @@ class FakePlane final : public ForwardingPlane {
 
   [[nodiscard]] Result<std::shared_ptr<const CompiledPolicy>> compile(
       const Policy& policy) const override {
+    const std::lock_guard lock(compiling_);
     compiled_policies.push_back(policy);
+    if (!uncompilable.empty()) return Error{uncompilable};
     return std::make_shared<const CompiledPolicy>();
   }
 
@@ -278,6 +282,7 @@ class FakePlane final : public ForwardingPlane {
   int event_;
   std::uint64_t graces_ = 0;
   std::string error_;
+  mutable std::mutex compiling_;  ///< policies are compiled on another thread
 };
 
 }  // namespace weft::test

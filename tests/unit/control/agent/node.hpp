@@ -109,12 +109,22 @@ struct FakeKeeper final : NeighbourKeeper {
   void remove_static(const NeighbourKey& key) override { fixed.erase(key); }
 };
 
+/// Keeps what it is to compile until a test answers.
+struct FakeCompiler final : PolicyCompiler {
+  std::vector<std::pair<PolicyId, std::shared_ptr<const VifRules>>> asked;
+  Made closed() override { return std::make_shared<const CompiledPolicy>(); }
+  void compile(PolicyId id, std::shared_ptr<const VifRules> rules) override {
+    asked.emplace_back(id, std::move(rules));
+  }
+};
+
 /// A loaded model.
 struct Node {
   FakePlane plane;
   Model model;
   FakeKeeper keeper;
-  Resolver resolver{model, [this](const Batch& b) { return plane.apply(b); }, keeper};
+  FakeCompiler compiler;
+  Resolver resolver{model, [this](const Batch& b) { return plane.apply(b); }, keeper, compiler};
   Time now{std::chrono::hours(1)};
   Clock clock = [this] { return now; };
 

@@ -74,8 +74,9 @@ TEST_CASE("a device that takes less than configured limits what is sent") {
   FakePlane plane;
   Model model;
   FakeKeeper keeper;
+  FakeCompiler compiler;
   Resolver resolver(
-      model, [&](const Batch& b) { return plane.apply(b); }, keeper);
+      model, [&](const Batch& b) { return plane.apply(b); }, keeper, compiler);
   auto devices = open_all(plane, sample());
   devices.ports[0].mtu_bytes = 1400;
   REQUIRE(resolver.load(sample(), devices));
