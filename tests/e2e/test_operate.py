@@ -13,13 +13,6 @@ PACKETS = 16000
 PER_SECOND = 4000
 
 
-def rewrite(router, change):
-    """Changes the configuration file of a router that runs."""
-    config = json.loads(router.config_path.read_text())
-    change(config)
-    router.config_path.write_text(json.dumps(config, indent=1))
-
-
 def named(objects, name):
     return next(o for o in objects if o["name"] == name)
 
@@ -108,7 +101,7 @@ def test_an_unrelated_reload_loses_nothing(stream_over, lab):
                 config["tunnels"].append(tunnel("to-red-2", 201, "192.0.2.2"))
                 config["routes"].append({"vrf": "red", "prefix": "10.9.0.0/16",
                                          "via": {"tunnel": "to-red-2"}})
-        rewrite(pair.a, change)
+        pair.a.rewrite(change)
         answer = pair.a.ctl("reload")
         assert len(answer["added"] + answer["removed"]) == 3, answer
 
@@ -131,7 +124,7 @@ def test_a_route_moves_and_its_old_tunnel_goes_in_one_reload(stream_over):
             for route in config["routes"]:
                 if route["vrf"] == "blue":
                     route["via"] = {"tunnel": here}
-        rewrite(pair.a, change)
+        pair.a.rewrite(change)
         answer = pair.a.ctl("reload")
         assert len(answer["added"]) == 1 and len(answer["removed"]) == 1, answer
 
@@ -148,13 +141,13 @@ def test_reload_by_signal_and_what_is_wrong(lab):
         router.process.send_signal(signal.SIGHUP)
         wait_until(lambda: what in router.log()[size:], 5, f"{what!r} in the log")
 
-    rewrite(router, lambda c: c["routes"].append(
+    router.rewrite(lambda c: c["routes"].append(
         {"vrf": "blue", "prefix": "10.7.0.0/16", "via": {"discard": True}}))
     hang_up("1 added, 0 changed, 0 removed")
     assert [r for r in router.table("route") if r["prefix"] == "10.7.0.0/16"]
 
     good = router.config_path.read_text()
-    rewrite(router, lambda c: c["routes"].append(
+    router.rewrite(lambda c: c["routes"].append(
         {"vrf": "bleu", "prefix": "10.8.0.0/16", "via": {"tunnel": "to-pear"}}))
     hang_up("nothing was reloaded")
     with pytest.raises(AssertionError) as refusal:
@@ -162,13 +155,13 @@ def test_reload_by_signal_and_what_is_wrong(lab):
     for part in (f"{router.config_path}:", 'no vrf "bleu"; did you mean "blue"',
                  'no tunnel "to-pear"; did you mean "to-peer"'):
         assert part in str(refusal.value)
-    rewrite(router, lambda c: c.update(workers={"lcores": [0]}))
+    router.rewrite(lambda c: c.update(workers={"lcores": [0]}))
     router.config_path.write_text(good)
-    rewrite(router, lambda c: c.update(workers={"lcores": [0]}))
+    router.rewrite(lambda c: c.update(workers={"lcores": [0]}))
     with pytest.raises(AssertionError, match="workers: cannot change while weftd runs; restart"):
         router.text("reload")
     router.config_path.write_text(good)
-    rewrite(router, lambda c: c["vifs"].append(
+    router.rewrite(lambda c: c["vifs"].append(
         {"name": "x", "device": "tap:x@wt-no-such-namespace", "vrf": "blue",
          "mac": "02:00:00:00:01:66", "addresses": ["10.1.0.66"]}))
     with pytest.raises(AssertionError, match="wt-no-such-namespace"):

@@ -18,9 +18,8 @@ def test_a_reload_of_many_routes_keeps_the_control_thread_free(lab):
     router = lab.router(node, "many", config).start()
     router.text("route", "add", "--vrf", "red", "10.5.0.0/16", "--discard")
 
-    changed = json.loads(router.config_path.read_text())
-    changed["routes"].append({"vrf": "red", "prefix": "10.6.0.0/16", "via": {"discard": True}})
-    router.config_path.write_text(json.dumps(changed))
+    router.rewrite(lambda c: c["routes"].append(
+        {"vrf": "red", "prefix": "10.6.0.0/16", "via": {"discard": True}}))
     assert router.ctl("reload")["added"] == ["route 10.6.0.0/16 in red"]
 
     # Many changes by API while the file is read: they are neither refused nor lost.

@@ -183,6 +183,12 @@ class Weftd:
         self.config_path.write_text(config)
         self.process = None
 
+    def rewrite(self, change):
+        """Changes the configuration file, which a reload would read."""
+        config = json.loads(self.config_path.read_text())
+        change(config)
+        self.config_path.write_text(json.dumps(config, indent=1))
+
     def launch(self):
         """Starts the process and does not wait for anything."""
         with open(self.log_path, "a", encoding="utf-8") as log:
