@@ -149,9 +149,8 @@ void Agent::post(std::function<void()> work) { boost::asio::post(io_, std::move(
 
 void Agent::policy_compiled(PolicyId id, PolicyCompiler::Made made) {
   const auto timer = times_.time("policy");
-  if (!made) SPDLOG_ERROR("policy {}: {}", id.index(), made.error().message);
   if (const auto status = resolver_.policy_compiled(id, std::move(made)); !status) {
-    SPDLOG_ERROR("policy {}: {}", id.index(), status.error().message);
+    SPDLOG_ERROR("{}", fmt::join(failed_policies(), "\n"));
   }
   if (resolver_.compiling()) return;
   const auto wrong = fmt::format("{}", fmt::join(failed_policies(), "\n"));

@@ -118,6 +118,8 @@ class Resolver {
                               const Update::Changes<SecurityGroupConfig, std::string>& changes);
   /// The policy of each VIF, after groups or who is in them have changed.
   Status refresh_policies(Transaction& tx, const Update& update);
+  /// Puts those VIFs under it that wait for it.
+  Status enforce(PolicyId id, std::shared_ptr<const CompiledPolicy> compiled);
   VifPolicy policy_for(Transaction& tx, std::shared_ptr<const VifRules> rules);
   Status close(Transaction& tx);
   void drop_unused_policies(Transaction& tx);

@@ -89,20 +89,19 @@ void Resolver::drop_unused_policies(Transaction& tx) {
 }
 
 Status Resolver::policy_compiled(PolicyId id, PolicyCompiler::Made made) {
-  const auto found = model_.policies.find(id);
-  if (found == model_.policies.end()) return ok();  // nobody wants it any more
+  if (!model_.policies.contains(id)) return ok();  // nobody wants it any more
+  auto status = made ? enforce(id, *std::move(made)) : Status(made.error());
+  if (!status) model_.policies.at(id).error = status.error().message;
+  return status;
+}
+
+Status Resolver::enforce(PolicyId id, std::shared_ptr<const CompiledPolicy> compiled) {
   Transaction tx;
-  PolicyObject policy = found->second;
-  if (made) {
-    policy.compiled = *made;
-    tx.policies[id] = *std::move(made);
-  } else {
-    policy.error = made.error().message;
-  }
-  tx.put(model_.policies, id, policy);
+  tx.policies[id] = compiled;
+  tx.put(model_.policies, id, PolicyObject{model_.policies.at(id).rules, std::move(compiled), {}});
   std::vector<VifObject> waiting;
   for (const auto& [name, vif] : model_.vifs) {
-    if (policy.compiled != nullptr && vif.next.id == id) waiting.push_back(vif);
+    if (vif.next.id == id) waiting.push_back(vif);
   }
   for (VifObject& vif : waiting) {
     vif.policy = vif.next;
