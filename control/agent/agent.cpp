@@ -294,6 +294,8 @@ void Agent::on_neighbour_needed(const NeighbourNeeded& event) {
   neighbours_.need({event.port, event.address});
 }
 
+void Agent::on_denied(const DeniedPacket&) {}
+
 void Agent::on_trace(const TracedPacket& packet) { observations_.on_trace(packet); }
 
 void Agent::on_capture(const CapturedFrame& frame) { observations_.on_capture(frame); }

@@ -78,6 +78,7 @@ class Agent final : public EventSink, private NeighbourHost {
 
   void on_punt(const PuntedPacket& packet) override;
   void on_neighbour_needed(const NeighbourNeeded& event) override;
+  void on_denied(const DeniedPacket& packet) override;
   void on_trace(const TracedPacket& packet) override;
   void on_capture(const CapturedFrame& frame) override;
 

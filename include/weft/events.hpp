@@ -9,6 +9,7 @@
 #include "weft/drop_reason.hpp"
 #include "weft/explain.hpp"
 #include "weft/ids.hpp"
+#include "weft/policy.hpp"
 
 namespace weft {
 
@@ -59,11 +60,24 @@ struct CapturedFrame {
   std::span<const std::uint8_t> bytes;   ///< from the Ethernet header on
 };
 
+/// A packet that a policy has denied. Each worker tells of a few a second.
+struct DeniedPacket {
+  PolicyDecision by;
+  VrfId vrf;  ///< where it arrived
+  IpAddress source;
+  IpAddress destination;
+  std::uint8_t protocol = 0;
+  std::uint16_t source_port = 0;  ///< of ICMP: type and code, in its two bytes; 0: not known
+  std::uint16_t destination_port = 0;
+  std::uint64_t untold = 0;  ///< denied by this worker and not told of, since it told of one
+};
+
 class EventSink {
  public:
   virtual ~EventSink() = default;
   virtual void on_punt(const PuntedPacket& packet) = 0;
   virtual void on_neighbour_needed(const NeighbourNeeded& event) = 0;
+  virtual void on_denied(const DeniedPacket& packet) = 0;
   virtual void on_trace(const TracedPacket& packet) = 0;
   virtual void on_capture(const CapturedFrame& frame) = 0;
 };

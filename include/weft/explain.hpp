@@ -2,11 +2,13 @@
 /// What the stages decided about one packet, step by step.
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "weft/drop_reason.hpp"
 #include "weft/ids.hpp"
+#include "weft/policy.hpp"
 
 namespace weft {
 
@@ -18,7 +20,8 @@ struct ExplainStep {
   VrfId vrf;
   NexthopId nexthop;
   DecapId decap;
-  PortId port;  ///< the way out
+  PortId port;                             ///< the way out
+  std::optional<PolicyDecision> policy{};  ///< of the stage that asked one
 };
 
 struct ExplainReport {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "weft/address.hpp"
+#include "weft/ids.hpp"
 #include "weft/tunnel.hpp"
 
 namespace weft {
@@ -39,6 +40,15 @@ struct Policy {
   PolicyRules egress;   ///< sessions that the VIF opens
   PolicyRules ingress;  ///< sessions that others open to it
   friend bool operator==(const Policy&, const Policy&) = default;
+};
+
+/// What one VIF's policy says of a session.
+struct PolicyDecision {
+  VifId vif;
+  bool egress = false;                ///< the VIF would open it; else others would, to the VIF
+  std::optional<std::uint32_t> rule;  ///< its place in PolicyRules::rules; nothing: no rule took it
+  PolicyAction action = PolicyAction::deny;
+  friend bool operator==(const PolicyDecision&, const PolicyDecision&) = default;
 };
 
 /// A policy as the data plane keeps it, made by ForwardingPlane::compile().
