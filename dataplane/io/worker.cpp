@@ -191,10 +191,9 @@ unsigned Worker::take_held() {
     p.end = packet.data() + packet.contiguous_bytes();
     p.bytes = packet.total_bytes();
     p.vrf = tables_.vrfs.get(m.vrf);
-    Ingress from;
-    from.port = m.port;
-    from.vif = m.vif;
+    const Ingress from = ingress_of_held(tables_, m);
     p.in = &from;
+    p.care = from.care;
     p.decap = m.decap;
     const VifEntry* vif = m.vif.valid() ? tables_.vifs.get(m.vif) : nullptr;
     p.originated = !m.port.valid() || (vif != nullptr && vif->host);

@@ -85,26 +85,27 @@ template <class Key, class Tracer>
   };
   const VifId egress = vif_behind(tables, p.nexthop);
   const Parties parties{p.in->vif, egress};
-  if (p.care == FlowCare::judge) {
-    const DropReason reason = judge_alone<Key>(tables, p, parties);
-    if (reason != DropReason::none) return drop(p, reason);
-    note("belongs to no session that could be opened", 0);
-    return Next::forward;
-  }
+  if (p.care == FlowCare::unsearched && !under_policy(tables, parties)) return Next::forward;
   // As it was before the route was searched: what has changed since, the next packet finds out.
   const FlowStamp stamp = ctx.flows != nullptr
                               ? ctx.flows->stamp()
                               : tables.flows->stamp.load(std::memory_order_acquire);
   std::uint32_t direction = p.flow;
+  FlowOpening<Key> opening;
   if (direction == 0) {
     const auto ports = flow_ports<Key>(*tables.flows, tally, p);
-    if (!ports) {  // the first piece has been forgotten since
+    if (!ports) {
       const DropReason reason = judge_alone<Key>(tables, p, parties);
-      return reason != DropReason::none ? drop(p, reason) : Next::forward;
+      if (reason != DropReason::none) return drop(p, reason);
+      note("belongs to no session that could be opened", 0);
+      return Next::forward;
     }
-    FlowOpening<Key> opening;
     opening.forward = flow_key<Key>(p, arrival_vrf(p).id, *ports);
     opening.forward_hash = table.hash(opening.forward);
+    if (p.care == FlowCare::unsearched)
+      direction = table.find(opening.forward, opening.forward_hash);
+  }
+  if (direction == 0) {
     const DropReason reason = judge_flow(tables, parties, opening.forward);
     if (reason != DropReason::none) {
       // Unless the other side has opened it at this moment.

@@ -191,17 +191,25 @@ template <class Key, class Tracer>
     });
 }
 
+/// Before the routes of a burst are searched: the generations by which its flows are judged, so
+/// that what changes in the meantime is found out by the next packet.
+template <class Tracer>
+[[gnu::always_inline]] inline FlowStamp begin_search(StageContext<Tracer>& ctx) {
+  const FlowStamp stamp = ctx.tables.flows->stamp.load(std::memory_order_acquire);
+  if (ctx.flows != nullptr) ctx.flows->begin_search(stamp);
+  return stamp;
+}
+
 /// The packets of one family; answers how many are of the other. Each step for all of them before
 /// the next: what a packet needs from memory is on its way while others are looked at.
 template <class Key, class Tracer>
 std::size_t find_flows_of(StageContext<Tracer>& ctx, std::span<PacketContext> packets) {
   FlowTables& flows = *ctx.tables.flows;
   FlowTable<Key>& table = flows.of<Key>();
-  const FlowStamp stamp = flows.stamp.load(std::memory_order_acquire);
+  const FlowStamp stamp = begin_search(ctx);
   const FlowTally tally(ctx.flows);
   const FlowIndex::Searcher searcher = table.index().searcher();
   const tunnel::HashSeed seed = ctx.tables.hash_seed;
-  if (ctx.flows != nullptr) ctx.flows->begin_search(stamp);
   FlowProbe<Key> probes[max_burst];
   FlowProbe<Key>* end = probes;
   std::size_t others = 0;
@@ -215,7 +223,7 @@ std::size_t find_flows_of(StageContext<Tracer>& ctx, std::span<PacketContext> pa
     if (ports == 0) [[unlikely]] {
       const auto uncommon = flow_ports<Key>(flows, tally, p);
       if (!uncommon) {
-        p.care = FlowCare::judge;
+        p.care = FlowCare::unsearched;
         continue;
       }
       ports = *uncommon;

@@ -17,6 +17,10 @@ inline constexpr std::array<std::string_view, 9> stage_names{
 
 Ingress ingress_of(const Tables& tables, std::uint32_t port_index);
 
+/// Of a packet that was held and goes through the stages again: where it came from, as far as that
+/// is still asked. Held for a glean, it has not been judged yet.
+Ingress ingress_of_held(const Tables& tables, const PacketMetadata& held);
+
 [[gnu::always_inline]] inline PacketContext received(const Ingress& ingress, Packet packet) {
   PacketContext p;
   p.packet = packet;

@@ -64,6 +64,33 @@ void ForwardingState::retire_vrf(const VrfEntry* entry, bool with_fibs) {
   rcu_.retire(entry);
 }
 
+/// A VIF that is there no more, or another one in its place.
+void ForwardingState::retire(const VifEntry* entry) {
+  if (entry == nullptr) return;
+  count_judged(*entry, -1);
+  rcu_.retire(entry);
+}
+
+/// One VIF more or less, of which only those with a policy count.
+void ForwardingState::count_judged(const VifEntry& vif, int change) {
+  if (!vif.policy.valid()) return;
+  std::size_t& count = judged_[vif.vrf];
+  count += static_cast<std::size_t>(change);
+  if (count == 0) judged_.erase(vif.vrf);
+  tables_.judges.store(!judged_.empty(), std::memory_order_relaxed);
+}
+
+/// Tells workers what to look out for, before any of it is there.
+void ForwardingState::announce(const Batch& batch, const Compiled& compiled) {
+  for (const auto& [id, vrf] : batch.vrfs) {
+    if (vrf && vrf->flows) tables_.keeps_flows.store(true, std::memory_order_relaxed);
+  }
+  const std::vector<bool> is_void = superseded(batch.vifs);
+  for (std::size_t i = 0; i < batch.vifs.size(); ++i) {
+    if (compiled.vifs[i] != nullptr && !is_void[i]) count_judged(*compiled.vifs[i], 1);
+  }
+}
+
 void ForwardingState::publish(const Batch& batch, Compiled& compiled) {
   const auto any = [](const auto&) { return true; };
   const auto put = [this](auto& table, const auto& changes, auto& entries, std::size_t& count,
@@ -88,6 +115,7 @@ void ForwardingState::publish(const Batch& batch, Compiled& compiled) {
     }
   };
 
+  announce(batch, compiled);
   const bool redirected = redirects(batch);
   const bool judged_anew = judges_anew(batch);
   std::size_t ports = 0;

@@ -122,6 +122,11 @@ void Rig::apply(const Batch& batch) {
   }
 }
 
+void Rig::apply_to_twin(const Batch& batch) {
+  const auto applied = twin_.state.apply(batch);
+  if (!applied) throw std::logic_error(applied.error().message);
+}
+
 void Rig::tidy() {
   twin_.rcu.online(0);
   twin_.hands.begin(rte_rdtsc());
@@ -285,6 +290,22 @@ Outcome Rig::resume(const Outcome& held) {
     p.adjacency = tables.adjacencies.get(m.adjacency);
   };
   return run({held.frame}, {}, {.entry = Entry::output, .add = add}).front();
+}
+
+Outcome Rig::resume_judged(const Outcome& held) {
+  const PacketMetadata& m = held.metadata;
+  const Ingress from = ingress_of_held(twin_.state.tables(), m);
+  const auto add = [&](const Tables& tables, Burst& burst, Packet packet) {
+    PacketContext& p = burst.add(packet);
+    p.l3 = p.packet.data() + m.l3_offset;
+    p.end = p.packet.data() + p.packet.contiguous_bytes();
+    p.bytes = p.packet.total_bytes() - m.l3_offset;
+    p.vrf = tables.vrfs.get(m.vrf);
+    p.in = &from;
+    p.care = from.care;
+  };
+  return run_once({held.frame}, {}, {.entry = Entry::parse, .add = add}, twin_, NullTracer{})
+      .front();
 }
 
 }  // namespace weft::test

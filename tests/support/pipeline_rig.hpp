@@ -50,6 +50,9 @@ class Rig {
   /// Throws when the batch is refused. Policies are the twin's alone, which keeps flows.
   void apply(const Batch& batch);
 
+  /// The same in the twin alone, as it stands.
+  void apply_to_twin(const Batch& batch);
+
   /// A frame that a port received.
   Outcome receive(PortId port, const Bytes& frame, const Layout& layout = {});
   std::vector<Outcome> receive(PortId port, const std::vector<Bytes>& frames,
@@ -64,8 +67,11 @@ class Rig {
   Outcome inject(NexthopId tunnel, const Bytes& frame, const Layout& layout = {});
   /// A packet that waited for its neighbour, to output.
   Outcome resume(const Outcome& held);
+  /// One that waited for a glean, through the stages again; in the twin alone, once.
+  Outcome resume_judged(const Outcome& held);
 
   [[nodiscard]] const Tables& tables() const { return node_.state.tables(); }
+  [[nodiscard]] const Tables& twin_tables() const { return twin_.state.tables(); }
   /// Of the last packets that were sent.
   [[nodiscard]] const WorkerCounters& counters() const { return *counters_; }
   /// Of the twin that keeps them: each packet counts twice.

@@ -68,6 +68,7 @@ struct Seen final : EventSink {
 
   void on_punt(const PuntedPacket&) override {}
   void on_neighbour_needed(const NeighbourNeeded& event) override { neighbours.push_back(event); }
+  void on_denied(const DeniedPacket&) override {}
   void on_trace(const TracedPacket& packet) override {
     traces.push_back(packet.report);
     traced_at.push_back(packet.port);

@@ -1,78 +1,11 @@
 // What policies let through, with sessions that remember it.
 #include <catch2/catch.hpp>
 
-#include "policy/compiled_policy.hpp"
-#include "support/eal_session.hpp"
-#include "support/stage_case.hpp"
+#include "support/policy_case.hpp"
 
 namespace weft {
-namespace {
 
-constexpr PolicyId policy1{1};
-constexpr PolicyId policy3{3};
-constexpr std::uint8_t icmp = 1;
-constexpr std::uint8_t udp = 17;
-
-PolicyRule udp_to(std::uint16_t port) {
-  PolicyRule rule;
-  rule.protocol = udp;
-  rule.destination_ports = {{port, port}};
-  return rule;
-}
-PolicyRules only(PolicyRule rule) { return {{std::move(rule)}, PolicyAction::deny}; }
-PolicyRules all() { return {{}, PolicyAction::allow}; }
-PolicyRules none() { return {{}, PolicyAction::deny}; }
-
-PolicyChange change(PolicyId id, const Policy& policy) {
-  static int number = 0;
-  test::packet_pool();
-  auto compiled = compile(policy, "stage" + std::to_string(++number));
-  if (!compiled) throw std::logic_error(compiled.error().message);
-  return {id, std::shared_ptr<const CompiledPolicy>(*compiled)};
-}
-
-/// VM 1 and VM 3, both blue, each with a policy.
-class World {
- public:
-  World(const Policy& of_vm1, const Policy& of_vm3) : rig(world::batch()) {
-    Batch batch;
-    batch.policies = {change(policy1, of_vm1), change(policy3, of_vm3)};
-    for (auto vif : world::batch().vifs) {
-      if (vif.id == VifId(1)) vif.object->policy = policy1;
-      if (vif.id == VifId(3)) vif.object->policy = policy3;
-      batch.vifs.push_back(vif);
-    }
-    rig.apply(batch);
-  }
-  void set(PolicyId id, const Policy& policy) {
-    Batch batch;
-    batch.policies = {change(id, policy)};
-    rig.apply(batch);
-  }
-  std::string from_vm1(const Bytes& frame) {
-    return describe(rig.receive_judged(world::vm1, frame));
-  }
-  std::string from_vm3(const Bytes& frame) {
-    return describe(rig.receive_judged(world::vm3, frame));
-  }
-  std::string from_fabric(const Bytes& frame) {
-    return describe(rig.receive_judged(world::fabric, frame));
-  }
-  Rig rig;
-};
-
-const Bytes request = hex(packets::vm1_local4);  // UDP 1000 to 2000
-const Bytes answer = [] {
-  Bytes packet = with(packets::vm1_local4, 6, "020000000103");
-  packet = with_ipv4(std::move(packet), at::ip, 12, "0a01000d0a01000b");
-  return with(std::move(packet), at::ip + 20, "07d003e8");
-}();
-
-constexpr auto passes = "transmitted";
-constexpr auto egress = "dropped: policy_egress_denied";
-constexpr auto ingress = "dropped: policy_ingress_denied";
-
-}  // namespace
+using namespace test::policies;
 
 TEST_CASE("answers pass with the session that a policy let in", "[policy]") {
   World w({only(udp_to(2000)), none()}, {none(), only(udp_to(2000))});
