@@ -24,14 +24,24 @@ inline bool under_policy(const Tables& tables, const Parties& parties) {
   return with_policy(tables, parties.from) != nullptr || with_policy(tables, parties.to) != nullptr;
 }
 
-/// `ask(rules)` answers a PolicyVerdict. A policy that is being deleted lets nothing through.
-template <class Ask>
-inline DropReason judge(const Tables& tables, const Parties& parties, Ask&& ask) {
+/// Whether it is known what the packet carries. Too many extension headers hide it, and so do those
+/// that a datagram in pieces begins with: one's own number then stands for the protocol, and rules
+/// that go by protocol must not be asked.
+inline bool shows_protocol(const PolicyTuple4&) { return true; }
+inline bool shows_protocol(const PolicyTuple6& tuple) {
+  return !wire::is_extension_header(tuple.protocol);
+}
+
+/// `ask(rules)` answers a PolicyVerdict. A policy that is being deleted lets nothing through, and
+/// any policy denies what does not show its protocol.
+template <class Tuple, class Ask>
+inline DropReason judge(const Tables& tables, const Parties& parties, const Tuple& tuple,
+                        Ask&& ask) {
   const auto denied = [&](VifId id, CompiledRules PolicyTries::*direction) {
     const VifEntry* vif = with_policy(tables, id);
     if (vif == nullptr) return false;
     const PolicyEntry* entry = tables.policies.get(vif->policy);
-    if (entry == nullptr) return true;
+    if (entry == nullptr || !shows_protocol(tuple)) return true;
     const auto& tries = static_cast<const PolicyTries&>(*entry->policy);
     return ask(tries.*direction).action == PolicyAction::deny;
   };
@@ -70,7 +80,8 @@ template <class Key>
 inline DropReason judge_flow(const Tables& tables, const Parties& parties, const Key& key) {
   if (!under_policy(tables, parties)) return DropReason::none;
   const auto tuple = tuple_of(key);
-  return judge(tables, parties, [&](const CompiledRules& rules) { return rules.judge(tuple); });
+  return judge(tables, parties, tuple,
+               [&](const CompiledRules& rules) { return rules.judge(tuple); });
 }
 
 inline std::uint32_t source_of(const FlowKey4& key) {
@@ -142,7 +153,8 @@ template <class Key>
   const bool shows = !p.fragment && (!icmp || readable_l4(p) >= sizeof(wire::Icmp));
   if (icmp && shows) std::memcpy(&tuple.source_port, p.l3 + p.l4_offset, sizeof tuple.source_port);
   if (shows && !wire::has_ports(p.protocol)) {
-    return judge(tables, parties, [&](const CompiledRules& rules) { return rules.judge(tuple); });
+    return judge(tables, parties, tuple,
+                 [&](const CompiledRules& rules) { return rules.judge(tuple); });
   }
   IpAddress source;
   IpAddress destination;
@@ -154,7 +166,7 @@ template <class Key>
     source = header_at<wire::Ipv6>(p.l3).source;
     destination = header_at<wire::Ipv6>(p.l3).destination;
   }
-  return judge(tables, parties, [&](const CompiledRules& rules) {
+  return judge(tables, parties, tuple, [&](const CompiledRules& rules) {
     return rules.judge_without_ports(source, destination, p.protocol);
   });
 }

@@ -122,6 +122,61 @@ TEST_CASE("pieces of a datagram pass with its first one", "[policy]") {
   CHECK(w.from_vm1(with_ipv4(later, at::ip, 4, "0008")) == egress);
 }
 
+TEST_CASE("what hides its protocol is denied by any policy, and by none without one", "[policy]") {
+  PolicyRule udp_rule;
+  udp_rule.action = PolicyAction::deny;
+  udp_rule.protocol = udp;
+  const PolicyRules no_udp{{udp_rule}, PolicyAction::allow};
+  // From VM 1 to VM 3, with extension headers of eight bytes in front of the upper layer.
+  const auto behind = [](const std::string& next, const std::string& headers) {
+    const Bytes plain = hex(packets::vm1_local6);
+    Bytes packet = with(plain, at::ip + 6, next);
+    const Bytes extra = hex(headers);
+    packet.insert(packet.begin() + at::ip + 40, extra.begin(), extra.end());
+    return with16(packet, at::ip + 4, test::get16(plain, at::ip + 4) + extra.size());
+  };
+  const auto options = [](unsigned count) {
+    std::string headers;
+    for (unsigned i = 1; i < count; ++i) headers += "3c00010400000000";
+    return headers + "1100010400000000";
+  };
+  const Bytes found = behind("3c", options(8));
+  const Bytes hidden = behind("3c", options(9));
+  const Bytes piece = behind("2c", "3c00000100000007" + options(1));
+  const Bytes later = behind("2c", "3c00000900000007" + options(1));
+  const Bytes mobility = behind("87", "1100010400000000");
+  const std::vector<Bytes> all_hidden{hidden, piece, later, mobility};
+  {
+    World w({no_udp, all()}, {all(), all()});
+    CHECK(w.from_vm1(found) == egress);
+    for (const Bytes& packet : all_hidden) CHECK(w.from_vm1(packet) == egress);
+  }
+  World w({all(), all()}, {all(), all()});
+  CHECK(w.from_vm1(found) == passes);
+  for (const Bytes& packet : all_hidden) {
+    CHECK(w.from_vm1(packet) == egress);
+    const Bytes by_other = with(packet, 6, "020000000105");
+    CHECK(describe(w.rig.receive_judged(world::trusted, by_other)) == ingress);
+    const Bytes to_fabric = with(by_other, at::ip + 24, "fd000001000000000000000000000012");
+    CHECK(describe(w.rig.receive_judged(world::trusted, to_fabric)) == passes);
+  }
+}
+
+TEST_CASE("a session of what hides its protocol ends when a policy comes", "[policy]") {
+  Rig rig(world::batch());
+  Bytes packet = with(hex(packets::vm1_local6), at::ip + 6, "8b");
+  CHECK(describe(rig.receive_judged(world::vm1, packet)) == passes);
+  Batch batch;
+  batch.policies = {change(policy1, {all(), all()})};
+  for (auto vif : world::batch().vifs) {
+    if (vif.id != VifId(1)) continue;
+    vif.object->policy = policy1;
+    batch.vifs.push_back(vif);
+  }
+  rig.apply(batch);
+  CHECK(describe(rig.receive_judged(world::vm1, packet)) == egress);
+}
+
 TEST_CASE("queries are let out by their type", "[policy]") {
   PolicyRule echo;
   echo.protocol = icmp;
