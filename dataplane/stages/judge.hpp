@@ -156,19 +156,8 @@ template <class Key>
     return judge(tables, parties, tuple,
                  [&](const CompiledRules& rules) { return rules.judge(tuple); });
   }
-  IpAddress source;
-  IpAddress destination;
-  if constexpr (is_key4<Key>) {
-    const auto& ip = header_at<wire::Ipv4>(p.l3);
-    source = Ipv4Address{ip.source.get()};
-    destination = Ipv4Address{ip.destination.get()};
-  } else {
-    source = header_at<wire::Ipv6>(p.l3).source;
-    destination = header_at<wire::Ipv6>(p.l3).destination;
-  }
-  return judge(tables, parties, tuple, [&](const CompiledRules& rules) {
-    return rules.judge_without_ports(source, destination, p.protocol);
-  });
+  return judge(tables, parties, tuple,
+               [&](const CompiledRules& rules) { return rules.judge_without_ports(tuple); });
 }
 
 }  // namespace weft::stage
