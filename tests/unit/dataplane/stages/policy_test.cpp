@@ -243,6 +243,21 @@ TEST_CASE("a policy where no flows are kept is refused", "[policy]") {
   applied = state.apply(off);
   REQUIRE_FALSE(applied);
   CHECK(applied.error().message == "vrf 1: a vif in it has a policy, which needs flows");
+  // However its VIFs come by their ports.
+  Batch portless = off;
+  for (auto port : world::batch().ports) {
+    if (port.id != world::vm1) continue;
+    port.object->vif = VifId(2);
+    portless.ports.push_back(port);
+  }
+  portless.vrfs.clear();
+  REQUIRE(state.apply(portless));
+  CHECK_FALSE(state.apply(off));
+  // Together with those VIFs it may.
+  Batch together = off;
+  together.vifs = batch.vifs;
+  together.vifs[0].object->policy = {};
+  REQUIRE(state.apply(together));
   batch.policies[0].object.reset();
   batch.vifs[0].object->policy = PolicyId(7);
   CHECK_FALSE(state.apply(batch));
