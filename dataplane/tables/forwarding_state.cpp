@@ -208,8 +208,6 @@ void ForwardingState::publish(const Batch& batch, Compiled& compiled) {
     }
   }
 
-  if (redirected || judged_anew) expire_flows(redirected, judged_anew);
-
   erase(tables_.nexthops, batch.nexthops, nexthops_);
   erase(tables_.adjacencies, batch.adjacencies, adjacencies_);
   erase(tables_.ports, batch.ports, ports);
@@ -223,6 +221,9 @@ void ForwardingState::publish(const Batch& batch, Compiled& compiled) {
     forget(*old);
     retire_vrf(old, true);
   }
+
+  // Last: who finds the new generation finds all else, and no VIF or policy that is gone.
+  if (redirected || judged_anew) expire_flows(redirected, judged_anew);
 }
 
 /// Whether packets of a flow may have to go another way than its next hop's id says. What changes
@@ -237,13 +238,35 @@ bool ForwardingState::redirects(const Batch& batch) const {
          !batch.ports.empty() || std::any_of(batch.nexthops.begin(), batch.nexthops.end(), moves);
 }
 
-/// Whether a policy is another one, or a VIF has another one.
+/// Whether sessions may be judged otherwise than they were: by another policy, or because their
+/// next hop's id now leads to another VIF. What a neighbour's answer changes does neither.
 bool ForwardingState::judges_anew(const Batch& batch) const {
-  const auto differs = [this](const VifChange& change) {
-    const VifEntry* there = tables_.vifs.get(change.id);
-    return change.object && there != nullptr && there->policy != change.object->policy;
+  const auto any = [](const auto& changes, const auto& table, auto&& differs) {
+    return std::any_of(changes.begin(), changes.end(), [&](const auto& change) {
+      const auto* there = table.get(change.id);
+      return there != nullptr && differs(*there, change);
+    });
   };
-  return !batch.policies.empty() || std::any_of(batch.vifs.begin(), batch.vifs.end(), differs);
+  return !batch.policies.empty() ||
+         any(batch.vifs, tables_.vifs,
+             [](const VifEntry& there, const VifChange& change) {
+               return change.object ? there.policy != change.object->policy : there.policy.valid();
+             }) ||
+         any(batch.ports, tables_.ports,
+             [](const PortEntry& there, const PortChange& change) {
+               return change.object && there.port.vif != change.object->vif;
+             }) ||
+         any(batch.adjacencies, tables_.adjacencies,
+             [](const AdjacencyEntry& there, const AdjacencyChange& change) {
+               return change.object && there.port != change.object->port;
+             }) ||
+         any(batch.nexthops, tables_.nexthops,
+             [](const NexthopEntry& there, const NexthopChange& change) {
+               if (!change.object) return false;
+               const auto* now = std::get_if<nexthop::Interface>(&*change.object);
+               const bool was = there.kind == NexthopKind::interface;
+               return was != (now != nullptr) || (was && there.adjacency != now->adjacency);
+             });
 }
 
 /// Makes workers find out again where the packets of each flow go, or whether they may.

@@ -123,6 +123,59 @@ TEST_CASE("the router's own packets are not judged", "[policy]") {
   CHECK(describe(w.rig.originate(world::blue, packet)) == passes);
 }
 
+TEST_CASE("what a session's next hop comes to lead to another VIF by is judged anew", "[policy]") {
+  // VM 4 takes the place of VM 1, which anybody may talk to, under the id of a next hop.
+  World w({all(), all()}, {none(), none()});
+  w.set(policy1, {all(), all()});
+  Batch batch;
+  batch.routes = {{world::blue, prefix("10.1.0.99/32"), world::deliver_vm4}};
+  w.rig.apply(batch);
+  const Bytes packet = with_ipv4(request, at::ip, 16, "0a010063");
+  REQUIRE(w.from_vm1(packet) == passes);
+  Batch change;
+  SECTION("by another adjacency") {
+    change.nexthops = {{world::deliver_vm4, nexthop::Interface{world::to_vm3}}};
+  }
+  SECTION("by another port of its adjacency") {
+    for (auto adjacency : world::batch().adjacencies) {
+      if (adjacency.id != world::to_vm4) continue;
+      adjacency.object->port = world::vm3;
+      change.adjacencies.push_back(adjacency);
+    }
+  }
+  SECTION("by another VIF of its port") {
+    for (auto port : world::batch().ports) {
+      if (port.id != world::vm4) continue;
+      port.object->vif = VifId(3);
+      change.ports.push_back(port);
+    }
+  }
+  SECTION("by another kind of next hop") {
+    Batch tunnel;
+    for (auto nexthop : world::batch().nexthops) {
+      if (nexthop.id == world::tunnel4) tunnel.nexthops = {{world::deliver_vm4, nexthop.object}};
+    }
+    w.rig.apply(tunnel);
+    REQUIRE(w.from_vm1(packet) == passes);
+    change.nexthops = {{world::deliver_vm4, nexthop::Interface{world::to_vm3}}};
+  }
+  w.rig.apply(change);
+  CHECK(w.from_vm1(packet) == ingress);
+}
+
+TEST_CASE("a neighbour that answers makes nobody judge anew", "[policy]") {
+  World w({all(), all()}, {all(), all()});
+  const FlowStamp before = w.rig.flows().stamp.load();
+  Batch batch;
+  for (auto adjacency : world::batch().adjacencies) {
+    if (adjacency.id != world::to_silent) continue;
+    adjacency.object->destination = test::mac("02:00:00:00:0f:77");
+    batch.adjacencies.push_back(adjacency);
+  }
+  w.rig.apply(batch);
+  CHECK(w.rig.flows().stamp.load() == before);
+}
+
 TEST_CASE("workers look for policies as long as a VIF has one", "[policy]") {
   World w({all(), all()}, {all(), all()});
   const auto& judges = w.rig.twin_tables().judges;
