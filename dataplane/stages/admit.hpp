@@ -8,12 +8,20 @@ namespace weft::stage {
 
 inline constexpr std::string_view admit_name = "admit";
 
-/// The VIF that a next hop leads to; invalid: none.
-inline VifId vif_behind(const Tables& tables, const NexthopEntry* nexthop) {
-  if (nexthop == nullptr || nexthop->kind != NexthopKind::interface) return {};
-  const AdjacencyEntry* adjacency = tables.adjacencies.get(nexthop->adjacency);
+/// The VIF that a next hop leads to by its adjacency; invalid: the fabric. Nothing: the way there
+/// is being taken away.
+inline std::optional<VifId> vif_behind(const Tables& tables, const NexthopEntry& nexthop,
+                                       const AdjacencyEntry* adjacency) {
+  if (nexthop.kind != NexthopKind::interface) return VifId{};
   const PortEntry* port = adjacency != nullptr ? tables.ports.get(adjacency->port) : nullptr;
-  return port != nullptr ? port->port.vif : VifId{};
+  if (port == nullptr || port->id != adjacency->port) return std::nullopt;
+  return port->port.vif;
+}
+/// The same of a next hop that packets of a session took.
+inline std::optional<VifId> vif_behind(const Tables& tables, NexthopId id) {
+  const NexthopEntry* nexthop = id.valid() ? tables.nexthops.get(id) : nullptr;
+  if (nexthop == nullptr || nexthop->id != id) return std::nullopt;
+  return vif_behind(tables, *nexthop, tables.adjacencies.get(nexthop->adjacency));
 }
 
 /// Whether sessions are opened for packets on this way: a VIF at either end may do without.
@@ -60,8 +68,7 @@ inline DropReason judge_again(const Tables& tables, FlowTable<Key>& table, std::
   bool same_ends = entry.ingress.get() == p.in->vif.raw() && nexthop == p.nexthop->id;
   if (!nexthop.valid()) {  // the first packet back: from where the others went, to where they came
     const auto led_to = NexthopId::from_raw(other.nexthop.get());
-    const NexthopEntry* there = led_to.valid() ? tables.nexthops.get(led_to) : nullptr;
-    same_ends = other.ingress.get() == egress.raw() && vif_behind(tables, there) == p.in->vif;
+    same_ends = other.ingress.get() == egress.raw() && vif_behind(tables, led_to) == p.in->vif;
   }
   own = same_ends;
   if (policies_hold && same_ends) return DropReason::none;
@@ -83,7 +90,9 @@ template <class Key, class Tracer>
                                     std::to_string(table.session_of(direction).id.get());
       });
   };
-  const VifId egress = vif_behind(tables, p.nexthop);
+  const auto led_to = vif_behind(tables, *p.nexthop, p.adjacency);
+  if (!led_to) return drop(p, DropReason::port_missing);
+  const VifId egress = *led_to;
   const Parties parties{p.in->vif, egress};
   if (p.care == FlowCare::unsearched && !under_policy(tables, parties)) return Next::forward;
   // As it was before the route was searched: what has changed since, the next packet finds out.

@@ -14,14 +14,30 @@ struct Parties {
   VifId to;
 };
 
-/// nullptr: the VIF may send and get anything.
-inline const VifEntry* with_policy(const Tables& tables, VifId id) {
-  const VifEntry* vif = id.valid() ? tables.vifs.get(id) : nullptr;
-  return vif != nullptr && vif->policy.valid() ? vif : nullptr;
+/// nullptr: it is being deleted, or another one has taken its place.
+inline const VifEntry* vif_of(const Tables& tables, VifId id) {
+  const VifEntry* vif = tables.vifs.get(id);
+  return vif != nullptr && vif->id == id ? vif : nullptr;
 }
 
+/// Whether somebody must agree to what the VIF sends or gets. Of one that is being deleted nobody
+/// knows any more what it may, so that it may do nothing.
+inline bool under_policy(const Tables& tables, VifId id) {
+  if (!id.valid()) return false;
+  const VifEntry* vif = vif_of(tables, id);
+  return vif == nullptr || vif->policy.valid();
+}
 inline bool under_policy(const Tables& tables, const Parties& parties) {
-  return with_policy(tables, parties.from) != nullptr || with_policy(tables, parties.to) != nullptr;
+  return under_policy(tables, parties.from) || under_policy(tables, parties.to);
+}
+
+/// The rules of the VIF's policy; nullptr: it or the VIF is being deleted.
+inline const CompiledRules* rules_of(const Tables& tables, VifId id,
+                                     CompiledRules PolicyTries::*direction) {
+  const VifEntry* vif = vif_of(tables, id);
+  const PolicyEntry* entry = vif != nullptr ? tables.policies.get(vif->policy) : nullptr;
+  if (entry == nullptr || entry->id != vif->policy) return nullptr;
+  return &(static_cast<const PolicyTries&>(*entry->policy).*direction);
 }
 
 /// Whether it is known what the packet carries. Too many extension headers hide it, and so do those
@@ -32,18 +48,16 @@ inline bool shows_protocol(const PolicyTuple6& tuple) {
   return !wire::is_extension_header(tuple.protocol);
 }
 
-/// `ask(rules)` answers a PolicyVerdict. A policy that is being deleted lets nothing through, and
-/// any policy denies what does not show its protocol.
+/// `ask(rules)` answers a PolicyVerdict. What is being deleted lets nothing through, and any policy
+/// denies what does not show its protocol.
 template <class Tuple, class Ask>
 inline DropReason judge(const Tables& tables, const Parties& parties, const Tuple& tuple,
                         Ask&& ask) {
   const auto denied = [&](VifId id, CompiledRules PolicyTries::*direction) {
-    const VifEntry* vif = with_policy(tables, id);
-    if (vif == nullptr) return false;
-    const PolicyEntry* entry = tables.policies.get(vif->policy);
-    if (entry == nullptr || !shows_protocol(tuple)) return true;
-    const auto& tries = static_cast<const PolicyTries&>(*entry->policy);
-    return ask(tries.*direction).action == PolicyAction::deny;
+    if (!under_policy(tables, id)) return false;
+    const CompiledRules* rules = rules_of(tables, id, direction);
+    if (rules == nullptr || !shows_protocol(tuple)) return true;
+    return ask(*rules).action == PolicyAction::deny;
   };
   if (denied(parties.from, &PolicyTries::egress)) return DropReason::policy_egress_denied;
   if (denied(parties.to, &PolicyTries::ingress)) return DropReason::policy_ingress_denied;

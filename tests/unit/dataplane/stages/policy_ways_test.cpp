@@ -176,6 +176,41 @@ TEST_CASE("a neighbour that answers makes nobody judge anew", "[policy]") {
   CHECK(w.rig.flows().stamp.load() == before);
 }
 
+TEST_CASE("a VIF that is being deleted sends and gets nothing more", "[policy]") {
+  World w({all(), none()}, {none(), all()});
+  const Bytes to_glean = with_ipv4(request, at::ip, 16, "0a050007");
+  const Outcome held = w.rig.receive_judged(world::vm1, to_glean);
+  REQUIRE(w.from_vm1(request) == passes);
+  REQUIRE(w.from_vm3(answer) == passes);
+  Batch batch;
+  SECTION("who gets it") {
+    batch.vifs = {{VifId(3), std::nullopt}};
+    w.rig.apply(batch);
+    CHECK(w.from_vm1(request) == ingress);                             // the session's
+    CHECK(w.from_vm1(with(request, at::ip + 20, "03e9")) == ingress);  // another one's
+  }
+  SECTION("who gets it, and another in its place") {
+    for (const auto& vif : world::batch().vifs) {
+      if (vif.id == VifId(3)) batch.vifs = {{VifId(3, 1), vif.object}};
+    }
+    w.rig.apply(batch);
+    CHECK(w.from_vm1(request) == ingress);
+  }
+  SECTION("who sent it") {
+    batch.vifs = {{VifId(1), std::nullopt}};
+    batch.routes = {{world::blue, prefix("10.5.0.7/32"), world::deliver_vm3}};
+    w.rig.apply(batch);
+    CHECK(describe(w.rig.resume_judged(held)) == egress);
+  }
+  SECTION("its port, and another in its place") {
+    Port fabric;
+    fabric.mac = test::mac("02:00:00:00:0f:01");
+    batch.ports = {{PortId(world::vm3.index(), 1), fabric}};
+    w.rig.apply(batch);
+    CHECK(w.from_vm1(request) == "dropped: port_missing");
+  }
+}
+
 TEST_CASE("workers look for policies as long as a VIF has one", "[policy]") {
   World w({all(), all()}, {all(), all()});
   const auto& judges = w.rig.twin_tables().judges;
