@@ -114,11 +114,16 @@ template <class Key, class Tracer>
     if (p.care == FlowCare::unsearched)
       direction = table.find(opening.forward, opening.forward_hash);
   }
-  if (direction == 0) {
+  const bool anew = direction != 0 && begins_anew(table, direction, p);
+  if (anew) {
+    opening.forward = table.entry(direction).key;
+    opening.forward_hash = table.hash(opening.forward);
+  }
+  if (direction == 0 || anew) {
     const DropReason reason = judge_flow(tables, parties, opening.forward);
     if (reason != DropReason::none) {
       // Unless the other side has opened it at this moment.
-      direction = table.find(opening.forward, opening.forward_hash);
+      direction = anew ? 0 : table.find(opening.forward, opening.forward_hash);
       if (direction == 0) return drop(p, reason);
     } else if (!wants_session(tables, parties)) {
       return Next::forward;
@@ -134,6 +139,7 @@ template <class Key, class Tracer>
       opening.vrf = p.vrf->id;
       opening.now = tally.now;
       FlowWriter& writer = ctx.flows->template of<Key>();
+      if (anew) table.close(writer, direction);
       direction = table.open(writer, opening);
       if (direction == 0) {
         return under_policy(tables, parties) ? drop(p, writer.refusal) : Next::forward;
@@ -154,7 +160,7 @@ template <class Key, class Tracer>
   if (!tally.counts) return Next::forward;
   FlowEntry<Key>& entry = table.entry(direction);
   restamp(entry, tally.worker, stamp, p);
-  tally.count(table, entry, direction, p);
+  (void)tally.count(table, entry, direction, p);
   return Next::forward;
 }
 

@@ -190,6 +190,62 @@ TEST_CASE("queries are let out by their type", "[policy]") {
   CHECK(w.from_vm1(query("00")) == egress);
 }
 
+TEST_CASE("a connection between the ports of one that is closing is judged as a new one",
+          "[policy]") {
+  PolicyRule any_tcp;
+  any_tcp.protocol = 6;
+  World w({only(any_tcp), none()}, {none(), only(any_tcp)});
+  const FlowTable<FlowKey4>& table = w.rig.flows().v4;
+  const auto segment = [](const Bytes& packet, const std::string& flags) {
+    Bytes tcp = with(hex(packets::vm1_tcp4), at::ip + 12, to_hex(packet).substr(2 * 26, 16));
+    tcp = with(with(std::move(tcp), 0, to_hex(packet).substr(0, 24)), at::ip + 20,
+               to_hex(packet).substr(2 * 34, 8));
+    return with_ipv4_checksum(with(std::move(tcp), at::ip + 33, flags));
+  };
+  const auto asks = [&](const char* flags) { return w.from_vm1(segment(request, flags)); };
+  const auto answers = [&](const char* flags) { return w.from_vm3(segment(answer, flags)); };
+  const auto sessions = [&] { return w.rig.hands().v4().opened.get(); };
+  const auto last_state = [&] {
+    std::uint32_t session = table.frontier();
+    while (session > 0 && !table.live(session)) --session;
+    return session == 0 ? FlowState::one_way : table.state(session);
+  };
+  CHECK(answers("02") == egress);
+  CHECK(asks("02") == passes);
+  CHECK(asks("02") == passes);  // sent once more
+  CHECK(answers("12") == passes);
+  CHECK(asks("10") == passes);
+  CHECK(asks("02") == passes);  // from before: it changes nothing
+  CHECK(sessions() == 1);
+  SECTION("both have said goodbye") {
+    CHECK(asks("11") == passes);
+    CHECK(answers("11") == passes);
+    CHECK(asks("10") == passes);
+  }
+  SECTION("one has hung up") { CHECK(answers("14") == passes); }
+  CHECK(last_state() == FlowState::closing);
+  // VM 3 may not open one with these ports, and does not end what is left of the old one.
+  CHECK(answers("02") == egress);
+  CHECK(asks("10") == passes);
+  CHECK(sessions() == 1);
+  CHECK(asks("02") == passes);
+  CHECK(sessions() == 2);
+  CHECK(answers("12") == passes);
+  CHECK(asks("10") == passes);
+  CHECK(sessions() == 2);
+  std::uint32_t live = 0;
+  for (std::uint32_t s = 1; s <= table.frontier(); ++s) {
+    if (!table.live(s)) continue;
+    ++live;
+    CHECK(table.state(s) == FlowState::established);
+  }
+  CHECK(live == 1);
+  // Judged anew: what was allowed then is not now.
+  CHECK(answers("14") == passes);
+  w.set(policy3, {none(), none()});
+  CHECK(asks("02") == ingress);
+}
+
 TEST_CASE("where a policy wants a session and there is no room, it is said why", "[policy]") {
   World w({all(), all()}, {all(), all()});
   w.rig.flows().rules.sessions_a_vif.set(1);
