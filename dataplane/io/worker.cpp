@@ -79,6 +79,8 @@ void Worker::turn() {
   if (held_.size() != 0) work += take_held();
   flows_.tidy(options_.workers, work == 0);
   loops_.add(1);
+  if (flows_.denied().take_news()) [[unlikely]]
+    signal_control();
   if (observed_ != nullptr && std::exchange(recorded_, false)) [[unlikely]]
     signal_control();
   if (work != 0) {
