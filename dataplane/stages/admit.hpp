@@ -100,6 +100,7 @@ class Admission {
     }
     const auto question = question_alone<Key>(p_);
     const Judgement judgement = judge(tables_, parties_, question);
+    note(judgement);
     if (judgement.denied()) return deny(judgement, question.tuple);
     note("belongs to no session that could be opened");
     return Next::forward;
@@ -116,8 +117,10 @@ class Admission {
       // Unless the other side has opened it at this moment.
       if (over == 0) direction_ = table_.find(key_, hash);
       if (direction_ != 0) return Next::forward;
+      note(judgement);
       return deny(judgement, question.tuple);
     }
+    note(judgement);
     if (!wants_session(tables_, parties_)) return Next::forward;
     if (ctx_.flows == nullptr) {
       note("a new session would be opened");
@@ -165,6 +168,7 @@ class Admission {
           forward ? entry : table_.entry(FlowTable<Key>::other(direction_));
       const Parties parties = forward ? parties_ : Parties{parties_.to, parties_.from};
       const Judgement judgement = judge(tables_, parties, Question{tuple_of(first.key), true});
+      note(judgement);
       if (judgement.denied()) {
         if (own) end_session();  // what comes from elsewhere ends nobody's
         return deny(judgement, tuple_of(entry.key));
@@ -197,6 +201,14 @@ class Admission {
                 by.egress ? DropReason::policy_egress_denied : DropReason::policy_ingress_denied);
   }
 
+  void note(const Judgement& judgement) {
+    if constexpr (Tracer::enabled) {
+      for (const PolicyDecision& decision : judgement.decisions()) {
+        ctx_.tracer.note(
+            admit_name, p_, [&] { return text_of(decision); }, decision);
+      }
+    }
+  }
   void note(const char* text) {
     if constexpr (Tracer::enabled) {
       ctx_.tracer.note(admit_name, p_, [&] {

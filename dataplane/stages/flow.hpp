@@ -209,7 +209,8 @@ template <class Key, class Tracer>
   if constexpr (Tracer::enabled)
     ctx.tracer.note(flow_name, p, [&] {
       return "known, session " + std::to_string(table.session_of(direction).id.get()) +
-             (FlowTable<Key>::is_forward(direction) ? ", forward" : ", reverse");
+             (FlowTable<Key>::is_forward(direction) ? ", forward: it stands"
+                                                    : ", reverse: it stands");
     });
 }
 

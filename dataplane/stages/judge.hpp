@@ -3,6 +3,7 @@
 
 #include <array>
 #include <span>
+#include <string>
 
 #include "policy/compiled_policy.hpp"
 #include "stages/flow.hpp"
@@ -126,6 +127,15 @@ inline Judgement judge(const Tables& tables, const Parties& parties,
   };
   if (agrees(parties.from, true)) agrees(parties.to, false);
   return judgement;
+}
+
+/// For who looks on: which rule of whom.
+inline std::string text_of(const PolicyDecision& decision) {
+  const bool allows = decision.action == PolicyAction::allow;
+  std::string text = decision.egress ? "egress" : "ingress";
+  text += " policy of vif " + std::to_string(decision.vif.index()) + ": ";
+  if (!decision.rule) return text + "no rule takes it, " + (allows ? "allowed" : "denied");
+  return text + "rule " + std::to_string(*decision.rule) + (allows ? " allows" : " denies");
 }
 
 inline void set_addresses(DeniedPacket& packet, const PolicyTuple4& tuple) {

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <span>
 
 #include "stages/stage.hpp"
@@ -55,13 +56,15 @@ struct RecordTracer {
   std::vector<ExplainStep>* steps = nullptr;
   DropReason reason = DropReason::none;  ///< of the last packet
   PortId way_out{};
+  /// `policy`: what one decided, where that is what is noted.
   template <class Text>
-  void note(std::string_view stage, const PacketContext& p, Text&& text) {
+  void note(std::string_view stage, const PacketContext& p, Text&& text,
+            const std::optional<PolicyDecision>& policy = std::nullopt) {
     reason = p.reason;
     if (p.adjacency != nullptr) way_out = p.adjacency->port;
     steps->push_back({std::string(stage), text(), p.vrf != nullptr ? p.vrf->id : VrfId{},
                       p.nexthop != nullptr ? p.nexthop->id : NexthopId{}, p.decap,
-                      p.adjacency != nullptr ? p.adjacency->port : PortId{}});
+                      p.adjacency != nullptr ? p.adjacency->port : PortId{}, policy});
   }
 };
 

@@ -61,6 +61,8 @@ class Rig {
   Outcome receive_judged(PortId port, const Bytes& frame);
   /// The same in the twin alone, once: for what a session remembers and a lone packet cannot meet.
   Outcome receive_with_flows(PortId port, const Bytes& frame);
+  /// Looked at in the twin, which changes nothing.
+  Outcome explain_judged(PortId port, const Bytes& frame);
   /// An IP packet of the router's own.
   Outcome originate(VrfId vrf, const Bytes& packet);
   /// A frame of the router's own into a tunnel.
@@ -100,7 +102,7 @@ class Rig {
                            const Source& source);
   template <class Tracer>
   std::vector<Outcome> run_once(const std::vector<Bytes>& frames, const Layout& layout,
-                                const Source& source, Node& node, Tracer tracer);
+                                const Source& source, Node& node, Tracer tracer, FlowHands* hands);
 
   Node node_;
   Node twin_;

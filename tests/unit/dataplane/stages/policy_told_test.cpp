@@ -18,6 +18,22 @@ std::vector<DeniedPacket> told(World& w) {
 
 constexpr std::uint64_t second = 2'000'000'000;  // of the rig's TSC
 
+/// What admit noted, a line each; the policies' decisions as "VIF direction rule action".
+std::string admitted(const Outcome& outcome) {
+  std::string text;
+  for (const ExplainStep& step : outcome.steps) {
+    if (step.stage == "admit") text += step.text + "\n";
+  }
+  return text;
+}
+std::vector<PolicyDecision> decisions(const Outcome& outcome) {
+  std::vector<PolicyDecision> all;
+  for (const ExplainStep& step : outcome.steps) {
+    if (step.policy) all.push_back(*step.policy);
+  }
+  return all;
+}
+
 }  // namespace
 
 TEST_CASE("of a denied packet it is told who denied it, by which rule", "[policy]") {
@@ -120,6 +136,45 @@ TEST_CASE("a few denied packets a second are told of, the others counted", "[pol
     w.from_vm1(request);
   }
   CHECK(told(w).size() == 64);
+}
+
+TEST_CASE("explain says which rules let a packet through", "[policy]") {
+  PolicyRule no_tcp;
+  no_tcp.action = PolicyAction::deny;
+  no_tcp.protocol = 6;
+  World w({{{no_tcp, udp_to(2000)}, PolicyAction::deny}, none()}, {none(), all()});
+  const PolicyDecision out{VifId(1), true, 1, PolicyAction::allow};
+  const PolicyDecision in{VifId(3), false, std::nullopt, PolicyAction::allow};
+  const Outcome first = w.rig.explain_judged(world::vm1, request);
+  CHECK(admitted(first) ==
+        "egress policy of vif 1: rule 1 allows\n"
+        "ingress policy of vif 3: no rule takes it, allowed\n"
+        "a new session would be opened\n");
+  CHECK(decisions(first) == std::vector<PolicyDecision>{out, in});
+  const Outcome denied = w.rig.explain_judged(world::vm1, with(request, at::ip + 22, "07d1"));
+  CHECK(admitted(denied) ==
+        "egress policy of vif 1: no rule takes it, denied\n"
+        "drop: the policy of the VIF that sent it does not let it out\n");
+  CHECK(decisions(denied) ==
+        std::vector<PolicyDecision>{{VifId(1), true, std::nullopt, PolicyAction::deny}});
+  CHECK(told(w).empty());  // nobody sent these
+  CHECK(w.rig.hands().v4().opened.get() == 0);
+
+  const Outcome opened = w.rig.receive_with_flows(world::vm1, request);
+  CHECK(decisions(opened) == std::vector<PolicyDecision>{out, in});
+  const Outcome known = w.rig.explain_judged(world::vm1, request);
+  CHECK(admitted(known).empty());
+  CHECK(decisions(known).empty());
+  const auto says = [](const Outcome& outcome, const std::string& text) {
+    return std::any_of(outcome.steps.begin(), outcome.steps.end(), [&](const ExplainStep& step) {
+      return step.text.find(text) != std::string::npos;
+    });
+  };
+  CHECK(says(known, ", forward: it stands"));
+  // Its first answer has its route found, and is not judged.
+  const Outcome back = w.rig.explain_judged(world::vm3, answer);
+  CHECK(admitted(back).rfind("the session stands, session ", 0) == 0);
+  CHECK(decisions(back).empty());
 }
 
 }  // namespace weft
