@@ -118,6 +118,8 @@ void ForwardingState::publish(const Batch& batch, Compiled& compiled) {
   announce(batch, compiled);
   const bool redirected = redirects(batch);
   const bool judged_anew = judges_anew(batch);
+  // First, too: no old verdict lets a packet through to another VIF while the rest is under way.
+  if (judged_anew) expire_flows(false, true);
   std::size_t ports = 0;
   const std::vector<bool> void_vrfs = superseded(batch.vrfs);
   for (std::size_t i = 0; i < batch.vrfs.size(); ++i) {
