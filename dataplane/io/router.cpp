@@ -382,6 +382,8 @@ void Router::drain_events(EventSink& sink) {
     for (std::size_t i = 0; i < events_at_once && punts.neighbours.pop(needed); ++i) {
       sink.on_neighbour_needed(needed);
     }
+    DeniedPacket denied;
+    while (worker->denied().pop(denied)) sink.on_denied(denied);  // a few a second at most
     for (auto& queue : punts.packets) {
       rte_mbuf* mbuf = nullptr;
       for (std::size_t i = 0; i < events_at_once && queue.pop(mbuf); ++i) {

@@ -79,6 +79,8 @@ void Worker::turn() {
   if (held_.size() != 0) work += take_held();
   flows_.tidy(options_.workers, work == 0);
   loops_.add(1);
+  if (flows_.denied().take_news()) [[unlikely]]
+    signal_control();
   if (observed_ != nullptr && std::exchange(recorded_, false)) [[unlikely]]
     signal_control();
   if (work != 0) {
@@ -191,10 +193,9 @@ unsigned Worker::take_held() {
     p.end = packet.data() + packet.contiguous_bytes();
     p.bytes = packet.total_bytes();
     p.vrf = tables_.vrfs.get(m.vrf);
-    Ingress from;
-    from.port = m.port;
-    from.vif = m.vif;
+    const Ingress from = ingress_of_held(tables_, m);
     p.in = &from;
+    p.care = from.care;
     p.decap = m.decap;
     const VifEntry* vif = m.vif.valid() ? tables_.vifs.get(m.vif) : nullptr;
     p.originated = !m.port.valid() || (vif != nullptr && vif->host);

@@ -60,6 +60,7 @@ class Worker {
   /// Publishes what to trace and capture, nullptr: nothing. The caller retires the old set.
   void set_observers(const ObserverSet* set) { observers_.store(set, std::memory_order_release); }
   PuntChannel& punts() { return punts_; }
+  DeniedLog& denied() { return flows_.denied(); }
   SpscQueue<TraceRecord*, 256>& traced() { return traced_; }
   [[nodiscard]] const WorkerCounters& counters() const { return counters_; }
   [[nodiscard]] WorkerStatus status() const;

@@ -14,6 +14,13 @@ namespace weft {
 
 inline constexpr unsigned max_burst = 64;
 
+/// What is still to be done about a packet's flow.
+enum class FlowCare : std::uint8_t {
+  none,        ///< no flow is kept of it, or it has been counted in one
+  admit,       ///< there is no flow of it yet, or what the flow says no longer holds
+  unsearched,  ///< its flow was not looked for; it needs one only where a policy asks
+};
+
 /// What all packets of one port share.
 struct Ingress {
   const VrfEntry* vrf = nullptr;    ///< nullptr: the port or its VRF is being deleted
@@ -21,18 +28,12 @@ struct Ingress {
   const VifEntry* guard = nullptr;  ///< the VIF from whose own addresses alone they may come
   PortId port;
   VifId vif;
-  bool host = false;            ///< this host's kernel sent them
-  bool flows = false;           ///< what arrives here may belong to flows that are kept
-  bool check_finished = false;  ///< the port may hand over unfinished checksums
+  bool host = false;               ///< this host's kernel sent them
+  bool flows = false;              ///< what arrives here may belong to flows that are kept
+  bool check_finished = false;     ///< the port may hand over unfinished checksums
+  FlowCare care = FlowCare::none;  ///< of what no flow is looked for
 };
-inline constexpr Ingress nowhere;  ///< of packets of the router's own
-
-/// What is still to be done about a packet's flow.
-enum class FlowCare : std::uint8_t {
-  none,   ///< no flow is kept of it, or it has been counted in one
-  admit,  ///< there is no flow of it yet, or what the flow says no longer holds
-  judge,  ///< no session can be opened for it: each such packet is judged
-};
+inline constexpr Ingress nowhere;  ///< of packets of the router's own, which nobody judges
 
 /// What the stages know of one packet; it lives as long as the burst. What all of them read stands
 /// in the first cache line.
@@ -42,7 +43,7 @@ enum class FlowCare : std::uint8_t {
 ///    in                  source              parse, exits
 ///    vrf                 source, decap       parse, decap, resolve, encap
 ///    l3, l3_bytes, …     parse, encap        decap and later
-///    flow, care          flow                resolve, admit
+///    flow, care          source, flow        resolve, admit
 ///    entropy             flow, resolve       resolve, encap
 ///    route, home         resolve             resolve, exits
 ///    nexthop, adjacency  decap, resolve      rewrite, encap, output

@@ -150,12 +150,17 @@ void append(std::vector<Entry>& entries, const PolicyRule& rule, std::uint32_t n
   }
 }
 
-template <class Entry>
+/// Whether a packet that shows neither ports nor a type of ICMP can be taken.
+bool asks_for_no_ports(const PolicyRule& rule) {
+  return rule.source_ports.empty() && rule.destination_ports.empty() && !rule.icmp_type;
+}
+
+template <class Entry, class Condition>
 Result<rte_acl_ctx*> build(const PolicyRules& rules, const std::string& name,
-                           const rte_acl_config& layout, bool v4) {
+                           const rte_acl_config& layout, bool v4, Condition&& holds) {
   std::vector<Entry> entries;
   for (std::uint32_t i = 0; i < rules.rules.size(); ++i) {
-    append(entries, rules.rules[i], i + 1, v4);
+    if (holds(rules.rules[i])) append(entries, rules.rules[i], i + 1, v4);
   }
   if (entries.empty()) return nullptr;
   if (entries.size() > most_entries) {
@@ -179,10 +184,13 @@ Result<rte_acl_ctx*> build(const PolicyRules& rules, const std::string& name,
                    : fmt::format("rte_acl refuses {} entries (error {})", entries.size(), -made)};
 }
 
-bool takes(const std::vector<IpPrefix>& prefixes, const IpAddress& address) {
-  return prefixes.empty() ||
-         std::any_of(prefixes.begin(), prefixes.end(),
-                     [&](const IpPrefix& prefix) { return prefix.contains(address); });
+std::uint32_t first_match(const rte_acl_ctx* acl, const void* tuple) {
+  if (acl == nullptr) return 0;
+  const auto* data = static_cast<const std::uint8_t*>(tuple);
+  std::uint32_t found = 0;
+  // Of one packet the scalar way is the quickest.
+  rte_acl_classify_alg(acl, &data, &found, 1, 1, RTE_ACL_CLASSIFY_SCALAR);
+  return found;
 }
 
 }  // namespace
@@ -194,38 +202,38 @@ Result<CompiledRules> CompiledRules::make(const PolicyRules& rules, const std::s
     if (const Status status = check(rules.rules[i], i); !status) return status.error();
   }
   CompiledRules compiled;
-  auto acl4 = build<Rule4>(rules, name + "4", layout<PolicyTuple4>(), true);
-  if (!acl4) return acl4.error();
-  compiled.acl4_.reset(*acl4);
-  auto acl6 = build<Rule6>(rules, name + "6", layout<PolicyTuple6>(), false);
-  if (!acl6) return acl6.error();
-  compiled.acl6_.reset(*acl6);
+  auto all = Tries::make(rules, name, [](const PolicyRule&) { return true; });
+  if (!all) return all.error();
+  compiled.all_ = std::move(*all);
+  if (!std::all_of(rules.rules.begin(), rules.rules.end(), asks_for_no_ports)) {
+    auto portless = Tries::make(rules, name + "p", asks_for_no_ports);
+    if (!portless) return portless.error();
+    compiled.portless_ = std::move(*portless);
+  }
   compiled.rules_ = rules;
   return compiled;
 }
 
-std::uint32_t CompiledRules::find(const rte_acl_ctx* acl, const void* tuple) {
-  if (acl == nullptr) return 0;
-  const auto* data = static_cast<const std::uint8_t*>(tuple);
-  std::uint32_t found = 0;
-  // Of one packet the scalar way is the quickest.
-  rte_acl_classify_alg(acl, &data, &found, 1, 1, RTE_ACL_CLASSIFY_SCALAR);
-  return found;
+template <class Condition>
+Result<CompiledRules::Tries> CompiledRules::Tries::make(const PolicyRules& rules,
+                                                        const std::string& name,
+                                                        Condition&& holds) {
+  Tries tries;
+  auto made4 = build<Rule4>(rules, name + "4", layout<PolicyTuple4>(), true, holds);
+  if (!made4) return made4.error();
+  tries.acl4.reset(*made4);
+  auto made6 = build<Rule6>(rules, name + "6", layout<PolicyTuple6>(), false, holds);
+  if (!made6) return made6.error();
+  tries.acl6.reset(*made6);
+  return tries;
 }
 
-PolicyVerdict CompiledRules::judge_without_ports(const IpAddress& source,
-                                                 const IpAddress& destination,
-                                                 std::uint8_t protocol) const {
-  for (std::uint32_t i = 0; i < rules_.rules.size(); ++i) {
-    const PolicyRule& rule = rules_.rules[i];
-    if (!rule.source_ports.empty() || !rule.destination_ports.empty() || rule.icmp_type) continue;
-    if (rule.protocol.value_or(protocol) != protocol || !takes(rule.sources, source) ||
-        !takes(rule.destinations, destination)) {
-      continue;
-    }
-    return {rule.action, i};
-  }
-  return {rules_.otherwise, PolicyVerdict::none};
+std::uint32_t CompiledRules::Tries::find(const PolicyTuple4& tuple) const {
+  return first_match(acl4.get(), &tuple);
+}
+
+std::uint32_t CompiledRules::Tries::find(const PolicyTuple6& tuple) const {
+  return first_match(acl6.get(), &tuple);
 }
 
 Result<std::shared_ptr<const PolicyTries>> compile(const Policy& policy, const std::string& name) {

@@ -1,8 +1,10 @@
 #pragma once
-/// A policy as workers ask it: DPDK's rte_acl, one set of tries a direction and family.
+/// A policy as workers ask it: DPDK's rte_acl, one set of tries a direction and family, and another
+/// one for packets that show no ports, where that makes a difference.
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -49,33 +51,43 @@ class CompiledRules {
   /// An error says what is wrong with which rule, or that they are too many.
   static Result<CompiledRules> make(const PolicyRules& rules, const std::string& name);
 
-  [[nodiscard]] PolicyVerdict judge(const PolicyTuple4& tuple) const {
-    return verdict(find(acl4_.get(), &tuple));
-  }
-  [[nodiscard]] PolicyVerdict judge(const PolicyTuple6& tuple) const {
-    return verdict(find(acl6_.get(), &tuple));
+  template <class Tuple>
+  [[nodiscard]] PolicyVerdict judge(const Tuple& tuple) const {
+    return verdict(all_.find(tuple));
   }
   /// Of a piece of a datagram whose ports nobody knows: rules that ask for ports or a type of ICMP
-  /// do not take it.
-  [[nodiscard]] PolicyVerdict judge_without_ports(const IpAddress& source,
-                                                  const IpAddress& destination,
-                                                  std::uint8_t protocol) const;
+  /// do not take it, whatever stands in the tuple's.
+  template <class Tuple>
+  [[nodiscard]] PolicyVerdict judge_without_ports(const Tuple& tuple) const {
+    return verdict((portless_ ? *portless_ : all_).find(tuple));
+  }
 
  private:
+  struct Free {
+    void operator()(rte_acl_ctx* acl) const;
+  };
+  /// Of both families; nullptr: no rule is for it.
+  struct Tries {
+    std::unique_ptr<rte_acl_ctx, Free> acl4;
+    std::unique_ptr<rte_acl_ctx, Free> acl6;
+
+    /// Of those rules for which `holds(rule)`.
+    template <class Condition>
+    static Result<Tries> make(const PolicyRules& rules, const std::string& name, Condition&& holds);
+    /// The number of the first rule that takes the tuple, from 1 on; 0: none.
+    [[nodiscard]] std::uint32_t find(const PolicyTuple4& tuple) const;
+    [[nodiscard]] std::uint32_t find(const PolicyTuple6& tuple) const;
+  };
+
   CompiledRules() = default;
-  /// The number of the first rule that takes the tuple, from 1 on; 0: none.
-  static std::uint32_t find(const rte_acl_ctx* acl, const void* tuple);
   [[nodiscard]] PolicyVerdict verdict(std::uint32_t found) const {
     if (found == 0) return {rules_.otherwise, PolicyVerdict::none};
     return {rules_.rules[found - 1].action, found - 1};
   }
 
-  struct Free {
-    void operator()(rte_acl_ctx* acl) const;
-  };
   PolicyRules rules_;
-  std::unique_ptr<rte_acl_ctx, Free> acl4_;  ///< nullptr: no rule is for the family
-  std::unique_ptr<rte_acl_ctx, Free> acl6_;
+  Tries all_;
+  std::optional<Tries> portless_;  ///< of rules that ask for no ports; nothing: all of them are
 };
 
 struct PolicyTries final : CompiledPolicy {

@@ -8,12 +8,20 @@ namespace weft::stage {
 
 inline constexpr std::string_view admit_name = "admit";
 
-/// The VIF that a next hop leads to; invalid: none.
-inline VifId vif_behind(const Tables& tables, const NexthopEntry* nexthop) {
-  if (nexthop == nullptr || nexthop->kind != NexthopKind::interface) return {};
-  const AdjacencyEntry* adjacency = tables.adjacencies.get(nexthop->adjacency);
+/// The VIF that a next hop leads to by its adjacency; invalid: the fabric. Nothing: the way there
+/// is being taken away.
+inline std::optional<VifId> vif_behind(const Tables& tables, const NexthopEntry& nexthop,
+                                       const AdjacencyEntry* adjacency) {
+  if (nexthop.kind != NexthopKind::interface) return VifId{};
   const PortEntry* port = adjacency != nullptr ? tables.ports.get(adjacency->port) : nullptr;
-  return port != nullptr ? port->port.vif : VifId{};
+  if (port == nullptr || port->id != adjacency->port) return std::nullopt;
+  return port->port.vif;
+}
+/// The same of a next hop that packets of a session took.
+inline std::optional<VifId> vif_behind(const Tables& tables, NexthopId id) {
+  const NexthopEntry* nexthop = id.valid() ? tables.nexthops.get(id) : nullptr;
+  if (nexthop == nullptr || nexthop->id != id) return std::nullopt;
+  return vif_behind(tables, *nexthop, tables.adjacencies.get(nexthop->adjacency));
 }
 
 /// Whether sessions are opened for packets on this way: a VIF at either end may do without.
@@ -47,105 +55,186 @@ inline void restamp(FlowEntry<Key>& entry, std::uint8_t worker, FlowStamp stamp,
   entry.stamp.store(stamp, std::memory_order_release);
 }
 
-/// A session that stands, met by a packet for which its decision does not hold: judged again where
-/// the policies changed, or the VIFs at its ends. The rules are asked for its first packet.
-/// `own`: whether the packet came and goes where the session's packets do.
-template <class Key>
-inline DropReason judge_again(const Tables& tables, FlowTable<Key>& table, std::uint32_t direction,
-                              FlowStamp stamp, const PacketContext& p, VifId egress, bool& own) {
-  const FlowEntry<Key>& entry = table.entry(direction);
-  const FlowEntry<Key>& other = table.entry(FlowTable<Key>::other(direction));
-  const bool policies_hold = entry.stamp.load(std::memory_order_relaxed) >> 32 == stamp >> 32;
-  const auto nexthop = NexthopId::from_raw(entry.nexthop.get());
-  bool same_ends = entry.ingress.get() == p.in->vif.raw() && nexthop == p.nexthop->id;
-  if (!nexthop.valid()) {  // the first packet back: from where the others went, to where they came
-    const auto led_to = NexthopId::from_raw(other.nexthop.get());
-    const NexthopEntry* there = led_to.valid() ? tables.nexthops.get(led_to) : nullptr;
-    same_ends = other.ingress.get() == egress.raw() && vif_behind(tables, there) == p.in->vif;
-  }
-  own = same_ends;
-  if (policies_hold && same_ends) return DropReason::none;
-  const bool forward = FlowTable<Key>::is_forward(direction);
-  const Parties parties = forward ? Parties{p.in->vif, egress} : Parties{egress, p.in->vif};
-  return judge_flow(tables, parties, forward ? entry.key : other.key);
-}
-
+/// One packet's way through admit.
 template <class Key, class Tracer>
-[[gnu::noinline]] Next admit(StageContext<Tracer>& ctx, PacketContext& p) {
-  const Tables& tables = ctx.tables;
-  FlowTable<Key>& table = tables.flows->of<Key>();
-  const FlowTally tally(ctx.flows);
-  const auto note = [&](const char* text, std::uint32_t direction) {
-    if constexpr (Tracer::enabled)
-      ctx.tracer.note(admit_name, p, [&] {
-        return direction == 0 ? std::string(text)
-                              : std::string(text) + ", session " +
-                                    std::to_string(table.session_of(direction).id.get());
-      });
-  };
-  const VifId egress = vif_behind(tables, p.nexthop);
-  const Parties parties{p.in->vif, egress};
-  if (p.care == FlowCare::judge) {
-    const DropReason reason = judge_alone<Key>(tables, p, parties);
-    if (reason != DropReason::none) return drop(p, reason);
-    note("belongs to no session that could be opened", 0);
+class Admission {
+ public:
+  /// `egress`: the VIF that it goes to.
+  Admission(StageContext<Tracer>& ctx, PacketContext& p, VifId egress)
+      : ctx_(ctx),
+        tables_(ctx.tables),
+        table_(ctx.tables.flows->template of<Key>()),
+        p_(p),
+        parties_{p.in->vif, egress},
+        tally_(ctx.flows),
+        // As it was before the route was searched: what changes since, the next packet finds out.
+        stamp_(ctx.flows != nullptr ? ctx.flows->stamp()
+                                    : tables_.flows->stamp.load(std::memory_order_acquire)) {}
+
+  Next decide() {
+    const bool unsearched = p_.care == FlowCare::unsearched;
+    if (unsearched && !under_policy(tables_, parties_)) return Next::forward;
+    direction_ = p_.flow;
+    if (direction_ != 0) {
+      key_ = table_.entry(direction_).key;
+    } else {
+      const auto ports = flow_ports<Key>(*tables_.flows, tally_, p_);
+      if (!ports) return pass_alone();
+      key_ = flow_key<Key>(p_, arrival_vrf(p_).id, *ports);
+      if (unsearched) direction_ = table_.find(key_, table_.hash(key_));
+    }
+    const bool anew = direction_ != 0 && begins_anew(table_, direction_, p_);
+    if (direction_ == 0 || anew) {
+      const Next next = open();
+      if (direction_ == 0) return next;
+    }
+    return pass_with_session();
+  }
+
+ private:
+  /// No session can be opened for it.
+  Next pass_alone() {
+    if (flow_of_error(table_, p_) != 0) {
+      note("an error about a packet of a session, with which it may pass");
+      return Next::forward;
+    }
+    const auto question = question_alone<Key>(p_);
+    const Judgement judgement = judge(tables_, parties_, question);
+    note(judgement);
+    if (judgement.denied()) return deny(judgement, question.tuple);
+    note("belongs to no session that could be opened");
     return Next::forward;
   }
-  // As it was before the route was searched: what has changed since, the next packet finds out.
-  const FlowStamp stamp = ctx.flows != nullptr
-                              ? ctx.flows->stamp()
-                              : tables.flows->stamp.load(std::memory_order_acquire);
-  std::uint32_t direction = p.flow;
-  if (direction == 0) {
-    const auto ports = flow_ports<Key>(*tables.flows, tally, p);
-    if (!ports) {  // the first piece has been forgotten since
-      const DropReason reason = judge_alone<Key>(tables, p, parties);
-      return reason != DropReason::none ? drop(p, reason) : Next::forward;
-    }
-    FlowOpening<Key> opening;
-    opening.forward = flow_key<Key>(p, arrival_vrf(p).id, *ports);
-    opening.forward_hash = table.hash(opening.forward);
-    const DropReason reason = judge_flow(tables, parties, opening.forward);
-    if (reason != DropReason::none) {
+
+  /// Judges it as the first packet of a session, which is opened then; one that is over and has the
+  /// same key gives way. Where there is no session afterwards, it answers where the packet goes.
+  Next open() {
+    const std::uint64_t hash = table_.hash(key_);
+    const std::uint32_t over = std::exchange(direction_, 0);
+    const Question question{tuple_of(key_), true};
+    const Judgement judgement = judge(tables_, parties_, question);
+    if (judgement.denied()) {
       // Unless the other side has opened it at this moment.
-      direction = table.find(opening.forward, opening.forward_hash);
-      if (direction == 0) return drop(p, reason);
-    } else if (!wants_session(tables, parties)) {
+      if (over == 0) direction_ = table_.find(key_, hash);
+      if (direction_ != 0) return Next::forward;
+      note(judgement);
+      return deny(judgement, question.tuple);
+    }
+    note(judgement);
+    if (!wants_session(tables_, parties_)) return Next::forward;
+    if (ctx_.flows == nullptr) {
+      note("a new session would be opened");
       return Next::forward;
-    } else if (ctx.flows == nullptr) {
-      note("a new session would be opened", 0);
-      return Next::forward;
-    } else {
-      opening.reverse = opening.forward.reverse(return_vrf(tables, p, egress));
-      opening.stamp = stamp;
-      opening.ingress = p.in->vif;
-      opening.charged = p.in->vif.valid() ? p.in->vif : egress;
-      opening.nexthop = p.nexthop->id;
-      opening.vrf = p.vrf->id;
-      opening.now = tally.now;
-      FlowWriter& writer = ctx.flows->template of<Key>();
-      direction = table.open(writer, opening);
-      if (direction == 0) {
-        return under_policy(tables, parties) ? drop(p, writer.refusal) : Next::forward;
+    }
+    FlowWriter& writer = ctx_.flows->template of<Key>();
+    if (over != 0) table_.close(writer, over);
+    FlowOpening<Key> opening;
+    opening.forward = key_;
+    opening.reverse = key_.reverse(return_vrf(tables_, p_, parties_.to));
+    opening.forward_hash = hash;
+    opening.stamp = stamp_;
+    opening.ingress = parties_.from;
+    opening.charged = parties_.from.valid() ? parties_.from : parties_.to;
+    opening.nexthop = p_.nexthop->id;
+    opening.vrf = p_.vrf->id;
+    opening.now = tally_.now;
+    direction_ = table_.open(writer, opening);
+    if (direction_ != 0 || !under_policy(tables_, parties_)) return Next::forward;
+    return drop(p_, writer.refusal);
+  }
+
+  /// Whether it came, and goes, where the session's packets do.
+  [[nodiscard]] bool has_its_ends() const {
+    const FlowEntry<Key>& entry = table_.entry(direction_);
+    const FlowEntry<Key>& other = table_.entry(FlowTable<Key>::other(direction_));
+    const auto nexthop = NexthopId::from_raw(entry.nexthop.get());
+    if (nexthop.valid()) {
+      return entry.ingress.get() == parties_.from.raw() && nexthop == p_.nexthop->id;
+    }
+    // The first packet back: from where the others went, to where they came.
+    const auto led_to = NexthopId::from_raw(other.nexthop.get());
+    return other.ingress.get() == parties_.to.raw() && vif_behind(tables_, led_to) == parties_.from;
+  }
+
+  /// The session is judged again where the policies changed, or the VIFs at its ends. The rules are
+  /// asked for its first packet.
+  Next pass_with_session() {
+    FlowEntry<Key>& entry = table_.entry(direction_);
+    const bool own = has_its_ends();
+    const bool policies_hold = entry.stamp.load(std::memory_order_relaxed) >> 32 == stamp_ >> 32;
+    if (!own || !policies_hold) {
+      const bool forward = FlowTable<Key>::is_forward(direction_);
+      const FlowEntry<Key>& first =
+          forward ? entry : table_.entry(FlowTable<Key>::other(direction_));
+      const Parties parties = forward ? parties_ : Parties{parties_.to, parties_.from};
+      const Judgement judgement = judge(tables_, parties, Question{tuple_of(first.key), true});
+      note(judgement);
+      if (judgement.denied()) {
+        if (own) end_session();  // what comes from elsewhere ends nobody's
+        return deny(judgement, tuple_of(entry.key));
+      }
+    }
+    p_.flow = direction_;
+    const bool opened = FlowTable<Key>::is_forward(direction_) && entry.packets.get() == 0;
+    note(opened ? "admitted" : "the session stands");
+    if (!tally_.counts) return Next::forward;
+    restamp(entry, tally_.worker, stamp_, p_);
+    (void)tally_.count(table_, entry, direction_, p_);
+    return Next::forward;
+  }
+
+  void end_session() {
+    if (ctx_.flows == nullptr) return;
+    FlowWriter& writer = ctx_.flows->template of<Key>();
+    if (table_.close(writer, direction_)) writer.cleared.add(1);
+  }
+
+  /// `packet`: itself, whatever rules were asked about.
+  template <class Tuple>
+  Next deny(const Judgement& judgement, const Tuple& packet) {
+    const PolicyDecision& by = judgement.decisions().back();
+    if (ctx_.flows != nullptr) {
+      ctx_.flows->denied().add(ctx_.flows->now(),
+                               [&] { return denied_packet(by, arrival_vrf(p_).id, packet); });
+    }
+    return drop(p_,
+                by.egress ? DropReason::policy_egress_denied : DropReason::policy_ingress_denied);
+  }
+
+  void note(const Judgement& judgement) {
+    if constexpr (Tracer::enabled) {
+      for (const PolicyDecision& decision : judgement.decisions()) {
+        ctx_.tracer.note(
+            admit_name, p_, [&] { return text_of(decision); }, decision);
       }
     }
   }
-  bool own = false;
-  const DropReason reason = judge_again(tables, table, direction, stamp, p, egress, own);
-  if (reason != DropReason::none) {
-    // What comes from elsewhere ends nobody's session.
-    if (own && ctx.flows != nullptr && table.close(ctx.flows->template of<Key>(), direction)) {
-      ctx.flows->template of<Key>().cleared.add(1);
+  void note(const char* text) {
+    if constexpr (Tracer::enabled) {
+      ctx_.tracer.note(admit_name, p_, [&] {
+        if (direction_ == 0) return std::string(text);
+        return std::string(text) + ", session " +
+               std::to_string(table_.session_of(direction_).id.get());
+      });
     }
-    return drop(p, reason);
   }
-  p.flow = direction;
-  note(table.entry(direction).packets.get() == 0 ? "admitted" : "admitted again", direction);
-  if (!tally.counts) return Next::forward;
-  FlowEntry<Key>& entry = table.entry(direction);
-  restamp(entry, tally.worker, stamp, p);
-  tally.count(table, entry, direction, p);
-  return Next::forward;
+
+  StageContext<Tracer>& ctx_;
+  const Tables& tables_;
+  FlowTable<Key>& table_;
+  PacketContext& p_;
+  Parties parties_;
+  FlowTally tally_;
+  FlowStamp stamp_;
+  std::uint32_t direction_ = 0;  ///< of its session; 0: none
+  Key key_;
+};
+
+template <class Key, class Tracer>
+[[gnu::noinline]] Next admit(StageContext<Tracer>& ctx, PacketContext& p) {
+  const auto egress = vif_behind(ctx.tables, *p.nexthop, p.adjacency);
+  if (!egress) return drop(p, DropReason::port_missing);
+  return Admission<Key, Tracer>(ctx, p, *egress).decide();
 }
 
 template <class Tracer>

@@ -99,6 +99,24 @@ template <class Key>
   return ports;
 }
 
+[[gnu::always_inline]] inline bool shows_tcp_flags(const PacketContext& p) {
+  return p.protocol == static_cast<std::uint8_t>(wire::IpProtocol::tcp) && p.l4_ports != 0 &&
+         readable_l4(p) > offsetof(wire::Tcp, flags);
+}
+[[gnu::always_inline]] inline std::uint8_t tcp_flags(const PacketContext& p) {
+  return header_at<wire::Tcp>(p.l3 + p.l4_offset).flags;
+}
+
+/// Whether a packet opens a connection between the ports of one that is closing: it belongs to
+/// another session then (RFC 9293 §3.10.7.4 on TIME-WAIT).
+template <class Key>
+inline bool begins_anew(const FlowTable<Key>& table, std::uint32_t direction,
+                        const PacketContext& p) {
+  using namespace wire::tcp_flag;
+  return shows_tcp_flags(p) && (tcp_flags(p) & (syn | ack | fin | rst)) == syn &&
+         table.state(direction / 2) == FlowState::closing;
+}
+
 /// What a worker counts with, at hand for a burst.
 struct FlowTally {
   explicit FlowTally(const FlowHands* hands)
@@ -106,11 +124,15 @@ struct FlowTally {
         worker(counts ? hands->number() : 0),
         now(counts ? hands->now() : 0) {}
 
-  /// One packet more in `direction`.
+  /// One packet more in `direction`. False: it is none of this session but begins another.
   template <class Key>
-  [[gnu::always_inline]] void count(FlowTable<Key>& table, FlowEntry<Key>& entry,
+  [[gnu::always_inline]] bool count(FlowTable<Key>& table, FlowEntry<Key>& entry,
                                     std::uint32_t direction, const PacketContext& p) const {
-    if (!counts) return;
+    if (shows_tcp_flags(p) && entry.is_news(tcp_flags(p))) [[unlikely]] {
+      if (begins_anew(table, direction, p)) return false;
+      if (counts) entry.see_tcp_flags(tcp_flags(p));
+    }
+    if (!counts) return true;
     if (entry.owner.load(std::memory_order_relaxed) == worker) [[likely]] {
       entry.packets.add(1);
       entry.bytes.add(p.l3_bytes);
@@ -120,10 +142,7 @@ struct FlowTally {
       foreign.bytes.add_shared(p.l3_bytes);
     }
     entry.last_seen.set(now);
-    if (p.protocol == static_cast<std::uint8_t>(wire::IpProtocol::tcp) && p.l4_ports != 0 &&
-        readable_l4(p) > offsetof(wire::Tcp, flags)) {
-      entry.see_tcp_flags(header_at<wire::Tcp>(p.l3 + p.l4_offset).flags);
-    }
+    return true;
   }
 
   bool counts;  ///< false: packets are only looked at
@@ -181,14 +200,27 @@ template <class Key, class Tracer>
     p.home = p.vrf;
     p.vrf = vrf;
   }
+  if (!tally.count(table, *entry, direction, p)) [[unlikely]] {
+    if (p.home != nullptr) p.vrf = std::exchange(p.home, nullptr);  // its route is yet to be found
+    return;
+  }
   p.nexthop = nexthop;
   p.care = FlowCare::none;
-  tally.count(table, *entry, direction, p);
   if constexpr (Tracer::enabled)
     ctx.tracer.note(flow_name, p, [&] {
       return "known, session " + std::to_string(table.session_of(direction).id.get()) +
-             (FlowTable<Key>::is_forward(direction) ? ", forward" : ", reverse");
+             (FlowTable<Key>::is_forward(direction) ? ", forward: it stands"
+                                                    : ", reverse: it stands");
     });
+}
+
+/// Before the routes of a burst are searched: the generations by which its flows are judged, so
+/// that what changes in the meantime is found out by the next packet.
+template <class Tracer>
+[[gnu::always_inline]] inline FlowStamp begin_search(StageContext<Tracer>& ctx) {
+  const FlowStamp stamp = ctx.tables.flows->stamp.load(std::memory_order_acquire);
+  if (ctx.flows != nullptr) ctx.flows->begin_search(stamp);
+  return stamp;
 }
 
 /// The packets of one family; answers how many are of the other. Each step for all of them before
@@ -197,11 +229,10 @@ template <class Key, class Tracer>
 std::size_t find_flows_of(StageContext<Tracer>& ctx, std::span<PacketContext> packets) {
   FlowTables& flows = *ctx.tables.flows;
   FlowTable<Key>& table = flows.of<Key>();
-  const FlowStamp stamp = flows.stamp.load(std::memory_order_acquire);
+  const FlowStamp stamp = begin_search(ctx);
   const FlowTally tally(ctx.flows);
   const FlowIndex::Searcher searcher = table.index().searcher();
   const tunnel::HashSeed seed = ctx.tables.hash_seed;
-  if (ctx.flows != nullptr) ctx.flows->begin_search(stamp);
   FlowProbe<Key> probes[max_burst];
   FlowProbe<Key>* end = probes;
   std::size_t others = 0;
@@ -215,7 +246,7 @@ std::size_t find_flows_of(StageContext<Tracer>& ctx, std::span<PacketContext> pa
     if (ports == 0) [[unlikely]] {
       const auto uncommon = flow_ports<Key>(flows, tally, p);
       if (!uncommon) {
-        p.care = FlowCare::judge;
+        p.care = FlowCare::unsearched;
         continue;
       }
       ports = *uncommon;

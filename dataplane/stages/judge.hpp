@@ -2,6 +2,8 @@
 /// judge: may it go from here to there? What the policies of the VIFs at both ends say.
 
 #include <array>
+#include <span>
+#include <string>
 
 #include "policy/compiled_policy.hpp"
 #include "stages/flow.hpp"
@@ -14,30 +16,38 @@ struct Parties {
   VifId to;
 };
 
-/// nullptr: the VIF may send and get anything.
-inline const VifEntry* with_policy(const Tables& tables, VifId id) {
-  const VifEntry* vif = id.valid() ? tables.vifs.get(id) : nullptr;
-  return vif != nullptr && vif->policy.valid() ? vif : nullptr;
+/// nullptr: it is being deleted, or another one has taken its place.
+inline const VifEntry* vif_of(const Tables& tables, VifId id) {
+  const VifEntry* vif = tables.vifs.get(id);
+  return vif != nullptr && vif->id == id ? vif : nullptr;
 }
 
+/// Whether somebody must agree to what the VIF sends or gets. Of one that is being deleted nobody
+/// knows any more what it may, so that it may do nothing.
+inline bool under_policy(const Tables& tables, VifId id) {
+  if (!id.valid()) return false;
+  const VifEntry* vif = vif_of(tables, id);
+  return vif == nullptr || vif->policy.valid();
+}
 inline bool under_policy(const Tables& tables, const Parties& parties) {
-  return with_policy(tables, parties.from) != nullptr || with_policy(tables, parties.to) != nullptr;
+  return under_policy(tables, parties.from) || under_policy(tables, parties.to);
 }
 
-/// `ask(rules)` answers a PolicyVerdict. A policy that is being deleted lets nothing through.
-template <class Ask>
-inline DropReason judge(const Tables& tables, const Parties& parties, Ask&& ask) {
-  const auto denied = [&](VifId id, CompiledRules PolicyTries::*direction) {
-    const VifEntry* vif = with_policy(tables, id);
-    if (vif == nullptr) return false;
-    const PolicyEntry* entry = tables.policies.get(vif->policy);
-    if (entry == nullptr) return true;
-    const auto& tries = static_cast<const PolicyTries&>(*entry->policy);
-    return ask(tries.*direction).action == PolicyAction::deny;
-  };
-  if (denied(parties.from, &PolicyTries::egress)) return DropReason::policy_egress_denied;
-  if (denied(parties.to, &PolicyTries::ingress)) return DropReason::policy_ingress_denied;
-  return DropReason::none;
+/// The rules of the VIF's policy; nullptr: it or the VIF is being deleted.
+inline const CompiledRules* rules_of(const Tables& tables, VifId id,
+                                     CompiledRules PolicyTries::*direction) {
+  const VifEntry* vif = vif_of(tables, id);
+  const PolicyEntry* entry = vif != nullptr ? tables.policies.get(vif->policy) : nullptr;
+  if (entry == nullptr || entry->id != vif->policy) return nullptr;
+  return &(static_cast<const PolicyTries&>(*entry->policy).*direction);
+}
+
+/// Whether it is known what the packet carries. Too many extension headers hide it, and so do those
+/// that a datagram in pieces begins with: one's own number then stands for the protocol, and rules
+/// that go by protocol must not be asked.
+inline bool shows_protocol(const PolicyTuple4&) { return true; }
+inline bool shows_protocol(const PolicyTuple6& tuple) {
+  return !wire::is_extension_header(tuple.protocol);
 }
 
 /// What rules see of the packets of a flow. ICMP queries have code 0.
@@ -66,11 +76,90 @@ inline PolicyTuple6 tuple_of(const FlowKey6& key) {
   return tuple;
 }
 
-template <class Key>
-inline DropReason judge_flow(const Tables& tables, const Parties& parties, const Key& key) {
-  if (!under_policy(tables, parties)) return DropReason::none;
-  const auto tuple = tuple_of(key);
-  return judge(tables, parties, [&](const CompiledRules& rules) { return rules.judge(tuple); });
+/// What rules are asked about: the first packet of a session, or one that belongs to none.
+template <class Tuple>
+struct Question {
+  Tuple tuple;
+  bool shows_ports = true;  ///< else the tuple's say nothing
+};
+template <class Tuple>
+Question(Tuple, bool) -> Question<Tuple>;
+
+/// What the VIFs with a policy say of it, in the order in which they are asked. Who denies it is
+/// the last one.
+class Judgement {
+ public:
+  void add(const PolicyDecision& decision) { decisions_[count_++] = decision; }
+  [[nodiscard]] std::span<const PolicyDecision> decisions() const {
+    return {decisions_.data(), count_};
+  }
+  [[nodiscard]] bool denied() const {
+    return count_ != 0 && decisions_[count_ - 1].action == PolicyAction::deny;
+  }
+
+ private:
+  std::array<PolicyDecision, 2> decisions_;
+  unsigned count_ = 0;
+};
+
+/// What is being deleted lets nothing through, and any policy denies what does not show its
+/// protocol: by no rule.
+template <class Tuple>
+inline Judgement judge(const Tables& tables, const Parties& parties,
+                       const Question<Tuple>& question) {
+  Judgement judgement;
+  const auto agrees = [&](VifId id, bool egress) {
+    if (!under_policy(tables, id)) return true;
+    PolicyDecision decision;
+    decision.vif = id;
+    decision.egress = egress;
+    const CompiledRules* rules =
+        rules_of(tables, id, egress ? &PolicyTries::egress : &PolicyTries::ingress);
+    if (rules != nullptr && shows_protocol(question.tuple)) {
+      const PolicyVerdict verdict = question.shows_ports
+                                        ? rules->judge(question.tuple)
+                                        : rules->judge_without_ports(question.tuple);
+      decision.action = verdict.action;
+      if (verdict.rule != PolicyVerdict::none) decision.rule = verdict.rule;
+    }
+    judgement.add(decision);
+    return decision.action == PolicyAction::allow;
+  };
+  if (agrees(parties.from, true)) agrees(parties.to, false);
+  return judgement;
+}
+
+/// For who looks on: which rule of whom.
+inline std::string text_of(const PolicyDecision& decision) {
+  const bool allows = decision.action == PolicyAction::allow;
+  std::string text = decision.egress ? "egress" : "ingress";
+  text += " policy of vif " + std::to_string(decision.vif.index()) + ": ";
+  if (!decision.rule) return text + "no rule takes it, " + (allows ? "allowed" : "denied");
+  return text + "rule " + std::to_string(*decision.rule) + (allows ? " allows" : " denies");
+}
+
+inline void set_addresses(DeniedPacket& packet, const PolicyTuple4& tuple) {
+  packet.source = Ipv4Address{__builtin_bswap32(tuple.source)};
+  packet.destination = Ipv4Address{__builtin_bswap32(tuple.destination)};
+}
+inline void set_addresses(DeniedPacket& packet, const PolicyTuple6& tuple) {
+  Ipv6Address address;
+  std::memcpy(address.bytes.data(), tuple.source, sizeof tuple.source);
+  packet.source = address;
+  std::memcpy(address.bytes.data(), tuple.destination, sizeof tuple.destination);
+  packet.destination = address;
+}
+/// A packet that arrived in `vrf`, as rules see it.
+template <class Tuple>
+inline DeniedPacket denied_packet(const PolicyDecision& by, VrfId vrf, const Tuple& tuple) {
+  DeniedPacket packet;
+  packet.by = by;
+  packet.vrf = vrf;
+  set_addresses(packet, tuple);
+  packet.protocol = tuple.protocol;
+  packet.source_port = __builtin_bswap16(tuple.source_port);
+  packet.destination_port = __builtin_bswap16(tuple.destination_port);
+  return packet;
 }
 
 inline std::uint32_t source_of(const FlowKey4& key) {
@@ -86,13 +175,16 @@ inline std::array<std::uint64_t, 2> destination_of(const FlowKey6& key) {
   return {key.addresses[2], key.addresses[3]};
 }
 
-/// The direction that an ICMP error goes along: the packet that it tells of went the other way.
-/// 0: none, or it is no error.
+/// The direction that an ICMP error goes along: the packet that it tells of went the other way, and
+/// with its session the error is let through (RFC 4787 §10, RFC 5382 §7). 0: none, or it is no
+/// error.
 template <class Key>
 inline std::uint32_t flow_of_error(FlowTable<Key>& table, const PacketContext& p) {
   constexpr bool v4 = is_key4<Key>;
   const std::uint8_t* const l4 = p.l3 + p.l4_offset;
-  const std::size_t readable = p.fragment ? 0 : readable_l4(p);
+  const auto icmp = v4 ? wire::IpProtocol::icmp : wire::IpProtocol::icmpv6;
+  const bool whole = !p.fragment && p.protocol == static_cast<std::uint8_t>(icmp);
+  const std::size_t readable = whole ? readable_l4(p) : 0;
   const std::size_t header = v4 ? sizeof(wire::Ipv4) : sizeof(wire::Ipv6);
   if (readable < sizeof(wire::Icmp) + header) return 0;
   const bool error = v4 ? l4[0] == wire::icmpv4::unreachable ||
@@ -128,35 +220,16 @@ inline std::uint32_t flow_of_error(FlowTable<Key>& table, const PacketContext& p
   return !known || entry.ingress.get() == p.in->vif.raw() ? direction : 0;
 }
 
-/// Of a packet that no session can be opened for. ICMP errors are let through with the session of
-/// the packet that they tell of (RFC 4787 §10, RFC 5382 §7).
+/// Of a packet that no session can be opened for.
 template <class Key>
-[[gnu::noinline]] DropReason judge_alone(const Tables& tables, const PacketContext& p,
-                                         const Parties& parties) {
-  if (!under_policy(tables, parties)) return DropReason::none;
+inline auto question_alone(const PacketContext& p) {
   const bool icmp =
       p.protocol ==
       static_cast<std::uint8_t>(is_key4<Key> ? wire::IpProtocol::icmp : wire::IpProtocol::icmpv6);
-  if (icmp && flow_of_error(tables.flows->of<Key>(), p) != 0) return DropReason::none;
-  auto tuple = tuple_of(flow_key<Key>(p, arrival_vrf(p).id, 0));
   const bool shows = !p.fragment && (!icmp || readable_l4(p) >= sizeof(wire::Icmp));
+  auto tuple = tuple_of(flow_key<Key>(p, arrival_vrf(p).id, 0));
   if (icmp && shows) std::memcpy(&tuple.source_port, p.l3 + p.l4_offset, sizeof tuple.source_port);
-  if (shows && !wire::has_ports(p.protocol)) {
-    return judge(tables, parties, [&](const CompiledRules& rules) { return rules.judge(tuple); });
-  }
-  IpAddress source;
-  IpAddress destination;
-  if constexpr (is_key4<Key>) {
-    const auto& ip = header_at<wire::Ipv4>(p.l3);
-    source = Ipv4Address{ip.source.get()};
-    destination = Ipv4Address{ip.destination.get()};
-  } else {
-    source = header_at<wire::Ipv6>(p.l3).source;
-    destination = header_at<wire::Ipv6>(p.l3).destination;
-  }
-  return judge(tables, parties, [&](const CompiledRules& rules) {
-    return rules.judge_without_ports(source, destination, p.protocol);
-  });
+  return Question{tuple, shows && !wire::has_ports(p.protocol)};
 }
 
 }  // namespace weft::stage

@@ -14,10 +14,21 @@
 
 namespace weft {
 
+namespace {
+
+/// What is to be done about the flow of a packet that nobody has looked at yet: wherever it came
+/// from, it may be led to a VIF with a policy.
+FlowCare first_care(const Tables& tables) {
+  return tables.judges.load(std::memory_order_relaxed) ? FlowCare::unsearched : FlowCare::none;
+}
+
+}  // namespace
+
 Ingress ingress_of(const Tables& tables, std::uint32_t port_index) {
   Ingress in;
   const PortEntry* port = tables.ports.get(port_index);
   if (port == nullptr) return in;
+  in.care = first_care(tables);
   in.port = port->id;
   in.mac = &port->port.mac;
   in.check_finished = port->port.may_leave_checksums;
@@ -36,6 +47,14 @@ Ingress ingress_of(const Tables& tables, std::uint32_t port_index) {
     in.mac = &in.vrf->router_mac();
     in.flows = in.vrf->flows;
   }
+  return in;
+}
+
+Ingress ingress_of_held(const Tables& tables, const PacketMetadata& held) {
+  Ingress in;
+  in.port = held.port;
+  in.vif = held.vif;
+  if (held.port.valid()) in.care = first_care(tables);  // else it is the router's own
   return in;
 }
 
@@ -144,6 +163,7 @@ void run_received(StageContext<Tracer>& ctx, Burst& burst, const Ingress& ingres
       PacketContext& p = burst.packets[burst.count++];
       p = received(ingress, Packet(mbuf));
       p.originated = true;
+      p.care = ingress.care;
     }
     return run_pipeline(ctx, burst, Entry::parse);
   }
@@ -154,9 +174,14 @@ void run_received(StageContext<Tracer>& ctx, Burst& burst, const Ingress& ingres
     arrive<0>(ctx, p, ordinary.shape_of(p), arrived);
   }
   const std::span waiting(burst.packets.data(), arrived);
+  if (ingress.care != FlowCare::none) [[unlikely]] {
+    for (PacketContext& p : waiting) p.care = ingress.care;
+  }
   if (ingress.flows) {
     stage::find_flows(ctx, waiting);
     lap(ctx, stage::flow_name, static_cast<unsigned>(waiting.size()));
+  } else {
+    stage::begin_search(ctx);
   }
   stage::search(ctx.tables, waiting);
   for (PacketContext& p : waiting) route(ctx, p);
@@ -165,6 +190,7 @@ void run_received(StageContext<Tracer>& ctx, Burst& burst, const Ingress& ingres
 template <class Tracer>
 void run_pipeline(StageContext<Tracer>& ctx, Burst& burst, Entry entry) {
   const unsigned count = std::exchange(burst.count, 0);
+  stage::begin_search(ctx);
   for (PacketContext& p : std::span(burst.packets.data(), count)) {
     if (entry == Entry::parse) {
       const bool roomy =

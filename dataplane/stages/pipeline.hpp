@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <span>
 
 #include "stages/stage.hpp"
@@ -16,6 +17,10 @@ inline constexpr std::array<std::string_view, 9> stage_names{
     "parse", "decap", "flow", "resolve", "admit", "rewrite", "encap", "output", "transmit"};
 
 Ingress ingress_of(const Tables& tables, std::uint32_t port_index);
+
+/// Of a packet that was held and goes through the stages again: where it came from, as far as that
+/// is still asked. Held for a glean, it has not been judged yet.
+Ingress ingress_of_held(const Tables& tables, const PacketMetadata& held);
 
 [[gnu::always_inline]] inline PacketContext received(const Ingress& ingress, Packet packet) {
   PacketContext p;
@@ -51,13 +56,15 @@ struct RecordTracer {
   std::vector<ExplainStep>* steps = nullptr;
   DropReason reason = DropReason::none;  ///< of the last packet
   PortId way_out{};
+  /// `policy`: what one decided, where that is what is noted.
   template <class Text>
-  void note(std::string_view stage, const PacketContext& p, Text&& text) {
+  void note(std::string_view stage, const PacketContext& p, Text&& text,
+            const std::optional<PolicyDecision>& policy = std::nullopt) {
     reason = p.reason;
     if (p.adjacency != nullptr) way_out = p.adjacency->port;
     steps->push_back({std::string(stage), text(), p.vrf != nullptr ? p.vrf->id : VrfId{},
                       p.nexthop != nullptr ? p.nexthop->id : NexthopId{}, p.decap,
-                      p.adjacency != nullptr ? p.adjacency->port : PortId{}});
+                      p.adjacency != nullptr ? p.adjacency->port : PortId{}, policy});
   }
 };
 

@@ -1,7 +1,5 @@
 #include "tables/flow_table.hpp"
 
-#include "wire/tcp.hpp"
-
 namespace weft {
 
 template <class Key>
@@ -14,6 +12,7 @@ void FlowTable<Key>::fill(std::uint32_t direction, const Key& key,
   entry.last_seen.set(opening.now);
   entry.extension.set(0);
   entry.tcp_flags.store(0, std::memory_order_relaxed);
+  entry.tcp_syn.store(false, std::memory_order_relaxed);
   entry.owner.store(Entry::nobody, std::memory_order_relaxed);
   const bool forward = is_forward(direction);
   entry.nexthop.set(forward ? opening.nexthop.raw() : NexthopId{}.raw());

@@ -19,6 +19,7 @@
 #include "tables/relaxed.hpp"
 #include "weft/drop_reason.hpp"
 #include "weft/flow.hpp"
+#include "wire/tcp.hpp"
 
 namespace weft {
 
@@ -46,11 +47,21 @@ struct alignas(64) FlowEntry {
   Relaxed<FlowTick> last_seen;
   Relaxed<std::uint32_t> extension;     ///< room: NAT binding, service path, mirror; 0: none
   std::atomic<std::uint8_t> owner;      ///< worker, or nobody
-  std::atomic<std::uint8_t> tcp_flags;  ///< all that were seen
+  std::atomic<std::uint8_t> tcp_flags;  ///< all that were seen, but SYN
+  std::atomic<bool> tcp_syn;            ///< a SYN was seen
 
-  [[gnu::always_inline]] void see_tcp_flags(std::uint8_t flags) {
-    if ((flags & ~tcp_flags.load(std::memory_order_relaxed)) != 0) [[unlikely]]
-      tcp_flags.fetch_or(flags, std::memory_order_relaxed);
+  /// Whether TCP flags say what is not known yet. Each SYN does: it may open another connection.
+  [[nodiscard, gnu::always_inline]] bool is_news(std::uint8_t flags) const {
+    return (flags & ~tcp_flags.load(std::memory_order_relaxed)) != 0;
+  }
+  void see_tcp_flags(std::uint8_t flags) {
+    constexpr std::uint8_t syn = wire::tcp_flag::syn;
+    tcp_flags.fetch_or(flags & static_cast<std::uint8_t>(~syn), std::memory_order_relaxed);
+    if ((flags & syn) != 0) tcp_syn.store(true, std::memory_order_relaxed);
+  }
+  [[nodiscard]] std::uint8_t seen_tcp_flags() const {
+    const std::uint8_t syn = tcp_syn.load(std::memory_order_relaxed) ? wire::tcp_flag::syn : 0;
+    return tcp_flags.load(std::memory_order_relaxed) | syn;
   }
 };
 static_assert(sizeof(FlowEntry<FlowKey4>) == 64);

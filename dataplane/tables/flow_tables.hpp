@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdint>
 
+#include "tables/denied_log.hpp"
 #include "tables/flow_table.hpp"
 #include "tables/fragment_memory.hpp"
 
@@ -68,11 +69,14 @@ struct FlowTables {
   std::atomic<FlowStamp> stamp{flow_stamp(1, 1)};
 };
 
-/// What one thread needs to write in them.
+/// What one thread needs to write in them, and to tell of what is let into none.
 class FlowHands {
  public:
   FlowHands(FlowTables& tables, Rcu& rcu, std::uint8_t number)
-      : tables_(tables), v4_(rcu, number, IpFamily::v4), v6_(rcu, number, IpFamily::v6) {}
+      : tables_(tables),
+        v4_(rcu, number, IpFamily::v4),
+        v6_(rcu, number, IpFamily::v6),
+        denied_(tables.clock.ticks(1000)) {}
 
   [[nodiscard]] std::uint8_t number() const { return v4_.worker; }
   template <class Key>
@@ -92,6 +96,8 @@ class FlowHands {
   /// The generations as they were before the burst's routes were searched.
   void begin_search(FlowStamp stamp) { stamp_ = stamp; }
   [[nodiscard]] FlowStamp stamp() const { return stamp_; }
+
+  [[nodiscard]] DeniedLog& denied() { return denied_; }
 
   /// Between bursts: ages a share of the sessions, so that `writers` threads pass over all of them
   /// in about four seconds, and makes numbers of closed ones usable.
@@ -127,6 +133,7 @@ class FlowHands {
   FlowTick now_ = 0;
   FlowTick tidied_ = 0;
   FlowStamp stamp_ = 0;
+  DeniedLog denied_;
 };
 
 }  // namespace weft

@@ -75,7 +75,7 @@ FlowRecord FlowView::record(FlowTable<Key>& table, std::uint32_t session, FlowTi
     d.nexthop = NexthopId::from_raw(entry.nexthop.get());
     d.packets = entry.packets.get() + s.foreign[back].packets.get();
     d.bytes = entry.bytes.get() + s.foreign[back].bytes.get();
-    d.tcp_flags = entry.tcp_flags.load(std::memory_order_relaxed);
+    d.tcp_flags = entry.seen_tcp_flags();
     const std::uint8_t owner = entry.owner.load(std::memory_order_relaxed);
     if (owner != FlowEntry<Key>::nobody) d.owner = owner;
   }

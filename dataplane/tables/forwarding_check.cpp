@@ -254,17 +254,15 @@ bool ForwardingState::keeps_flows(const Batch& batch, VrfId vrf) const {
 
 /// Whether a VIF that the batch does not touch has a policy there.
 bool ForwardingState::has_policies(const Batch& batch, VrfId vrf) const {
-  for (std::uint32_t i = 0; i < max_ports; ++i) {
-    const PortEntry* port = tables_.ports.get(i);
-    const VifEntry* vif =
-        port != nullptr && port->port.vif.valid() ? tables_.vifs.get(port->port.vif) : nullptr;
-    if (vif == nullptr || vif->vrf != vrf || !vif->policy.valid()) continue;
-    if (std::none_of(batch.vifs.begin(), batch.vifs.end(),
-                     [&](const VifChange& change) { return change.id == vif->id; })) {
-      return true;
-    }
+  const auto judged = judged_.find(vrf);
+  if (judged == judged_.end()) return false;
+  std::unordered_set<std::uint32_t> touched;  // of them, by index
+  for (const auto& [id, object] : batch.vifs) {
+    const VifEntry* there = tables_.vifs.get(id);
+    const bool replaced = there != nullptr && (object || there->id == id);
+    if (replaced && there->policy.valid() && there->vrf == vrf) touched.insert(id.index());
   }
-  return false;
+  return touched.size() < judged->second;
 }
 
 /// Whether its prefix has a route already, so that it needs no memory.

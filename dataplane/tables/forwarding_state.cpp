@@ -64,6 +64,33 @@ void ForwardingState::retire_vrf(const VrfEntry* entry, bool with_fibs) {
   rcu_.retire(entry);
 }
 
+/// A VIF that is there no more, or another one in its place.
+void ForwardingState::retire(const VifEntry* entry) {
+  if (entry == nullptr) return;
+  count_judged(*entry, -1);
+  rcu_.retire(entry);
+}
+
+/// One VIF more or less, of which only those with a policy count.
+void ForwardingState::count_judged(const VifEntry& vif, int change) {
+  if (!vif.policy.valid()) return;
+  std::size_t& count = judged_[vif.vrf];
+  count += static_cast<std::size_t>(change);
+  if (count == 0) judged_.erase(vif.vrf);
+  tables_.judges.store(!judged_.empty(), std::memory_order_relaxed);
+}
+
+/// Tells workers what to look out for, before any of it is there.
+void ForwardingState::announce(const Batch& batch, const Compiled& compiled) {
+  for (const auto& [id, vrf] : batch.vrfs) {
+    if (vrf && vrf->flows) tables_.keeps_flows.store(true, std::memory_order_relaxed);
+  }
+  const std::vector<bool> is_void = superseded(batch.vifs);
+  for (std::size_t i = 0; i < batch.vifs.size(); ++i) {
+    if (compiled.vifs[i] != nullptr && !is_void[i]) count_judged(*compiled.vifs[i], 1);
+  }
+}
+
 void ForwardingState::publish(const Batch& batch, Compiled& compiled) {
   const auto any = [](const auto&) { return true; };
   const auto put = [this](auto& table, const auto& changes, auto& entries, std::size_t& count,
@@ -88,8 +115,11 @@ void ForwardingState::publish(const Batch& batch, Compiled& compiled) {
     }
   };
 
+  announce(batch, compiled);
   const bool redirected = redirects(batch);
   const bool judged_anew = judges_anew(batch);
+  // First, too: no old verdict lets a packet through to another VIF while the rest is under way.
+  if (judged_anew) expire_flows(false, true);
   std::size_t ports = 0;
   const std::vector<bool> void_vrfs = superseded(batch.vrfs);
   for (std::size_t i = 0; i < batch.vrfs.size(); ++i) {
@@ -180,8 +210,6 @@ void ForwardingState::publish(const Batch& batch, Compiled& compiled) {
     }
   }
 
-  if (redirected || judged_anew) expire_flows(redirected, judged_anew);
-
   erase(tables_.nexthops, batch.nexthops, nexthops_);
   erase(tables_.adjacencies, batch.adjacencies, adjacencies_);
   erase(tables_.ports, batch.ports, ports);
@@ -195,6 +223,9 @@ void ForwardingState::publish(const Batch& batch, Compiled& compiled) {
     forget(*old);
     retire_vrf(old, true);
   }
+
+  // Last: who finds the new generation finds all else, and no VIF or policy that is gone.
+  if (redirected || judged_anew) expire_flows(redirected, judged_anew);
 }
 
 /// Whether packets of a flow may have to go another way than its next hop's id says. What changes
@@ -209,13 +240,35 @@ bool ForwardingState::redirects(const Batch& batch) const {
          !batch.ports.empty() || std::any_of(batch.nexthops.begin(), batch.nexthops.end(), moves);
 }
 
-/// Whether a policy is another one, or a VIF has another one.
+/// Whether sessions may be judged otherwise than they were: by another policy, or because their
+/// next hop's id now leads to another VIF. What a neighbour's answer changes does neither.
 bool ForwardingState::judges_anew(const Batch& batch) const {
-  const auto differs = [this](const VifChange& change) {
-    const VifEntry* there = tables_.vifs.get(change.id);
-    return change.object && there != nullptr && there->policy != change.object->policy;
+  const auto any = [](const auto& changes, const auto& table, auto&& differs) {
+    return std::any_of(changes.begin(), changes.end(), [&](const auto& change) {
+      const auto* there = table.get(change.id);
+      return there != nullptr && differs(*there, change);
+    });
   };
-  return !batch.policies.empty() || std::any_of(batch.vifs.begin(), batch.vifs.end(), differs);
+  return !batch.policies.empty() ||
+         any(batch.vifs, tables_.vifs,
+             [](const VifEntry& there, const VifChange& change) {
+               return change.object ? there.policy != change.object->policy : there.policy.valid();
+             }) ||
+         any(batch.ports, tables_.ports,
+             [](const PortEntry& there, const PortChange& change) {
+               return change.object && there.port.vif != change.object->vif;
+             }) ||
+         any(batch.adjacencies, tables_.adjacencies,
+             [](const AdjacencyEntry& there, const AdjacencyChange& change) {
+               return change.object && there.port != change.object->port;
+             }) ||
+         any(batch.nexthops, tables_.nexthops,
+             [](const NexthopEntry& there, const NexthopChange& change) {
+               if (!change.object) return false;
+               const auto* now = std::get_if<nexthop::Interface>(&*change.object);
+               const bool was = there.kind == NexthopKind::interface;
+               return was != (now != nullptr) || (was && there.adjacency != now->adjacency);
+             });
 }
 
 /// Makes workers find out again where the packets of each flow go, or whether they may.

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <unordered_map>
 #include <vector>
 
 #include "tables/tables.hpp"
@@ -41,7 +42,10 @@ class ForwardingState {
     rcu_.retire(entry);
   }
   void retire_vrf(const VrfEntry* entry, bool with_fibs);
+  void retire(const VifEntry* entry);
   void forget(const VrfEntry& vrf);
+  void announce(const Batch& batch, const Compiled& compiled);
+  void count_judged(const VifEntry& vif, int change);
   [[nodiscard]] bool redirects(const Batch& batch) const;
   [[nodiscard]] bool judges_anew(const Batch& batch) const;
   void expire_flows(bool routes, bool policies);
@@ -51,6 +55,7 @@ class ForwardingState {
   Tables tables_;
   std::vector<std::uint32_t> udp_port_users_;
   std::vector<VrfId> vrfs_;
+  std::unordered_map<VrfId, std::size_t> judged_;  ///< VIFs with a policy; none stands at 0
   std::size_t routes_ = 0;
   std::size_t nexthops_ = 0;
   std::size_t vifs_ = 0;

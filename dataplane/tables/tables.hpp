@@ -38,8 +38,10 @@ struct Tables {
   std::atomic<Generation> generation{0};
   /// Routes or next hops are too many for the caches near a core.
   std::atomic<bool> far{false};
-  /// Some VRF keeps flows.
+  /// Some VRF keeps flows. Stands before the first such VRF does.
   std::atomic<bool> keeps_flows{false};
+  /// Some VIF has a policy. Stands before the first such VIF does.
+  std::atomic<bool> judges{false};
   tunnel::HashSeed hash_seed;
   std::unique_ptr<FlowTables> flows;  ///< which workers write, too
 };

@@ -39,6 +39,23 @@ struct FragmentHeader {
 };
 static_assert(sizeof(FragmentHeader) == 8 && alignof(FragmentHeader) == 1);
 
+/// Whether a next-header value stands for a header that comes before the upper layer (RFC 7045 §4).
+/// Not so ESP and AH (50, 51), which are seldom told apart from one.
+constexpr bool is_extension_header(std::uint8_t next_header) {
+  switch (next_header) {
+    case 0:    // hop-by-hop options
+    case 43:   // routing
+    case 44:   // fragment
+    case 60:   // destination options
+    case 135:  // mobility
+    case 139:  // host identity
+    case 140:  // shim6
+      return true;
+    default:
+      return false;
+  }
+}
+
 /// Where the upper layer starts and what it is, behind the extension headers (RFC 8200 §4).
 struct UpperLayer {
   std::uint16_t offset = sizeof(Ipv6);  ///< bytes from the IPv6 header

@@ -122,6 +122,11 @@ void Rig::apply(const Batch& batch) {
   }
 }
 
+void Rig::apply_to_twin(const Batch& batch) {
+  const auto applied = twin_.state.apply(batch);
+  if (!applied) throw std::logic_error(applied.error().message);
+}
+
 void Rig::tidy() {
   twin_.rcu.online(0);
   twin_.hands.begin(rte_rdtsc());
@@ -131,7 +136,8 @@ void Rig::tidy() {
 
 template <class Tracer>
 std::vector<Outcome> Rig::run_once(const std::vector<Bytes>& frames, const Layout& layout,
-                                   const Source& source, Node& node, Tracer tracer) {
+                                   const Source& source, Node& node, Tracer tracer,
+                                   FlowHands* hands) {
   const unsigned free_before = rte_mempool_avail_count(packet_pool());
   counters_ = std::make_unique<WorkerCounters>();
   const auto exits = std::make_unique<Exits>();
@@ -145,7 +151,7 @@ std::vector<Outcome> Rig::run_once(const std::vector<Bytes>& frames, const Layou
     received.push_back(packets.back().mbuf());
     if (source.add) source.add(node.state.tables(), *burst, packets.back());
   }
-  StageContext<Tracer> ctx{node.state.tables(), *counters_, *exits, tracer, &node.hands};
+  StageContext<Tracer> ctx{node.state.tables(), *counters_, *exits, tracer, hands};
   if (source.add) {
     run_pipeline(ctx, *burst, source.entry);
   } else {
@@ -206,13 +212,14 @@ std::vector<Outcome> Rig::run_once(const std::vector<Bytes>& frames, const Layou
 std::vector<Outcome> Rig::run(const std::vector<Bytes>& frames, const Layout& layout,
                               const Source& source) {
   std::vector<ExplainStep> steps;
-  const auto explained = run_once(frames, layout, source, node_, RecordTracer{&steps});
+  const auto explained =
+      run_once(frames, layout, source, node_, RecordTracer{&steps}, &node_.hands);
   clocks_ = std::make_unique<StageClocks>();
-  const auto measured =
-      run_once(frames, layout, source, node_, ClockTracer{clocks_.get(), rte_rdtsc()});
-  const auto opened = run_once(frames, layout, source, twin_, NullTracer{});
-  const auto cached = run_once(frames, layout, source, twin_, NullTracer{});
-  auto outcomes = run_once(frames, layout, source, node_, NullTracer{});
+  const auto measured = run_once(frames, layout, source, node_,
+                                 ClockTracer{clocks_.get(), rte_rdtsc()}, &node_.hands);
+  const auto opened = run_once(frames, layout, source, twin_, NullTracer{}, &twin_.hands);
+  const auto cached = run_once(frames, layout, source, twin_, NullTracer{}, &twin_.hands);
+  auto outcomes = run_once(frames, layout, source, node_, NullTracer{}, &node_.hands);
   const auto compare = [&](const std::vector<Outcome>& others, const std::string& how) {
     for (std::size_t i = 0; i < outcomes.size(); ++i) {
       if (whole(others[i]) == whole(outcomes[i])) continue;
@@ -237,12 +244,21 @@ Outcome Rig::receive(PortId port, const Bytes& frame, const Layout& layout) {
 }
 
 Outcome Rig::receive_judged(PortId port, const Bytes& frame) {
-  return run_once({frame}, {}, {.port = port}, twin_, NullTracer{}).front();
+  return run_once({frame}, {}, {.port = port}, twin_, NullTracer{}, &twin_.hands).front();
 }
 
 Outcome Rig::receive_with_flows(PortId port, const Bytes& frame) {
   std::vector<ExplainStep> steps;
-  auto outcome = run_once({frame}, {}, {.port = port}, twin_, RecordTracer{&steps}).front();
+  auto outcome =
+      run_once({frame}, {}, {.port = port}, twin_, RecordTracer{&steps}, &twin_.hands).front();
+  outcome.steps = std::move(steps);
+  return outcome;
+}
+
+Outcome Rig::explain_judged(PortId port, const Bytes& frame) {
+  std::vector<ExplainStep> steps;
+  auto outcome =
+      run_once({frame}, {}, {.port = port}, twin_, RecordTracer{&steps}, nullptr).front();
   outcome.steps = std::move(steps);
   return outcome;
 }
@@ -285,6 +301,23 @@ Outcome Rig::resume(const Outcome& held) {
     p.adjacency = tables.adjacencies.get(m.adjacency);
   };
   return run({held.frame}, {}, {.entry = Entry::output, .add = add}).front();
+}
+
+Outcome Rig::resume_judged(const Outcome& held) {
+  const PacketMetadata& m = held.metadata;
+  const Ingress from = ingress_of_held(twin_.state.tables(), m);
+  const auto add = [&](const Tables& tables, Burst& burst, Packet packet) {
+    PacketContext& p = burst.add(packet);
+    p.l3 = p.packet.data() + m.l3_offset;
+    p.end = p.packet.data() + p.packet.contiguous_bytes();
+    p.bytes = p.packet.total_bytes() - m.l3_offset;
+    p.vrf = tables.vrfs.get(m.vrf);
+    p.in = &from;
+    p.care = from.care;
+  };
+  return run_once({held.frame}, {}, {.entry = Entry::parse, .add = add}, twin_, NullTracer{},
+                  &twin_.hands)
+      .front();
 }
 
 }  // namespace weft::test

@@ -50,6 +50,9 @@ class Rig {
   /// Throws when the batch is refused. Policies are the twin's alone, which keeps flows.
   void apply(const Batch& batch);
 
+  /// The same in the twin alone, as it stands.
+  void apply_to_twin(const Batch& batch);
+
   /// A frame that a port received.
   Outcome receive(PortId port, const Bytes& frame, const Layout& layout = {});
   std::vector<Outcome> receive(PortId port, const std::vector<Bytes>& frames,
@@ -58,14 +61,19 @@ class Rig {
   Outcome receive_judged(PortId port, const Bytes& frame);
   /// The same in the twin alone, once: for what a session remembers and a lone packet cannot meet.
   Outcome receive_with_flows(PortId port, const Bytes& frame);
+  /// Looked at in the twin, which changes nothing.
+  Outcome explain_judged(PortId port, const Bytes& frame);
   /// An IP packet of the router's own.
   Outcome originate(VrfId vrf, const Bytes& packet);
   /// A frame of the router's own into a tunnel.
   Outcome inject(NexthopId tunnel, const Bytes& frame, const Layout& layout = {});
   /// A packet that waited for its neighbour, to output.
   Outcome resume(const Outcome& held);
+  /// One that waited for a glean, through the stages again; in the twin alone, once.
+  Outcome resume_judged(const Outcome& held);
 
   [[nodiscard]] const Tables& tables() const { return node_.state.tables(); }
+  [[nodiscard]] const Tables& twin_tables() const { return twin_.state.tables(); }
   /// Of the last packets that were sent.
   [[nodiscard]] const WorkerCounters& counters() const { return *counters_; }
   /// Of the twin that keeps them: each packet counts twice.
@@ -94,7 +102,7 @@ class Rig {
                            const Source& source);
   template <class Tracer>
   std::vector<Outcome> run_once(const std::vector<Bytes>& frames, const Layout& layout,
-                                const Source& source, Node& node, Tracer tracer);
+                                const Source& source, Node& node, Tracer tracer, FlowHands* hands);
 
   Node node_;
   Node twin_;

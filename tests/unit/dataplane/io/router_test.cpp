@@ -61,6 +61,7 @@ struct Seen final : EventSink {
     Bytes bytes;
   };
   std::vector<NeighbourNeeded> neighbours;
+  std::vector<DeniedPacket> denied;
   std::vector<ExplainReport> traces;
   std::vector<PortId> traced_at;
   std::vector<Frame> frames;
@@ -68,6 +69,7 @@ struct Seen final : EventSink {
 
   void on_punt(const PuntedPacket&) override {}
   void on_neighbour_needed(const NeighbourNeeded& event) override { neighbours.push_back(event); }
+  void on_denied(const DeniedPacket& packet) override { denied.push_back(packet); }
   void on_trace(const TracedPacket& packet) override {
     traces.push_back(packet.report);
     traced_at.push_back(packet.port);
@@ -414,6 +416,53 @@ TEST_CASE("observers are bounded, and refused with the reason") {
   PacketFilter bad;
   bad.instructions = {0xffff};  // no instruction
   CHECK_FALSE(router().start_trace({{}, bad, 1}));
+}
+
+TEST_CASE("control hears of what policies deny, and of what waited for a glean before") {
+  Pair pair;
+  const auto with_policy = [&](const Policy& policy) {
+    const auto compiled = router().compile(policy);
+    REQUIRE(compiled);
+    Batch batch;
+    batch.vrfs = {{VrfId(1), pair.world.vrfs[1].object}};
+    batch.vrfs[0].object->flows = true;
+    batch.policies = {{PolicyId(1), *compiled}};
+    batch.vifs = pair.world.vifs;
+    batch.vifs[0].object->policy = PolicyId(1);
+    return batch;
+  };
+  PolicyRules nothing;
+  PolicyRules anything{{}, PolicyAction::allow};
+  Batch batch = with_policy({anything, anything});
+  batch.routes = {{VrfId(1), test::prefix("10.1.0.0/16"), NexthopId(4)}};
+  Pair::apply(batch);
+  pair.from_vm(packets::vm1_udp4);
+  REQUIRE(pair.see([] { return held() == 1; }));
+  // What it waits for is found, and its VIF may not send any more.
+  batch = with_policy({nothing, anything});
+  batch.adjacencies = {{AdjacencyId(2), test::adjacency_on(pair.fabric, "10.1.0.12",
+                                                           test::mac("02:00:00:00:0f:12"))}};
+  batch.nexthops = {{NexthopId(6), nexthop::Interface{AdjacencyId(2)}}};
+  batch.routes = {{VrfId(1), test::prefix("10.1.0.12/32"), NexthopId(6)}};
+  const auto before = drops(DropReason::policy_egress_denied);
+  Pair::apply(batch);
+  CHECK(pair.see([&] { return pair.seen.denied.size() == 1; }));
+  pair.from_vm(packets::vm1_udp4);
+  CHECK(pair.see([&] { return pair.seen.denied.size() == 2; }));
+  CHECK(drops(DropReason::policy_egress_denied) == before + 2);
+  CHECK(held() == 0);
+  for (const DeniedPacket& packet : pair.seen.denied) {
+    CHECK(packet.by == PolicyDecision{VifId(1), true, std::nullopt, PolicyAction::deny});
+    CHECK(packet.source == test::ip("10.1.0.11"));
+    CHECK(packet.destination_port == 2000);
+  }
+  Batch gone;
+  gone.policies = {{PolicyId(1), std::nullopt}};
+  gone.routes = {{VrfId(1), test::prefix("10.1.0.12/32"), NexthopId{}}};
+  gone.nexthops = {{NexthopId(6), std::nullopt}};
+  gone.adjacencies = {{AdjacencyId(2), std::nullopt}};
+  gone.vifs = pair.world.vifs;
+  Pair::apply(gone);
 }
 
 }  // namespace

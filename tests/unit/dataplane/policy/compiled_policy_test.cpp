@@ -29,7 +29,9 @@ struct Packet {
   std::uint16_t destination_port = 0;
 };
 
-PolicyVerdict judge(const CompiledRules& rules, const Packet& p) {
+/// `ask(tuple)` of the packet's family.
+template <class Ask>
+PolicyVerdict with_tuple(const Packet& p, Ask&& ask) {
   if (p.source.is_v4()) {
     PolicyTuple4 t;
     t.protocol = p.protocol;
@@ -37,7 +39,7 @@ PolicyVerdict judge(const CompiledRules& rules, const Packet& p) {
     t.destination = __builtin_bswap32(p.destination.v4().value);
     t.source_port = __builtin_bswap16(p.source_port);
     t.destination_port = __builtin_bswap16(p.destination_port);
-    return rules.judge(t);
+    return ask(t);
   }
   PolicyTuple6 t;
   t.protocol = p.protocol;
@@ -45,11 +47,17 @@ PolicyVerdict judge(const CompiledRules& rules, const Packet& p) {
   std::memcpy(t.destination, p.destination.v6().bytes.data(), 16);
   t.source_port = __builtin_bswap16(p.source_port);
   t.destination_port = __builtin_bswap16(p.destination_port);
-  return rules.judge(t);
+  return ask(t);
+}
+PolicyVerdict judge(const CompiledRules& rules, const Packet& p) {
+  return with_tuple(p, [&](const auto& tuple) { return rules.judge(tuple); });
+}
+PolicyVerdict judge_without_ports(const CompiledRules& rules, const Packet& p) {
+  return with_tuple(p, [&](const auto& tuple) { return rules.judge_without_ports(tuple); });
 }
 
-/// By the words of PolicyRule alone.
-PolicyVerdict naive(const PolicyRules& rules, const Packet& p) {
+/// By the words of PolicyRule alone. `shows_ports`: else rules that ask for any take nothing.
+PolicyVerdict naive(const PolicyRules& rules, const Packet& p, bool shows_ports = true) {
   const auto in_one = [](const std::vector<IpPrefix>& prefixes, const IpAddress& address) {
     bool inside = prefixes.empty();
     for (const IpPrefix& prefix : prefixes) inside |= prefix.contains(address);
@@ -64,6 +72,8 @@ PolicyVerdict naive(const PolicyRules& rules, const Packet& p) {
     const PolicyRule& r = rules.rules[i];
     if (r.protocol && *r.protocol != p.protocol) continue;
     if (!in_one(r.sources, p.source) || !in_one(r.destinations, p.destination)) continue;
+    const bool asks = !r.source_ports.empty() || !r.destination_ports.empty() || r.icmp_type;
+    if (!shows_ports && asks) continue;
     if (!in_range(r.source_ports, p.source_port)) continue;
     if (!in_range(r.destination_ports, p.destination_port)) continue;
     if (r.icmp_type && *r.icmp_type != p.source_port >> 8) continue;
@@ -162,6 +172,7 @@ TEST_CASE("compiled rules decide as the rules read, one after the other", "[poli
     const CompiledRules policy = compiled(rules);
     for (unsigned i = 0; i < 2000; ++i) {
       const Packet p = make.packet();
+      REQUIRE(judge_without_ports(policy, p) == naive(rules, p, false));
       const PolicyVerdict verdict = judge(policy, p);
       const PolicyVerdict wanted = naive(rules, p);
       if (!(verdict == wanted)) {
@@ -203,11 +214,16 @@ TEST_CASE("a piece without ports is taken by rules that ask for none", "[policy]
   any.protocol = tcp;
   any.sources = {prefix("10.0.0.0/8")};
   const CompiledRules policy = compiled({{web, any}, PolicyAction::deny});
-  CHECK(policy.judge_without_ports(ip("10.1.1.1"), ip("10.2.2.2"), tcp).rule == 1);
-  CHECK(policy.judge_without_ports(ip("11.1.1.1"), ip("10.2.2.2"), tcp).rule ==
-        PolicyVerdict::none);
-  CHECK(policy.judge_without_ports(ip("10.1.1.1"), ip("10.2.2.2"), udp).rule ==
-        PolicyVerdict::none);
+  const auto rule_of = [&](const char* source, std::uint8_t protocol) {
+    return judge_without_ports(policy, {ip(source), ip("10.2.2.2"), protocol, 80, 80}).rule;
+  };
+  CHECK(rule_of("10.1.1.1", tcp) == 1);
+  CHECK(rule_of("11.1.1.1", tcp) == PolicyVerdict::none);
+  CHECK(rule_of("10.1.1.1", udp) == PolicyVerdict::none);
+  // Where no rule asks for ports, the same tries answer.
+  CHECK(judge_without_ports(compiled({{any}, PolicyAction::deny}),
+                            {ip("10.1.1.1"), ip("10.2.2.2"), tcp})
+            .rule == 0);
 }
 
 TEST_CASE("rules that say nothing sensible are refused by name", "[policy]") {

@@ -1,78 +1,11 @@
 // What policies let through, with sessions that remember it.
 #include <catch2/catch.hpp>
 
-#include "policy/compiled_policy.hpp"
-#include "support/eal_session.hpp"
-#include "support/stage_case.hpp"
+#include "support/policy_case.hpp"
 
 namespace weft {
-namespace {
 
-constexpr PolicyId policy1{1};
-constexpr PolicyId policy3{3};
-constexpr std::uint8_t icmp = 1;
-constexpr std::uint8_t udp = 17;
-
-PolicyRule udp_to(std::uint16_t port) {
-  PolicyRule rule;
-  rule.protocol = udp;
-  rule.destination_ports = {{port, port}};
-  return rule;
-}
-PolicyRules only(PolicyRule rule) { return {{std::move(rule)}, PolicyAction::deny}; }
-PolicyRules all() { return {{}, PolicyAction::allow}; }
-PolicyRules none() { return {{}, PolicyAction::deny}; }
-
-PolicyChange change(PolicyId id, const Policy& policy) {
-  static int number = 0;
-  test::packet_pool();
-  auto compiled = compile(policy, "stage" + std::to_string(++number));
-  if (!compiled) throw std::logic_error(compiled.error().message);
-  return {id, std::shared_ptr<const CompiledPolicy>(*compiled)};
-}
-
-/// VM 1 and VM 3, both blue, each with a policy.
-class World {
- public:
-  World(const Policy& of_vm1, const Policy& of_vm3) : rig(world::batch()) {
-    Batch batch;
-    batch.policies = {change(policy1, of_vm1), change(policy3, of_vm3)};
-    for (auto vif : world::batch().vifs) {
-      if (vif.id == VifId(1)) vif.object->policy = policy1;
-      if (vif.id == VifId(3)) vif.object->policy = policy3;
-      batch.vifs.push_back(vif);
-    }
-    rig.apply(batch);
-  }
-  void set(PolicyId id, const Policy& policy) {
-    Batch batch;
-    batch.policies = {change(id, policy)};
-    rig.apply(batch);
-  }
-  std::string from_vm1(const Bytes& frame) {
-    return describe(rig.receive_judged(world::vm1, frame));
-  }
-  std::string from_vm3(const Bytes& frame) {
-    return describe(rig.receive_judged(world::vm3, frame));
-  }
-  std::string from_fabric(const Bytes& frame) {
-    return describe(rig.receive_judged(world::fabric, frame));
-  }
-  Rig rig;
-};
-
-const Bytes request = hex(packets::vm1_local4);  // UDP 1000 to 2000
-const Bytes answer = [] {
-  Bytes packet = with(packets::vm1_local4, 6, "020000000103");
-  packet = with_ipv4(std::move(packet), at::ip, 12, "0a01000d0a01000b");
-  return with(std::move(packet), at::ip + 20, "07d003e8");
-}();
-
-constexpr auto passes = "transmitted";
-constexpr auto egress = "dropped: policy_egress_denied";
-constexpr auto ingress = "dropped: policy_ingress_denied";
-
-}  // namespace
+using namespace test::policies;
 
 TEST_CASE("answers pass with the session that a policy let in", "[policy]") {
   World w({only(udp_to(2000)), none()}, {none(), only(udp_to(2000))});
@@ -189,6 +122,61 @@ TEST_CASE("pieces of a datagram pass with its first one", "[policy]") {
   CHECK(w.from_vm1(with_ipv4(later, at::ip, 4, "0008")) == egress);
 }
 
+TEST_CASE("what hides its protocol is denied by any policy, and by none without one", "[policy]") {
+  PolicyRule udp_rule;
+  udp_rule.action = PolicyAction::deny;
+  udp_rule.protocol = udp;
+  const PolicyRules no_udp{{udp_rule}, PolicyAction::allow};
+  // From VM 1 to VM 3, with extension headers of eight bytes in front of the upper layer.
+  const auto behind = [](const std::string& next, const std::string& headers) {
+    const Bytes plain = hex(packets::vm1_local6);
+    Bytes packet = with(plain, at::ip + 6, next);
+    const Bytes extra = hex(headers);
+    packet.insert(packet.begin() + at::ip + 40, extra.begin(), extra.end());
+    return with16(packet, at::ip + 4, test::get16(plain, at::ip + 4) + extra.size());
+  };
+  const auto options = [](unsigned count) {
+    std::string headers;
+    for (unsigned i = 1; i < count; ++i) headers += "3c00010400000000";
+    return headers + "1100010400000000";
+  };
+  const Bytes found = behind("3c", options(8));
+  const Bytes hidden = behind("3c", options(9));
+  const Bytes piece = behind("2c", "3c00000100000007" + options(1));
+  const Bytes later = behind("2c", "3c00000900000007" + options(1));
+  const Bytes mobility = behind("87", "1100010400000000");
+  const std::vector<Bytes> all_hidden{hidden, piece, later, mobility};
+  {
+    World w({no_udp, all()}, {all(), all()});
+    CHECK(w.from_vm1(found) == egress);
+    for (const Bytes& packet : all_hidden) CHECK(w.from_vm1(packet) == egress);
+  }
+  World w({all(), all()}, {all(), all()});
+  CHECK(w.from_vm1(found) == passes);
+  for (const Bytes& packet : all_hidden) {
+    CHECK(w.from_vm1(packet) == egress);
+    const Bytes by_other = with(packet, 6, "020000000105");
+    CHECK(describe(w.rig.receive_judged(world::trusted, by_other)) == ingress);
+    const Bytes to_fabric = with(by_other, at::ip + 24, "fd000001000000000000000000000012");
+    CHECK(describe(w.rig.receive_judged(world::trusted, to_fabric)) == passes);
+  }
+}
+
+TEST_CASE("a session of what hides its protocol ends when a policy comes", "[policy]") {
+  Rig rig(world::batch());
+  Bytes packet = with(hex(packets::vm1_local6), at::ip + 6, "8b");
+  CHECK(describe(rig.receive_judged(world::vm1, packet)) == passes);
+  Batch batch;
+  batch.policies = {change(policy1, {all(), all()})};
+  for (auto vif : world::batch().vifs) {
+    if (vif.id != VifId(1)) continue;
+    vif.object->policy = policy1;
+    batch.vifs.push_back(vif);
+  }
+  rig.apply(batch);
+  CHECK(describe(rig.receive_judged(world::vm1, packet)) == egress);
+}
+
 TEST_CASE("queries are let out by their type", "[policy]") {
   PolicyRule echo;
   echo.protocol = icmp;
@@ -200,6 +188,62 @@ TEST_CASE("queries are let out by their type", "[policy]") {
   CHECK(w.from_vm1(query("08")) == passes);
   CHECK(w.from_vm1(query("0d")) == egress);
   CHECK(w.from_vm1(query("00")) == egress);
+}
+
+TEST_CASE("a connection between the ports of one that is closing is judged as a new one",
+          "[policy]") {
+  PolicyRule any_tcp;
+  any_tcp.protocol = 6;
+  World w({only(any_tcp), none()}, {none(), only(any_tcp)});
+  const FlowTable<FlowKey4>& table = w.rig.flows().v4;
+  const auto segment = [](const Bytes& packet, const std::string& flags) {
+    Bytes tcp = with(hex(packets::vm1_tcp4), at::ip + 12, to_hex(packet).substr(2 * 26, 16));
+    tcp = with(with(std::move(tcp), 0, to_hex(packet).substr(0, 24)), at::ip + 20,
+               to_hex(packet).substr(2 * 34, 8));
+    return with_ipv4_checksum(with(std::move(tcp), at::ip + 33, flags));
+  };
+  const auto asks = [&](const char* flags) { return w.from_vm1(segment(request, flags)); };
+  const auto answers = [&](const char* flags) { return w.from_vm3(segment(answer, flags)); };
+  const auto sessions = [&] { return w.rig.hands().v4().opened.get(); };
+  const auto last_state = [&] {
+    std::uint32_t session = table.frontier();
+    while (session > 0 && !table.live(session)) --session;
+    return session == 0 ? FlowState::one_way : table.state(session);
+  };
+  CHECK(answers("02") == egress);
+  CHECK(asks("02") == passes);
+  CHECK(asks("02") == passes);  // sent once more
+  CHECK(answers("12") == passes);
+  CHECK(asks("10") == passes);
+  CHECK(asks("02") == passes);  // from before: it changes nothing
+  CHECK(sessions() == 1);
+  SECTION("both have said goodbye") {
+    CHECK(asks("11") == passes);
+    CHECK(answers("11") == passes);
+    CHECK(asks("10") == passes);
+  }
+  SECTION("one has hung up") { CHECK(answers("14") == passes); }
+  CHECK(last_state() == FlowState::closing);
+  // VM 3 may not open one with these ports, and does not end what is left of the old one.
+  CHECK(answers("02") == egress);
+  CHECK(asks("10") == passes);
+  CHECK(sessions() == 1);
+  CHECK(asks("02") == passes);
+  CHECK(sessions() == 2);
+  CHECK(answers("12") == passes);
+  CHECK(asks("10") == passes);
+  CHECK(sessions() == 2);
+  std::uint32_t live = 0;
+  for (std::uint32_t s = 1; s <= table.frontier(); ++s) {
+    if (!table.live(s)) continue;
+    ++live;
+    CHECK(table.state(s) == FlowState::established);
+  }
+  CHECK(live == 1);
+  // Judged anew: what was allowed then is not now.
+  CHECK(answers("14") == passes);
+  w.set(policy3, {none(), none()});
+  CHECK(asks("02") == ingress);
 }
 
 TEST_CASE("where a policy wants a session and there is no room, it is said why", "[policy]") {
@@ -255,6 +299,21 @@ TEST_CASE("a policy where no flows are kept is refused", "[policy]") {
   applied = state.apply(off);
   REQUIRE_FALSE(applied);
   CHECK(applied.error().message == "vrf 1: a vif in it has a policy, which needs flows");
+  // However its VIFs come by their ports.
+  Batch portless = off;
+  for (auto port : world::batch().ports) {
+    if (port.id != world::vm1) continue;
+    port.object->vif = VifId(2);
+    portless.ports.push_back(port);
+  }
+  portless.vrfs.clear();
+  REQUIRE(state.apply(portless));
+  CHECK_FALSE(state.apply(off));
+  // Together with those VIFs it may.
+  Batch together = off;
+  together.vifs = batch.vifs;
+  together.vifs[0].object->policy = {};
+  REQUIRE(state.apply(together));
   batch.policies[0].object.reset();
   batch.vifs[0].object->policy = PolicyId(7);
   CHECK_FALSE(state.apply(batch));
