@@ -16,6 +16,8 @@ PREFIXES6 = ("::/0", "fd00::/8", "fd00:1::/32", "fd00:1::/80", "fd00:1::1:0/112"
              "2001:db8:ffff::/48", "fd00:1::1:8000/113")
 TUNNEL_PORTS = (4789, 4789, 4789, 8472, 4790)
 RANGES = ("49152-65535", "49152-65535", "1-65535", "50000-50000", "60000-60003")
+TIMEOUTS = ("tcp_opening", "tcp_established", "tcp_closing", "udp_one_way", "udp_answered", "icmp", "other")
+SESSION_SECONDS = 7200   # no session ends by a clock
 MTUS = (1500, 1500, 1500, 1400, 1380)
 FAR4, FAR6 = ("203.0.113.0/24", "203.0.113.64/26"), ("2001:db8:f::/48", "2001:db8:f:8::/61")
 
@@ -168,6 +170,7 @@ def topology(random):
     config = {"node": {"name": "oracle", "tunnel_address": ["192.0.2.1", "2001:db8::1"]},
               "dpdk": {"hugepages": "auto", "memory_mb": 256},
               "workers": {"lcores": [0, 1], "idle": "adaptive"},
+              "flows": {"timeouts": dict.fromkeys(TIMEOUTS, SESSION_SECONDS)},
               "ports": [_port(n, device, random) for n, device in enumerate(devices)]}
     config["neighbours"] = _neighbours(config["ports"], random)
     if random.random() < 0.5:

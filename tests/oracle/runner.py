@@ -2,12 +2,13 @@
 
 import random
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 
 from compare import Flows, Round
 from generate import Packets, change, topology, way_options
 from net import Tester
 from oracle import Oracle
+from talks import Talks
 from weft import Lab
 
 ROUND_SECONDS = 4.0     # in which what must come has to come
@@ -15,6 +16,8 @@ QUIET_SECONDS = 0.03    # after it, for what may come
 CALM_SECONDS = 0.1      # before a change
 LATE_ROUNDS = 8         # after which nothing of a round may come any more
 FRAMES_A_ROUND = 120    # fewer than the shortest queue on the way holds
+TALKS_A_ROUND = 36      # of them frames of conversations
+SPOILED_TALKS = 0.1     # of them spoiled
 
 
 class Disagreement(AssertionError):
@@ -36,7 +39,10 @@ class Session:
             self.tester.router.text("route", "add", "--vrf", route["vrf"], route["prefix"], *way_options(route["via"]))
         self.oracle = Oracle(self.config, self.tester.port_macs)
         self.packets = Packets(self.random, self.config, self.tester.port_macs)
+        self.talks = Talks(self.packets)
         self.flows = Flows()
+        self.postponed = []                # frames for the next round
+        self.history = defaultdict(list)   # conversation → what was sent of it
         self.before = self.tester.api.drops()
         self.late = []
         self.sent = 0
@@ -52,14 +58,25 @@ class Session:
         return {(t.local, t.port) for t in self.oracle.tables.tunnels.values()}
 
     def judged(self, frames):
-        """[(interface, frame, verdict)] of those about which the oracle says something."""
-        known = []
+        """[(interface, frame, verdict)] of those about which the oracle says something. Ports and workers run side by
+        side: of frames whose order would make a difference all but the first wait for the next round."""
+        known, touched = [], {}
+        self.oracle.sessions.round += 1
         for name, frame in frames:
             verdict = self.oracle.process(name, frame)
             if verdict.unknown:
                 self.unknown[verdict.unknown] += 1
-            else:
-                known.append((name, frame, verdict))
+                continue
+            touches = self.oracle.touches(verdict)
+            if any(touched.get(what, how) != how for what, how in touches):
+                self.postponed.append((name, frame))
+                continue
+            touched.update(touches)
+            for what, _ in touches:
+                self.history[what].append(f"round {self.oracle.sessions.round}, {len(self.changes)} changes, in at "
+                                          f"{name}: {frame.hex()}\n  {verdict}")
+            self.oracle.learn(verdict)
+            known.append((name, frame, verdict))
         return known
 
     def play(self, frames, strict=False, seconds=0.0):
@@ -133,7 +150,10 @@ class Session:
                 frames = frames[:1]
             wrong = why or wrong
         for name, frame in frames[:4]:
-            text += [f"in at {name}: {frame.hex()}", "wanted: " + str(self.oracle.process(name, frame))]
+            verdict = self.oracle.process(name, frame)
+            text += [f"in at {name}: {frame.hex()}", "wanted: " + str(verdict)]
+            for what, _ in self.oracle.touches(verdict):
+                text += [f"before, of {what}:", *self.history[what]]
         text += ["found:", *wrong[:12]]
         text.append(f"again: WEFT_SEED={self.seed} with as many frames; weft.yaml: tests/oracle/run --show {self.seed}")
         return "\n".join(text)
@@ -157,6 +177,7 @@ class Session:
         self.changes.append(" ".join(map(str, command)))
         self.oracle.changed()
         self.packets.changed(*(place or ()))
+        self.talks.changed()
         if tunnel:
             self.flows.forget(tunnel)
 
@@ -164,14 +185,25 @@ class Session:
         """Few questions, far below every limit: each has to be answered."""
         self.round(self.packets.questions(), strict=True)
 
+    def next_frames(self, count):
+        """Those that had to wait, then steps of conversations among random frames."""
+        waited, self.postponed = self.postponed, []
+        frames = [(name, self.packets.spoiled(name, frame, SPOILED_TALKS))
+                  for name, frame in self.talks.round(min(TALKS_A_ROUND, count))]
+        frames += [self.packets.next() for _ in range(count - len(frames) - len(waited))]
+        self.random.shuffle(frames)
+        return waited + frames
+
     def run(self, count):
         self.calm()
         until = self.sent + count
         while self.sent < until:
-            size = min(FRAMES_A_ROUND, until - self.sent)
-            self.round([self.packets.next() for _ in range(max(size, 8))])
+            size = max(min(FRAMES_A_ROUND, until - self.sent), 8)
+            self.round(self.next_frames(size))
             if self.random.random() < 0.5:
                 self.change()
+        while self.postponed:
+            self.round(self.next_frames(0))
         self.round([])
         self.check_counters("tunnel", self.through)
         self.check_counters("decap", self.opened)
