@@ -27,11 +27,11 @@ class Disagreement(AssertionError):
 class Session:
     """One topology, one router."""
 
-    def __init__(self, lab, seed, shrink=True):
+    def __init__(self, lab, seed, shrink=True, policies=True):
         self.seed = seed
         self.shrink = shrink
         self.random = random.Random(seed)
-        self.config = topology(self.random)
+        self.config = topology(self.random, policies)
         # The tenants' routes come by the API, which may then delete them; the file keeps its own.
         tenants = [route for route in self.config["routes"] if route["vrf"] != "underlay"]
         self.tester = Tester(lab, {**self.config, "routes": [r for r in self.config["routes"] if r not in tenants]})
@@ -172,14 +172,15 @@ class Session:
         wrong = self.play([], seconds=CALM_SECONDS)
         if wrong:
             raise Disagreement(self.report([], False, wrong))
-        command, tunnel, place = done
-        self.tester.router.text(*command)
-        self.changes.append(" ".join(map(str, command)))
+        if done.command == ["reload"]:
+            self.tester.rewrite(self.config)
+        self.tester.router.text(*done.command)
+        self.changes.append(str(done))
         self.oracle.changed()
-        self.packets.changed(*(place or ()))
+        self.packets.changed(*done.place)
         self.talks.changed()
-        if tunnel:
-            self.flows.forget(tunnel)
+        if done.tunnel:
+            self.flows.forget(done.tunnel)
 
     def calm(self):
         """Few questions, far below every limit: each has to be answered."""
@@ -223,10 +224,10 @@ class Session:
         self.tester.close()
 
 
-def run_topology(seed, count, shrink=True):
+def run_topology(seed, count, shrink=True, policies=True):
     """One topology and `count` frames through it; returns the finished session's figures."""
     with Lab() as lab:
-        session = Session(lab, seed, shrink)
+        session = Session(lab, seed, shrink, policies)
         try:
             session.run(count)
         finally:
