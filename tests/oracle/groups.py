@@ -90,7 +90,7 @@ def add_groups(random, config):
     for vif in config["vifs"]:
         if random.random() < 0.6:
             vif["security_groups"] = _mine(random, config)
-        if random.random() < 0.2:
+        if random.random() < 0.12:
             vif["flows"] = False
 
 

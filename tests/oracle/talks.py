@@ -7,12 +7,14 @@ import struct
 from dataclasses import dataclass, field
 
 import wire
-from identity import ANSWERS, PORTS
+from identity import ANSWERS, PORTS, identity
+from policies import lets
 from tables import UNDERLAY
 from wire import (DESTINATION_OPTIONS, DONT_FRAGMENT, FRAGMENT, ICMP, ICMP6, IPV4, IPV6, MORE_FRAGMENTS, ROUTING, SCTP,
                   TCP, UDP, ethernet, ipv4, ipv6, mac_bytes, packed, udp)
 
 TALKS = 60           # conversations at a time
+TRIES = 6            # to find one whose session makes a difference
 DESTINATION_PORTS = (53, 80, 443, 22, 4789, 9, 8000)
 OTHERS = (2, 47, 50, 89, 253)
 CHAINS = (1, 2, 3, 7, 8, 9, 12)
@@ -56,10 +58,12 @@ class Talks:
     def round(self, count):
         """So many frames at most, each of another conversation."""
         random = self.random
-        for _ in range(count // 3 + 1):
-            talk = self._new()
-            if talk is not None:
-                self.all.append(talk)
+        for _ in range(count // 5 + 1):
+            drawn = [self._new() for _ in range(TRIES)]
+            if random.random() < 0.85:
+                drawn = [talk for talk in drawn if self._works(talk)] or drawn
+                drawn = [talk for talk in drawn if self._telling(talk)] or drawn
+            self.all.append(drawn[0])
         while len(self.all) > TALKS:
             del self.all[random.randrange(len(self.all) // 2)]
         chosen = random.sample(self.all, min(count, len(self.all)))
@@ -115,6 +119,28 @@ class Talks:
             return random.choice(OTHERS), ()
         source = random.choice((random.randint(1, 65535), 1000 + random.randint(0, 8)))
         return protocol, (source, random.choice(DESTINATION_PORTS + (random.randint(1, 65535),)))
+
+    def _works(self, talk):
+        """Whether routes lead both ways."""
+        home, end = self._ends(talk)
+        if end is None or (is_vif(end) and end["anti_spoofing"] and wire.spelled(talk.destination) not in end["addresses"]):
+            return False
+        found = end["vrf"] if is_vif(end) else self.packets.vrf_of(end)
+        entry, _ = self.packets.tables.walk(found, talk.source)
+        if entry in (None, "loop"):
+            return False
+        return (entry.kind, entry.target) == ("vif", home["name"]) if is_vif(home) else entry.kind == "tunnel"
+
+    def _telling(self, talk):
+        """Whether policies let the opener through and would deny the answer alone: there a session counts."""
+        home, end = self._ends(talk)
+        return end is not None and self._lets(home, end, self.packet(talk, False, plain=True)) and not self._lets(
+            end, home, self.packet(talk, True, plain=True))
+
+    def _lets(self, origin, target, packet):
+        policies = self.packets.tables.policies
+        return all(lets(policies[end["name"]][direction], identity(packet))
+                   for end, direction in ((origin, "egress"), (target, "ingress")) if is_vif(end))
 
     def _ends(self, talk):
         """(end that opens, end that answers or None)"""
