@@ -26,15 +26,13 @@ class Crossing:
     direct: bool = False   # its decap leads to the VIF whatever the routes say
 
 
-@dataclass
 class Session:
-    first: Crossing
-    doubt: bool         # whether it stands is not certain, which is nothing to packets in its direction
-    finished: set       # directions of TCP that sent a FIN, or had an RST sent to them
+    """`first`: the packet that opened it. `doubt`: whether it stands is not certain, which is nothing to packets in its
+    direction. `finished`: directions of TCP that sent a FIN, or had an RST sent to them."""
 
-    @property
-    def key(self):
-        return self.first.packet.key
+    def __init__(self, first, doubt, finished):
+        self.first, self.doubt, self.finished = first, doubt, finished
+        self.key, self.back = first.packet.key, first.packet.back
 
     @property
     def closing(self):
@@ -93,29 +91,25 @@ class Sessions:
             outcomes = {None}
             outcomes |= {EGRESS} if self._rules(crossing.origin, "egress") is not None else set()
             return outcomes | ({INGRESS} if self._rules(crossing.target, "ingress") is not None else set())
-        outcomes = {self.fresh(crossing)}
-        relations = {self.relation(session, crossing) for session in self.open}
+        relations = {relation for _, relation in self.relations(crossing)}
         if "of it" in relations:
             return {None}
-        return outcomes | {None} if "perhaps" in relations else outcomes
+        return {self.fresh(crossing)} | ({None} if "perhaps" in relations else set())
 
-    def relation(self, session, crossing):
-        """How a packet is to a session: "of it" (let through with it), "perhaps", "first" (it goes in the direction
-        that opened it), or "" for nothing."""
-        packet, first = crossing.packet, session.first
-        if packet.quoted is not None:
-            if packet.quoted.key is None:
-                return ""
-            if packet.quoted.key == session.key:
-                return self._answers(session, crossing)
-            if packet.quoted.key == first.packet.back:
-                return self._again(session, crossing, "of it")
-            return ""
-        if packet.key is None:
-            return ""
-        if packet.key == session.key:
-            return self._again(session, crossing, "first")
-        return self._answers(session, crossing) if packet.key == first.packet.back else ""
+    def relations(self, crossing):
+        """[(session, how a packet is to it)]: "of it" (let through with it), "perhaps", or "first" (it goes in the
+        direction that opened it)."""
+        packet = crossing.packet
+        key = packet.key if packet.quoted is None else packet.quoted.key
+        if key is None:
+            return []
+        return [(session, self._relation(session, crossing, key)) for session in self.open
+                if key in (session.key, session.back)]
+
+    def _relation(self, session, crossing, key):
+        if crossing.packet.quoted is not None:   # an error goes the other way than what it tells of
+            return self._answers(session, crossing) if key == session.key else self._again(session, crossing, "of it")
+        return self._again(session, crossing, "first") if key == session.key else self._answers(session, crossing)
 
     @staticmethod
     def _again(session, crossing, here):
@@ -161,7 +155,7 @@ class Sessions:
         crossing = self.resolved(crossing)
         if not admitted or crossing.packet.key is None:
             return None
-        relations = [(session, self.relation(session, crossing)) for session in self.open]
+        relations = self.relations(crossing)
         its = next((s for s, relation in relations if relation == "of it"), None)
         if its is None:
             its = self._opened(crossing, [s for s, relation in relations if relation == "perhaps"])
