@@ -1,12 +1,15 @@
 """Random security groups: rules, members, VIFs in them, and changes of all that."""
 
+from deviations import OPEN
+
 NAMES = ("web", "db", "admin", "tag", "any", "none")
 NETS4 = ("0.0.0.0/0", "10.0.0.0/8", "10.1.0.0/24", "10.1.0.0/29", "10.1.0.0/28", "10.2.0.0/16", "10.2.3.4/30",
          "172.16.0.0/12", "128.0.0.0/1", "0.0.0.0/1")
 NETS6 = ("::/0", "fd00::/8", "fd00:1::/64", "fd00:1::/125", "fd00:2::/48", "2000::/3")
 PORTS = (53, 80, 443, 22, 9, 4789, "1-79", "50-60", "80-80", "54-79", "1000-2000", "0-65535", "32768-65535")
 SOURCE_PORTS = ("1000-1003", "1-32767", 1004, "1005-65535", "0-999")
-PROTOCOLS = ("tcp", "udp", "sctp", "icmp", "icmpv6", 6, 17, 132, 1, 58, 2, 47, 50, 89, 0, 255)
+PROTOCOLS = ("tcp", "udp", "sctp", "icmp", "icmpv6", 6, 17, 132, 1, 58)
+PROTOCOLS += () if "protocol-numbers" in OPEN else (2, 47, 50, 89, 0, 255)
 TYPES = (8, 0, 3, 11, 13, 128, 129, 1, 8, 128)
 
 

@@ -248,7 +248,7 @@ class Oracle:
         verdict.path = where.outer, verdict.flow, b"" if has_ports else packet[at:at + 8]
         verdict.lost = where.vrf, identity(packet)
         if where.kind == "tunnel" and where.device.vif:
-            return self._to_vif(verdict, where, packet, self.tables.vifs[where.device.vif], where.vrf)
+            return self._to_vif(verdict, where, packet, self.tables.vifs[where.device.vif])
         entry, vrf = self.tables.walk(where.vrf, destination)
         if entry == "loop":
             return verdict.drop("lookup_loop")
@@ -258,7 +258,7 @@ class Oracle:
         if entry.kind == "receive":
             return answers.local(self, verdict, where, packet)
         if entry.kind == "vif":
-            return self._to_vif(verdict, where, packet, self.tables.vifs[entry.target], vrf)
+            return self._to_vif(verdict, where, packet, self.tables.vifs[entry.target])
         if entry.kind == "tunnel":
             return self._to_tunnel(verdict, where, packet, self.tables.tunnels[entry.target], vrf)
         port, mac = self.tables.next_hop(entry, destination)
@@ -267,7 +267,7 @@ class Oracle:
         return verdict.send(port.name, self._frame(mac, port.mac, self.aged(packet)))
 
     def _admitted(self, verdict, where, target, vrf):
-        """Whether policies let it through; `vrf`: where the route to the target was found."""
+        """Whether policies let it through; `vrf`: where answers come in."""
         origin = ("vif", where.device.name) if where.kind == "vif" else (where.kind, "")
         direct = where.kind == "tunnel" and where.device.vif is not None
         verdict.crossing = Crossing(verdict.lost[1], where.vrf, origin, vrf, target, direct)
@@ -281,12 +281,12 @@ class Oracle:
         """(VRF, target) where routes lead with a packet that went this way once; target None where to nothing."""
         entry, vrf = self.tables.walk(crossing.vrf, crossing.packet.destination)
         kind = entry.kind if entry not in (None, "loop") else ""
-        places = {"vif": ("vif", entry.target if kind else ""), "tunnel": ("tunnel", ""), "gateway": ("port", ""),
-                  "connected": ("port", "")}
-        return vrf, places.get(kind)
+        if kind == "vif":
+            return self.tables.vifs[entry.target].vrf, ("vif", entry.target)
+        return vrf, {"tunnel": ("tunnel", ""), "gateway": ("port", ""), "connected": ("port", "")}.get(kind)
 
-    def _to_vif(self, verdict, where, packet, vif, vrf):
-        if not self._admitted(verdict, where, ("vif", vif.name), vrf):
+    def _to_vif(self, verdict, where, packet, vif):
+        if not self._admitted(verdict, where, ("vif", vif.name), vif.vrf):
             return None
         if not self._fits(verdict, where, packet, vif.mtu):
             return None

@@ -24,6 +24,12 @@ class Disagreement(AssertionError):
     """weftd and the oracle differ; the text is the smallest case that was found."""
 
 
+def short(told):
+    """A frame or a verdict for people."""
+    text = told.hex() if isinstance(told, bytes) else f"{told.crossing}: {told}"
+    return "\n  ".join(line if len(line) <= 220 else line[:220] + "…" for line in text.splitlines())
+
+
 class Session:
     """One topology, one router."""
 
@@ -73,8 +79,7 @@ class Session:
                 continue
             touched.update(touches)
             for what, _ in touches:
-                self.history[what].append(f"round {self.oracle.sessions.round}, {len(self.changes)} changes, in at "
-                                          f"{name}: {frame.hex()}\n  {verdict}")
+                self.history[what].append((self.oracle.sessions.round, len(self.changes), name, frame, verdict))
             self.oracle.learn(verdict)
             known.append((name, frame, verdict))
         return known
@@ -104,6 +109,7 @@ class Session:
             if not wrong or time.monotonic() > deadline or this.unexpected:
                 break
             time.sleep(0.005)
+        wrong = wrong and this.judge(Counter(now) - Counter(self.before))
         if not self.tester.alive():
             wrong = ["weftd died:\n" + self.tester.router.log()[-3000:]]
         self.reasons += Counter(now) - Counter(self.before)
@@ -143,6 +149,7 @@ class Session:
 
     def report(self, frames, strict, wrong):
         text = [f"seed {self.seed}, after {self.sent} frames and {len(self.changes)} changes: {self.changes[-3:]}"]
+        last = self.oracle.sessions.round
         if self.tester.alive() and self.shrink:
             frames, why = self.smallest(frames, strict)
             if why is None:
@@ -153,7 +160,9 @@ class Session:
             verdict = self.oracle.process(name, frame)
             text += [f"in at {name}: {frame.hex()}", "wanted: " + str(verdict)]
             for what, _ in self.oracle.touches(verdict):
-                text += [f"before, of {what}:", *self.history[what]]
+                text += [f"before, of the same:"] + [
+                    f"round {n}, after {changes} changes, in at {where}: {short(earlier)}\n  {short(earlier_verdict)}"
+                    for n, changes, where, earlier, earlier_verdict in self.history[what] if n <= last]
         text += ["found:", *wrong[:12]]
         text.append(f"again: WEFT_SEED={self.seed} with as many frames; weft.yaml: tests/oracle/run --show {self.seed}")
         return "\n".join(text)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from identity import ACK, FIN, RST, SYN, Identity
 from policies import lets
 from tables import Unknown
+from wire import spelled
 
 EGRESS, INGRESS = "policy_egress_denied", "policy_ingress_denied"
 PIECES_ROUNDS = 6   # in which a first piece is sure to be remembered
@@ -21,9 +22,15 @@ class Crossing:
     packet: Identity
     vrf: str        # where it came in
     origin: tuple
-    found: str      # the VRF that had the last route; answers come in there
+    found: str      # the VRF in which answers come in: of the VIF it goes to, or the one whose route is a tunnel
     target: tuple
     direct: bool = False   # its decap leads to the VIF whatever the routes say
+
+    def __str__(self):
+        packet = self.packet
+        what = " ".join(str(part) for part in (packet.protocol, packet.ports, packet.icmp, packet.piece) if part)
+        return (f"{spelled(packet.source)} → {spelled(packet.destination)} {what}, {self.vrf} {self.origin} → "
+                f"{self.found} {self.target}")
 
 
 class Session:
