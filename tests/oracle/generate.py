@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import wire
-from groups import add_groups, change_groups
+from groups import add_groups, change_groups, remembered
 from packets import Packets  # noqa: F401  (what is sent through them)
 from wire import spelled
 
@@ -257,11 +257,12 @@ def _change_tunnel(random, config):
 @dataclass
 class Change:
     """`command`: the arguments by which weftctl does it, `tunnel` the name of a tunnel that changed, `place` VRF and
-    prefix of a route that did."""
+    prefix of a route that did, `what` has changed in the file for a reload."""
     command: list
     tunnel: str = None
     place: tuple = ()
     what: str = ""
+    undo: object = None   # to be called for a second reload at once
 
     def __str__(self):
         return " ".join(map(str, self.command)) + (f" ({self.what})" if self.what else "")
@@ -272,7 +273,8 @@ def change(random, config):
     nothing to change."""
     mine = [r for r in config["routes"] if r["vrf"] != "underlay"]
     if "security_groups" in config and random.random() < 0.5:
-        return Change(["reload"], what=change_groups(random, config))
+        undo = remembered(config) if random.random() < 0.25 else None
+        return Change(["reload"], what=change_groups(random, config), undo=undo)
     kind = random.choice(("tunnel", "tunnel", "add", "replace", "replace", "delete"))
     if kind == "tunnel" and config["tunnels"]:
         return _change_tunnel(random, config)

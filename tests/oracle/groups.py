@@ -1,5 +1,7 @@
 """Random security groups: rules, members, VIFs in them, and changes of all that."""
 
+import copy
+
 from deviations import OPEN
 
 NAMES = ("web", "db", "admin", "tag", "any", "none")
@@ -136,6 +138,21 @@ def _change_rules(random, config):
     else:
         group[direction] = _rules(random, config, names)
     return f"{group['name']}: {direction} {group.get(direction)}"
+
+
+def remembered(config):
+    """A function that sets groups, and who is in them, to what they are now."""
+    owners = config["vrfs"] + config["vifs"]
+    groups = copy.deepcopy(config["security_groups"])
+    mine = [list(o["security_groups"]) if "security_groups" in o else None for o in owners]
+
+    def restore():
+        config["security_groups"] = groups
+        for owner, names in zip(owners, mine):
+            owner.pop("security_groups", None)
+            if names is not None:
+                owner["security_groups"] = names
+    return restore
 
 
 def change_groups(random, config):

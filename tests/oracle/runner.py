@@ -181,15 +181,22 @@ class Session:
         wrong = self.play([], seconds=CALM_SECONDS)
         if wrong:
             raise Disagreement(self.report([], False, wrong))
+        self.apply(done)
+        if done.undo:
+            done.undo()
+            done.what = "and back"
+            self.apply(done)
+        self.packets.changed(*done.place)
+        self.talks.changed()
+        if done.tunnel:
+            self.flows.forget(done.tunnel)
+
+    def apply(self, done):
         if done.command == ["reload"]:
             self.tester.rewrite(self.config)
         self.tester.router.text(*done.command)
         self.changes.append(str(done))
         self.oracle.changed()
-        self.packets.changed(*done.place)
-        self.talks.changed()
-        if done.tunnel:
-            self.flows.forget(done.tunnel)
 
     def calm(self):
         """Few questions, far below every limit: each has to be answered."""
