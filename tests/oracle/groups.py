@@ -54,6 +54,9 @@ def _rule(random, config, names):
     for key, share in (("from", 0.3), ("to", 0.3)):
         if random.random() < share:
             rule[key] = _ends(random, config, names)
+    for key in ("from", "to", "ports", "source_ports"):
+        if len(rule.get(key, ())) == 1 and random.random() < 0.5:
+            rule[key] = rule[key][0]   # one, or a list
     return rule
 
 

@@ -19,6 +19,11 @@ def span(text):
     return int(first), int(last or first)
 
 
+def listed(value):
+    """One or a list, as a list; None where the key is not given."""
+    return value if value is None or isinstance(value, list) else [value]
+
+
 @dataclass
 class Rule:
     """None stands for a key that is not given: anything will do."""
@@ -72,18 +77,18 @@ class Groups:
 
     @staticmethod
     def _spans(texts):
-        return None if texts is None else [span(text) for text in texts]
+        return None if texts is None else [span(text) for text in listed(texts)]
 
     def _nets(self, texts, vrf):
         if texts is None:
             return None
         nets = []
-        for text in texts:
+        for text in listed(texts):
             nets += self._members(text[len("group:"):], vrf) if text.startswith("group:") else [net(text)]
         return nets
 
     def _members(self, name, vrf):
-        nets = [net(text) for text in self.groups[name].get("members", [])]
+        nets = [net(text) for text in listed(self.groups[name].get("members", []))]
         for vif, groups in self.vifs:
             if name in groups and vif["vrf"] == vrf:
                 nets += [(int.from_bytes(packed(a), "big"), *(len(packed(a)) * 8,) * 2) for a in vif["addresses"]]

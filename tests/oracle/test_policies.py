@@ -113,6 +113,7 @@ RULES = [   # rules of a's egress, packet, let through?
     ([{"to": ["10.1.0.2/31"]}], tcp(A, B), True),
     ([{"to": ["10.1.0.1"]}], tcp(A, B), False),
     ([{"from": ["10.1.0.1"]}], tcp(A, B), True),
+    ([{"from": "10.1.0.1", "protocol": "tcp", "ports": 80}], tcp(A, B), True),
     ([{"to": ["0.0.0.0/0"]}], tcp(A6, B6), False),
     ([{"to": ["::/0"]}], tcp(A, B), False),
     ([{"to": ["group:g"]}], tcp(A, B), False),
