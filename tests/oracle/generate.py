@@ -259,22 +259,22 @@ class Change:
     """`command`: the arguments by which weftctl does it, `tunnel` the name of a tunnel that changed, `place` VRF and
     prefix of a route that did, `what` has changed in the file for a reload."""
     command: list
+    what: str = ""
     tunnel: str = None
     place: tuple = ()
-    what: str = ""
     undo: object = None   # to be called for a second reload at once
 
     def __str__(self):
         return " ".join(map(str, self.command)) + (f" ({self.what})" if self.what else "")
 
 
-def change(random, config):
-    """Changes the configuration and says how weftctl does the same, from the file for `reload`; None where there is
-    nothing to change."""
+def change(random, config, by_api=False):
+    """Changes the configuration and says how weftctl does the same; None where there is nothing to change. Groups are
+    changed in the file for `reload`, or `by_api`; what the API changed once does not follow the file any more."""
     mine = [r for r in config["routes"] if r["vrf"] != "underlay"]
     if "security_groups" in config and random.random() < 0.5:
-        undo = remembered(config) if random.random() < 0.25 else None
-        return Change(["reload"], what=change_groups(random, config), undo=undo)
+        undo = remembered(config) if random.random() < 0.25 and not by_api else None
+        return Change(*change_groups(random, config, by_api), undo=undo)
     kind = random.choice(("tunnel", "tunnel", "add", "replace", "replace", "delete"))
     if kind == "tunnel" and config["tunnels"]:
         return _change_tunnel(random, config)

@@ -3,6 +3,7 @@
 import copy
 
 from deviations import OPEN
+from policies import listed
 
 NAMES = ("web", "db", "admin", "tag", "any", "none")
 NETS4 = ("0.0.0.0/0", "10.0.0.0/8", "10.1.0.0/24", "10.1.0.0/29", "10.1.0.0/28", "10.2.0.0/16", "10.2.3.4/30",
@@ -104,30 +105,32 @@ def add_groups(random, config):
 
 # --- changes ----------------------------------------------------------------------------------------
 
-def _change_owner(random, config):
+# Each returns what changed: a VRF, a VIF or a group, and words about it. `keep`: no key goes.
+
+def _change_owner(random, config, keep):
     owner = random.choice(config["vrfs"] + config["vifs"] * 2)
-    if random.random() < 0.25 and "security_groups" in owner:
+    if random.random() < 0.25 and "security_groups" in owner and not keep:
         del owner["security_groups"]
     else:
         owner["security_groups"] = _mine(random, config)
-    return f"{owner['name']}: {owner.get('security_groups', 'no groups of its own')}"
+    return owner, f"{owner['name']}: {owner.get('security_groups', 'no groups of its own')}"
 
 
-def _change_members(random, config):
+def _change_members(random, config, keep):
     group = random.choice(config["security_groups"])
-    if "members" in group and random.random() < 0.4:
+    if "members" in group and random.random() < 0.4 and not keep:
         del group["members"]
     else:
         group["members"] = _members(random, config)
-    return f"{group['name']}: members {group.get('members')}"
+    return group, f"{group['name']}: members {group.get('members')}"
 
 
-def _change_rules(random, config):
+def _change_rules(random, config, keep):
     names = [g["name"] for g in config["security_groups"]]
     group, direction = random.choice(config["security_groups"]), random.choice(("ingress", "egress"))
     rules = group.setdefault(direction, [])
     kind = random.random()
-    if kind < 0.12:
+    if kind < 0.12 and not keep:
         del group[direction]
     elif kind < 0.3 or not rules:
         rules.insert(random.randint(0, len(rules)), _rule(random, config, names))
@@ -140,7 +143,7 @@ def _change_rules(random, config):
         rule["action"] = "allow" if rule.get("action") == "deny" else "deny"
     else:
         group[direction] = _rules(random, config, names)
-    return f"{group['name']}: {direction} {group.get(direction)}"
+    return group, f"{group['name']}: {direction} {group.get(direction)}"
 
 
 def remembered(config):
@@ -158,6 +161,32 @@ def remembered(config):
     return restore
 
 
-def change_groups(random, config):
-    """Changes something about groups; says what."""
-    return random.choices((_change_owner, _change_members, _change_rules), (4, 1, 6))[0](random, config)
+def _spoken(rule):
+    """A rule as weftctl takes it."""
+    words = [rule.get("action", "allow")]
+    for key, word in (("protocol", ""), ("icmp_type", "type"), ("icmp_code", "code"), ("from", "from"), ("to", "to"),
+                      ("ports", "port"), ("source_ports", "source-port")):
+        if key in rule:
+            words += [word, ",".join(map(str, listed(rule[key])))]
+    return " ".join(filter(None, words))
+
+
+def _command(config, changed):
+    """The arguments of weftctl that say what the changed thing is now."""
+    if changed not in config["security_groups"]:
+        kind = "vif" if changed in config["vifs"] else "vrf"
+        names = changed.get("security_groups", []) or ["none"]
+        return [kind, "set", changed["name"], *(word for name in names for word in ("--security-group", name))]
+    words = ["security-group", "set", changed["name"]]
+    for direction in ("ingress", "egress"):
+        if direction in changed:
+            rules = [_spoken(rule) for rule in changed[direction]] or ["none"]
+            words += [word for rule in rules for word in (f"--{direction}", rule)]
+    return words + [word for member in changed.get("members", []) for word in ("--member", member)]
+
+
+def change_groups(random, config, by_api):
+    """Changes something about groups; says by which arguments of weftctl, by a reload unless `by_api`, and what."""
+    change = random.choices((_change_owner, _change_members, _change_rules), (4, 1, 6))[0]
+    changed, what = change(random, config, by_api)
+    return (_command(config, changed), "") if by_api else (["reload"], what)

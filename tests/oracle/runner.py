@@ -47,6 +47,7 @@ class Session:
         self.packets = Packets(self.random, self.config, self.tester.port_macs)
         self.talks = Talks(self.packets)
         self.flows = Flows()
+        self.by_api = self.random.random() < 0.35   # groups are changed by weftctl, not in the file
         self.postponed = []                # frames for the next round
         self.history = defaultdict(list)   # conversation → what was sent of it
         self.before = self.tester.api.drops()
@@ -174,7 +175,7 @@ class Session:
 
     def change(self):
         """One change by weftctl, in the oracle's configuration too."""
-        done = change(self.random, self.config)
+        done = change(self.random, self.config, self.by_api)
         if done is None:
             return
         # What the router has still to say would go by the new way.
