@@ -25,7 +25,7 @@ TCP_ENDS = (0x11, 4, 0x14)                      # FIN ACK, RST, RST ACK
 
 @dataclass
 class Talk:
-    """`home`: the VIF or decap that it comes from, `vrf` where that is. `numbers`: ports, or ICMP type and identifier."""
+    """`home`: the VIF or decap that it comes from, `vrf` where that is. `numbers`: ports, or ICMP type and number."""
     home: dict
     vrf: str
     source: bytes
@@ -123,7 +123,9 @@ class Talks:
     def _works(self, talk):
         """Whether routes lead both ways."""
         home, end = self._ends(talk)
-        if end is None or (is_vif(end) and end["anti_spoofing"] and wire.spelled(talk.destination) not in end["addresses"]):
+        if end is None:
+            return False
+        if is_vif(end) and end["anti_spoofing"] and wire.spelled(talk.destination) not in end["addresses"]:
             return False
         found = end["vrf"] if is_vif(end) else self.packets.vrf_of(end)
         entry, _ = self.packets.tables.walk(found, talk.source)
@@ -274,7 +276,7 @@ class Talks:
     # --- packets ------------------------------------------------------------------------------------
 
     def packet(self, talk, back, *, plain=False, **change):
-        """A packet of the conversation. `change`: numbers, kind and code of ICMP. `plain`: without extension headers."""
+        """A packet of the conversation. `change`: numbers; kind and code of ICMP. `plain`: no extension headers."""
         random = self.random
         source, destination = (talk.destination, talk.source) if back else (talk.source, talk.destination)
         data = self.packets.payload(random.choice((40, 40, 40, 40, 40, 200, 1300)))

@@ -1,4 +1,4 @@
-"""What the oracle makes of policies, held against sentences about them: each case is small enough to be judged by eye."""
+"""What the oracle makes of policies, in cases that are small enough to be judged by eye."""
 
 import struct
 import sys
@@ -14,13 +14,13 @@ from wire import ICMP, IPV4, IPV6, MORE_FRAGMENTS, TCP, UDP, ethernet, ipv4, ipv
 
 EGRESS, INGRESS = "policy_egress_denied", "policy_ingress_denied"
 ROUTER, STATION, PEER, PORT = "02:00:5e:00:01:01", "02:00:00:00:00:0{}", "02:00:00:00:09:02", "02:00:00:00:09:01"
-VRF_OF = {"a": "blue", "b": "blue", "c": "red"}
-ADDRESSES = {"a": ("10.1.0.1", "fd00::1"), "b": ("10.1.0.2", "fd00::2"), "c": ("10.1.0.1", "fd00::1")}
+VRF_OF = {"vm1": "blue", "vm2": "blue", "vm3": "red"}
+ADDRESSES = {"vm1": ("10.1.0.1", "fd00::1"), "vm2": ("10.1.0.2", "fd00::2"), "vm3": ("10.1.0.1", "fd00::1")}
 FAR = "10.2.0.9"
 
 
 class World:
-    """VIFs a and b in blue, c in red with the addresses of a; 10.2.0.0/16 and fd00:2::/32 through tunnels of both."""
+    """VIFs vm1 and vm2 in blue, vm3 in red with the addresses of vm1; FAR and what is near it through tunnels."""
 
     def __init__(self, groups, **mine):
         self.config = {
@@ -30,8 +30,9 @@ class World:
             "vrfs": [{"name": "blue", "id": 1}, {"name": "red", "id": 2}],
             "vifs": [{"name": n, "device": "tap", "vrf": VRF_OF[n], "mac": STATION.format(i), "addresses": list(a)}
                      for i, (n, a) in enumerate(ADDRESSES.items())],
-            "tunnels": [{"name": "t", "vni": 9, "remote": "192.0.2.2", "inner_destination_mac": ROUTER}],
-            "decaps": [{"name": vrf, "vni": vni, "vrf": vrf, "sources": ["192.0.2.0/24"]}
+            "tunnels": [{"name": "t", "kind": "vxlan", "vni": 9, "remote": "192.0.2.2",
+                         "inner_destination_mac": ROUTER}],
+            "decaps": [{"name": vrf, "kind": "vxlan", "vni": vni, "vrf": vrf, "sources": ["192.0.2.0/24"]}
                        for vrf, vni in (("blue", 1), ("red", 2))],
             "routes": [{"vrf": vrf, "prefix": net, "via": {"tunnel": "t"}}
                        for vrf in ("blue", "red") for net in ("10.2.0.0/16", "fd00:2::/32")]}
@@ -94,7 +95,7 @@ A, B = "10.1.0.1", "10.1.0.2"
 A6, B6 = "fd00::1", "fd00::2"
 WEB = {"protocol": "tcp", "ports": [80, "8000-8010"]}
 
-RULES = [   # rules of a's egress, packet, let through?
+RULES = [   # rules of vm1's egress, packet, let through?
     ([], tcp(A, B), False),
     ([{}], tcp(A, B), True),
     ([WEB], tcp(A, B), True),
@@ -134,104 +135,104 @@ RULES = [   # rules of a's egress, packet, let through?
 
 @pytest.mark.parametrize("rules, packet, through", RULES, ids=range(len(RULES)))
 def test_rules(rules, packet, through):
-    world = World(one("egress", *rules), a=["g"])
+    world = World(one("egress", *rules), vm1=["g"])
     wanted = through if isinstance(through, str) else None if through else EGRESS
-    assert world.sends("a", packet) == wanted
+    assert world.sends("vm1", packet) == wanted
 
 
 def test_directions_and_tunnels():
     closed = {"g": {"egress": [], "ingress": []}}
-    world = World(closed, b=["g"])
-    assert world.sends("a", tcp(A, B)) == INGRESS
-    assert world.sends("b", tcp(B, A)) == EGRESS
-    assert world.sends("b", tcp(B, FAR)) == EGRESS
+    world = World(closed, vm2=["g"])
+    assert world.sends("vm1", tcp(A, B)) == INGRESS
+    assert world.sends("vm2", tcp(B, A)) == EGRESS
+    assert world.sends("vm2", tcp(B, FAR)) == EGRESS
     assert world.sends("blue", tcp(FAR, B)) == INGRESS
     assert world.sends("blue", tcp(FAR, A)) is None
-    world.change({"g": {"egress": []}}, b=["g"])
-    assert world.sends("a", tcp(A, B)) is None
-    assert World(closed, a=["g"], b=["g"]).sends("a", tcp(A, B)) == EGRESS
+    world.change({"g": {"egress": []}}, vm2=["g"])
+    assert world.sends("vm1", tcp(A, B)) is None
+    assert World(closed, vm1=["g"], vm2=["g"]).sends("vm1", tcp(A, B)) == EGRESS
 
 
 def test_groups_of_vrfs_and_their_order():
     groups = {"shut": {"egress": [{"action": "deny", **WEB}]}, "open": {"egress": [{}]}, "tag": {}}
-    assert World(groups, blue=["shut", "open"]).sends("a", tcp(A, B)) == EGRESS
-    assert World(groups, blue=["open", "shut"]).sends("a", tcp(A, B)) is None
-    assert World(groups, blue=["shut"], a=[]).sends("a", tcp(A, B)) is None
-    assert World(groups, blue=["shut"], a=["tag"]).sends("a", tcp(A, B)) is None
-    assert World(groups, blue=["shut"], a=["tag", "open"]).sends("a", tcp(A, B)) is None
+    assert World(groups, blue=["shut", "open"]).sends("vm1", tcp(A, B)) == EGRESS
+    assert World(groups, blue=["open", "shut"]).sends("vm1", tcp(A, B)) is None
+    assert World(groups, blue=["shut"], vm1=[]).sends("vm1", tcp(A, B)) is None
+    assert World(groups, blue=["shut"], vm1=["tag"]).sends("vm1", tcp(A, B)) is None
+    assert World(groups, blue=["shut"], vm1=["tag", "open"]).sends("vm1", tcp(A, B)) is None
 
 
 def test_members_are_of_the_same_vrf():
     groups = {"g": {"ingress": [{"from": ["group:friends"]}]}, "friends": {}}
-    assert World(groups, b=["g"]).sends("a", tcp(A, B)) == INGRESS
-    assert World(groups, a=["friends"], b=["g"]).sends("a", tcp(A, B)) is None
-    assert World(groups, c=["friends"], b=["g"]).sends("a", tcp(A, B)) == INGRESS
+    assert World(groups, vm2=["g"]).sends("vm1", tcp(A, B)) == INGRESS
+    assert World(groups, vm1=["friends"], vm2=["g"]).sends("vm1", tcp(A, B)) is None
+    assert World(groups, vm3=["friends"], vm2=["g"]).sends("vm1", tcp(A, B)) == INGRESS
     groups["friends"]["members"] = ["10.2.0.0/16"]
-    assert World(groups, b=["g"]).sends("blue", tcp(FAR, B)) is None
+    assert World(groups, vm2=["g"]).sends("blue", tcp(FAR, B)) is None
 
 
 def test_answers_come_with_their_session():
-    world = World({"g": {"egress": [WEB], "ingress": []}}, a=["g"])
+    world = World({"g": {"egress": [WEB], "ingress": []}}, vm1=["g"])
     answer = tcp(FAR, A, 80, 1000)
     assert world.sends("blue", answer) == INGRESS
-    assert world.sends("a", tcp(A, FAR)) is None
+    assert world.sends("vm1", tcp(A, FAR)) is None
     assert world.sends("blue", tcp(FAR, A, 1000, 80)) == INGRESS
     assert world.sends("blue", tcp(FAR, A, 80, 1001)) == INGRESS
     assert world.sends("blue", answer) is None
-    world.change({"g": {"egress": [], "ingress": []}}, a=["g"])
+    world.change({"g": {"egress": [], "ingress": []}}, vm1=["g"])
     assert world.sends("blue", answer) == INGRESS
-    world.change({"g": {"egress": [WEB], "ingress": []}}, a=["g"])
+    world.change({"g": {"egress": [WEB], "ingress": []}}, vm1=["g"])
     assert world.sends("blue", answer) == INGRESS
-    assert world.sends("a", tcp(A, FAR)) is None
+    assert world.sends("vm1", tcp(A, FAR)) is None
     assert world.sends("blue", answer) is None
 
 
 def test_a_session_is_of_one_vrf():
-    world = World({"g": {"ingress": []}}, a=["g"], c=["g"])
-    assert world.sends("a", tcp(A, FAR)) is None
+    world = World({"g": {"ingress": []}}, vm1=["g"], vm3=["g"])
+    assert world.sends("vm1", tcp(A, FAR)) is None
     assert world.sends("red", tcp(FAR, A, 80, 1000)) == INGRESS
     assert world.sends("blue", tcp(FAR, A, 80, 1000)) is None
 
 
 def test_a_packet_whose_time_runs_out_has_opened_a_session():
-    world = World({"g": {"ingress": []}}, a=["g"])
-    assert world.sends("a", tcp(A, FAR, ttl=1)) == "ttl_expired"
+    world = World({"g": {"ingress": []}}, vm1=["g"])
+    assert world.sends("vm1", tcp(A, FAR, ttl=1)) == "ttl_expired"
     assert world.sends("blue", tcp(FAR, A, 80, 1000)) is None
 
 
 def test_pings_are_known_by_their_number_and_kind():
-    world = World({"g": {"ingress": []}}, a=["g"])
-    assert world.sends("a", icmp(A, FAR)) is None
+    world = World({"g": {"ingress": []}}, vm1=["g"])
+    assert world.sends("vm1", icmp(A, FAR)) is None
     assert world.sends("blue", icmp(FAR, A, kind=0, number=8)) == INGRESS
     assert world.sends("blue", icmp(FAR, A, kind=14)) == INGRESS
     assert world.sends("blue", icmp(FAR, A)) == INGRESS
     assert world.sends("blue", icmp(FAR, A, kind=0)) is None
-    world = World({"g": {"egress": [{"protocol": "icmp", "icmp_type": 0}], "ingress": []}}, a=["g"])
-    assert world.sends("a", icmp(A, FAR, kind=0)) is None
+    world = World({"g": {"egress": [{"protocol": "icmp", "icmp_type": 0}], "ingress": []}}, vm1=["g"])
+    assert world.sends("vm1", icmp(A, FAR, kind=0)) is None
     assert world.sends("blue", icmp(FAR, A)) == INGRESS
 
 
 def test_errors_come_with_what_they_tell_of():
-    world = World({"g": {"ingress": []}}, a=["g"])
+    world = World({"g": {"ingress": []}}, vm1=["g"])
     error = icmp("10.2.0.1", A, kind=3, code=1, data=tcp(A, FAR))
     assert world.sends("blue", error) == INGRESS
-    assert world.sends("a", tcp(A, FAR)) is None
+    assert world.sends("vm1", tcp(A, FAR)) is None
     assert world.sends("blue", icmp("10.2.0.1", A, kind=3, data=tcp(A, FAR, 1001))) == INGRESS
     assert world.sends("blue", icmp("10.2.0.1", A, kind=3, data=tcp(FAR, A, 80, 1000))) == INGRESS
-    assert world.sends("red", error) is None   # VIF c has no policy
+    assert world.sends("red", error) is None   # vm3 has no policy
     assert world.sends("blue", error) is None
 
 
 def test_pieces_are_judged_like_their_first():
-    world = World(one("egress", {"protocol": "udp", "ports": [80]}), a=["g"])
-    assert world.sends("a", piece(A, B, 1)) == EGRESS
-    assert world.sends("a", piece(A, B, 0)) is None
-    assert world.sends("a", piece(A, B, 1)) is None
-    assert world.sends("a", piece(A, B, 1, number=6)) == EGRESS
-    world = World(one("egress", {"action": "deny", "protocol": "udp", "ports": [80]}, {}), a=["g"])
-    assert world.sends("a", piece(A, B, 1)) is None
-    assert world.sends("a", piece(A, B, 0)) == EGRESS
-    assert world.sends("a", piece(A, B, 1)) == EGRESS
+    world = World(one("egress", {"protocol": "udp", "ports": [80]}), vm1=["g"])
+    assert world.sends("vm1", piece(A, B, 1)) == EGRESS
+    assert world.sends("vm1", piece(A, B, 0)) is None
+    assert world.sends("vm1", piece(A, B, 1)) is None
+    assert world.sends("vm1", piece(A, B, 1, number=6)) == EGRESS
+    world = World(one("egress", {"action": "deny", "protocol": "udp", "ports": [80]}, {}), vm1=["g"])
+    assert world.sends("vm1", piece(A, B, 1)) is None
+    assert world.sends("vm1", piece(A, B, 0)) == EGRESS
+    assert world.sends("vm1", piece(A, B, 1)) == EGRESS
 
 
 def behind(count, kind=60, first=None):
@@ -246,9 +247,9 @@ def behind(count, kind=60, first=None):
 
 
 def test_what_cannot_be_found_no_policy_lets_through():
-    world = World(one("ingress", {}), b=["g"])
-    assert world.sends("a", behind(8)) is None
-    assert world.sends("a", behind(9)) == INGRESS
-    assert world.sends("a", behind(0, first=1)) is None
-    assert world.sends("a", behind(1, first=1)) == INGRESS
-    assert World({}).sends("a", behind(9)) is None
+    world = World(one("ingress", {}), vm2=["g"])
+    assert world.sends("vm1", behind(8)) is None
+    assert world.sends("vm1", behind(9)) == INGRESS
+    assert world.sends("vm1", behind(0, first=1)) is None
+    assert world.sends("vm1", behind(1, first=1)) == INGRESS
+    assert World({}).sends("vm1", behind(9)) is None
