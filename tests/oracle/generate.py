@@ -1,6 +1,9 @@
 """Random routers: a weft.yaml from a seed, and random changes of it."""
 
+from dataclasses import dataclass
+
 import wire
+from groups import add_groups, change_groups, remembered
 from packets import Packets  # noqa: F401  (what is sent through them)
 from wire import spelled
 
@@ -16,6 +19,8 @@ PREFIXES6 = ("::/0", "fd00::/8", "fd00:1::/32", "fd00:1::/80", "fd00:1::1:0/112"
              "2001:db8:ffff::/48", "fd00:1::1:8000/113")
 TUNNEL_PORTS = (4789, 4789, 4789, 8472, 4790)
 RANGES = ("49152-65535", "49152-65535", "1-65535", "50000-50000", "60000-60003")
+TIMEOUTS = ("tcp_opening", "tcp_established", "tcp_closing", "udp_one_way", "udp_answered", "icmp", "other")
+SESSION_SECONDS = 7200   # no session ends by a clock
 MTUS = (1500, 1500, 1500, 1400, 1380)
 FAR4, FAR6 = ("203.0.113.0/24", "203.0.113.64/26"), ("2001:db8:f::/48", "2001:db8:f:8::/61")
 
@@ -162,12 +167,14 @@ def _underlay_routes(config, random):
     return routes
 
 
-def topology(random):
-    """weft.yaml as a dict; devices are "af_packet" or "tap" alone, for the tester to complete."""
+def topology(random, policies=True):
+    """weft.yaml as a dict; devices are "af_packet" or "tap" alone, for the tester to complete. `policies`: there may be
+    security groups."""
     devices = random.sample(("af_packet", "tap"), random.randint(1, 2))
     config = {"node": {"name": "oracle", "tunnel_address": ["192.0.2.1", "2001:db8::1"]},
               "dpdk": {"hugepages": "auto", "memory_mb": 256},
               "workers": {"lcores": [0, 1], "idle": "adaptive"},
+              "flows": {"timeouts": dict.fromkeys(TIMEOUTS, SESSION_SECONDS)},
               "ports": [_port(n, device, random) for n, device in enumerate(devices)]}
     config["neighbours"] = _neighbours(config["ports"], random)
     if random.random() < 0.5:
@@ -190,6 +197,9 @@ def topology(random):
     config["routes"] += _underlay_routes(config, random)
     if random.random() < 0.4:
         config["routes"] += _chain(config, random)
+    _routes_between(config, random)
+    if policies and random.random() < 0.8:
+        add_groups(random, config)
     for _ in range(random.randint(5, 40)):
         route = _route(config, random)
         if route:
@@ -206,6 +216,20 @@ def _chain(config, random):
     if not last:
         routes.append({"vrf": vrfs[-1], "prefix": net, "via": _via(config, vrfs[-1], random)})
     return routes
+
+
+def _routes_between(config, random):
+    """VIFs of two VRFs that reach each other, both ways."""
+    for vif in config["vifs"]:
+        others = [v for v in config["vifs"] if v["vrf"] != vif["vrf"]]
+        if not others or random.random() < 0.6:
+            continue
+        other = random.choice(others)
+        for here, there in ((vif, other), (other, vif)):
+            for address in there["addresses"]:
+                net = f"{address}/{128 if ':' in address else 32}"
+                if not _taken(config, here["vrf"], net):
+                    config["routes"].append({"vrf": here["vrf"], "prefix": net, "via": {"vrf": there["vrf"]}})
 
 
 # --- changes ----------------------------------------------------------------------------------------
@@ -227,29 +251,46 @@ def _change_tunnel(random, config):
              "source_ports": lambda: random.choice(RANGES), "inner_destination_mac": lambda: random.choice(ROUTER_MACS),
              "remote": lambda: next(r for r in iter(lambda: _remote(config, random), None) if (":" in r) == six)}[key]()
     tunnel[key] = value
-    return ["tunnel", "set", tunnel["name"], f"--{key.replace('_', '-')}", value], tunnel["name"]
+    return Change(["tunnel", "set", tunnel["name"], f"--{key.replace('_', '-')}", value], tunnel=tunnel["name"])
 
 
-def change(random, config):
-    """Changes the configuration and says how weftctl does the same: (arguments, changed tunnel or None, VRF and prefix
-    of the changed route or None); None where there is nothing to change."""
+@dataclass
+class Change:
+    """`command`: the arguments by which weftctl does it, `tunnel` the name of a tunnel that changed, `place` VRF and
+    prefix of a route that did, `what` has changed in the file for a reload."""
+    command: list
+    what: str = ""
+    tunnel: str = None
+    place: tuple = ()
+    undo: object = None   # to be called for a second reload at once
+
+    def __str__(self):
+        return " ".join(map(str, self.command)) + (f" ({self.what})" if self.what else "")
+
+
+def change(random, config, by_api=False):
+    """Changes the configuration and says how weftctl does the same; None where there is nothing to change. Groups are
+    changed in the file for `reload`, or `by_api`; what the API changed once does not follow the file any more."""
     mine = [r for r in config["routes"] if r["vrf"] != "underlay"]
+    if "security_groups" in config and random.random() < 0.5:
+        undo = remembered(config) if random.random() < 0.25 and not by_api else None
+        return Change(*change_groups(random, config, by_api), undo=undo)
     kind = random.choice(("tunnel", "tunnel", "add", "replace", "replace", "delete"))
     if kind == "tunnel" and config["tunnels"]:
-        return *_change_tunnel(random, config), None
+        return _change_tunnel(random, config)
     if kind == "add":
         route = _route(config, random)
         if route is None:
             return None
         config["routes"].append(route)
-        place = route["vrf"], route["prefix"]
-        return ["route", "set", "--vrf", route["vrf"], route["prefix"], *way_options(route["via"])], None, place
-    if not mine:
+    elif not mine:
         return None
-    route = random.choice(mine)
+    else:
+        route = random.choice(mine)
     place = route["vrf"], route["prefix"]
     if kind == "delete":
         config["routes"].remove(route)
-        return ["route", "del", "--vrf", route["vrf"], route["prefix"]], None, place
-    route["via"] = _via(config, route["vrf"], random)
-    return ["route", "set", "--vrf", route["vrf"], route["prefix"], *way_options(route["via"])], None, place
+        return Change(["route", "del", "--vrf", *place], place=place)
+    if kind != "add":
+        route["via"] = _via(config, route["vrf"], random)
+    return Change(["route", "set", "--vrf", *place, *way_options(route["via"])], place=place)

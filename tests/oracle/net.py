@@ -60,7 +60,7 @@ class Tester:
     def __init__(self, lab, config):
         self.node = lab.namespace("node", ipv6=False)
         self.outside = lab.namespace("outside", ipv6=False)
-        config = json.loads(json.dumps(config))
+        self.config = config = json.loads(json.dumps(config))
         for port in config["ports"]:
             if port["device"] == "af_packet":
                 lab.cable(self.node, port["name"], self.outside, port["name"])
@@ -90,6 +90,16 @@ class Tester:
             self._poll.register(s.fileno(), select.EPOLLIN)
             self._by_descriptor[s.fileno()] = name
         self.port_macs = {row["name"]: row["mac"] for row in self.api.get("/v1/port")["rows"]}
+
+    def rewrite(self, config):
+        """Groups, and who is in them, in the router's file: what `weftctl reload` is to find."""
+        for mine, now in zip(self.config["vrfs"] + self.config["vifs"], config["vrfs"] + config["vifs"]):
+            mine.pop("security_groups", None)
+            mine.update({k: v for k, v in now.items() if k == "security_groups"})
+        if "security_groups" in config:
+            self.config["security_groups"] = config["security_groups"]
+        text = json.dumps({"api": {"socket": str(self.router.socket)}, **self.config}, indent=1)
+        self.router.config_path.write_text(text, encoding="utf-8")
 
     def send(self, name, frame):
         deadline = time.monotonic() + 5

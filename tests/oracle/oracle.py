@@ -7,6 +7,8 @@ dropped for any of them; one that breaks a single rule has a single reason.
 
 import answers
 from deviations import OPEN
+from identity import identity
+from sessions import Crossing, Sessions
 from tables import UNDERLAY, Tables, Unknown
 from tunnels import encapsulate
 from verdict import Verdict, Where
@@ -96,10 +98,14 @@ class Oracle:
     def __init__(self, config, port_macs):
         self.config = config
         self.port_macs = port_macs
+        self.sessions = None
         self.changed()
 
     def changed(self):
         self.tables = Tables(self.config, self.port_macs)
+        if self.sessions is None:
+            self.sessions = Sessions(self.tables)
+        self.sessions.changed(self.tables, self._way_now)
         self.tunnel_ports = {d.port for d in self.tables.decaps}
 
     def process(self, name, frame):
@@ -116,6 +122,17 @@ class Oracle:
         except Unknown as why:
             verdict.unknown = str(why)
         return verdict
+
+    def learn(self, verdict):
+        """The frame of this verdict has been sent: those after it may depend on it."""
+        if verdict.crossing is not None:
+            self.sessions.learn(verdict.crossing, verdict.admitted)
+        elif verdict.lost:
+            self.sessions.missed(*verdict.lost)
+
+    def touches(self, verdict):
+        """Of which conversations and datagrams the verdict depends, or what it changes: see Sessions.touches."""
+        return self.sessions.touches(verdict.crossing) if verdict.crossing is not None else []
 
     def _ethernet(self, verdict, where, frame):
         """A frame from a port, a VIF or a tunnel."""
@@ -229,6 +246,7 @@ class Oracle:
         _, at, _, fragment = upper(packet)
         has_ports = bool(verdict.flow[3])
         verdict.path = where.outer, verdict.flow, b"" if has_ports else packet[at:at + 8]
+        verdict.lost = where.vrf, identity(packet)
         if where.kind == "tunnel" and where.device.vif:
             return self._to_vif(verdict, where, packet, self.tables.vifs[where.device.vif])
         entry, vrf = self.tables.walk(where.vrf, destination)
@@ -244,11 +262,32 @@ class Oracle:
         if entry.kind == "tunnel":
             return self._to_tunnel(verdict, where, packet, self.tables.tunnels[entry.target], vrf)
         port, mac = self.tables.next_hop(entry, destination)
-        if not self._fits(verdict, where, packet, port.mtu):
+        if not self._admitted(verdict, where, ("port", ""), vrf) or not self._fits(verdict, where, packet, port.mtu):
             return None
         return verdict.send(port.name, self._frame(mac, port.mac, self.aged(packet)))
 
+    def _admitted(self, verdict, where, target, vrf):
+        """Whether policies let it through; `vrf`: where answers come in."""
+        origin = ("vif", where.device.name) if where.kind == "vif" else (where.kind, "")
+        direct = where.kind == "tunnel" and where.device.vif is not None
+        verdict.crossing = Crossing(verdict.lost[1], where.vrf, origin, vrf, target, direct)
+        reason = self.sessions.judge(verdict.crossing)
+        verdict.admitted = reason is None
+        if reason:
+            verdict.drop(reason)
+        return verdict.admitted
+
+    def _way_now(self, crossing):
+        """(VRF, target) where routes lead with a packet that went this way once; target None where to nothing."""
+        entry, vrf = self.tables.walk(crossing.vrf, crossing.packet.destination)
+        kind = entry.kind if entry not in (None, "loop") else ""
+        if kind == "vif":
+            return self.tables.vifs[entry.target].vrf, ("vif", entry.target)
+        return vrf, {"tunnel": ("tunnel", ""), "gateway": ("port", ""), "connected": ("port", "")}.get(kind)
+
     def _to_vif(self, verdict, where, packet, vif):
+        if not self._admitted(verdict, where, ("vif", vif.name), vif.vrf):
+            return None
         if not self._fits(verdict, where, packet, vif.mtu):
             return None
         mac = self.tables.vrfs[vif.vrf].mac
@@ -258,6 +297,8 @@ class Oracle:
         way = self.tables.underlay_way(tunnel.remote)
         if way is None:
             return self._error(verdict, where, packet, "tunnel_unresolved", "host")
+        if not self._admitted(verdict, where, ("tunnel", ""), vrf):
+            return None
         if not self._fits(verdict, where, packet, way[0].mtu - tunnel.overhead):
             return None
         inner = self._frame(tunnel.inner_mac, self.tables.vrfs[vrf].mac, self.aged(packet))

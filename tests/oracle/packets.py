@@ -13,6 +13,8 @@ MARTIANS6 = ("::", "::1", "ff02::1", "ff0e::5", "fe80::5")
 STRANGERS = ("02:66:66:66:66:66", "00:00:00:00:00:00", "ff:ff:ff:ff:ff:ff", "01:00:5e:01:02:03", "33:33:00:00:00:07")
 IP_OPTIONS = (b"\x94\4\0\0", b"\1\1\1\0", b"\x07\x07\x04\0\0\0\0\0", b"\x83\x07\x04\x0a\1\1\1\0" + b"\1" * 32)
 
+SPOILED = 0.38   # of the frames that are no steps of a conversation
+
 
 def borders(net):
     """Addresses at the ends of a prefix, and just beyond."""
@@ -333,10 +335,14 @@ class Packets:
                                    self.fabric_question, self.wrong_tunnel), (45, 40, 6, 3, 2, 10))[0]
             name, frame = make()
             self.recent = self.recent[-40:] + [(name, frame)]
-        if random.random() < 0.3:
-            frame = random.choice((self.flipped, self.flipped, self.cut, self.wrong_link, self.wrong_ip, self.wrong_ip,
-                                   self.tagged, self.longer))(frame)
-        return name, frame[:self.largest[name] + 14]
+        return name, self.spoiled(name, frame, SPOILED)
+
+    def spoiled(self, name, frame, share):
+        """The frame, or with that probability one that is bad in one way or another."""
+        if self.random.random() < share:
+            frame = self.random.choice((self.flipped, self.flipped, self.cut, self.wrong_link, self.wrong_ip,
+                                        self.wrong_ip, self.tagged, self.longer))(frame)
+        return frame[:self.largest[name] + 14]
 
     def wrong_tunnel(self):
         random = self.random

@@ -2,12 +2,13 @@
 
 import random
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 
 from compare import Flows, Round
 from generate import Packets, change, topology, way_options
 from net import Tester
 from oracle import Oracle
+from talks import Talks
 from weft import Lab
 
 ROUND_SECONDS = 4.0     # in which what must come has to come
@@ -15,20 +16,28 @@ QUIET_SECONDS = 0.03    # after it, for what may come
 CALM_SECONDS = 0.1      # before a change
 LATE_ROUNDS = 8         # after which nothing of a round may come any more
 FRAMES_A_ROUND = 120    # fewer than the shortest queue on the way holds
+TALKS_A_ROUND = 36      # of them frames of conversations
+SPOILED_TALKS = 0.1     # of them spoiled
 
 
 class Disagreement(AssertionError):
     """weftd and the oracle differ; the text is the smallest case that was found."""
 
 
+def short(told):
+    """A frame or a verdict for people."""
+    text = told.hex() if isinstance(told, bytes) else f"{told.crossing}: {told}"
+    return "\n  ".join(line if len(line) <= 220 else line[:220] + "…" for line in text.splitlines())
+
+
 class Session:
     """One topology, one router."""
 
-    def __init__(self, lab, seed, shrink=True):
+    def __init__(self, lab, seed, shrink=True, policies=True):
         self.seed = seed
         self.shrink = shrink
         self.random = random.Random(seed)
-        self.config = topology(self.random)
+        self.config = topology(self.random, policies)
         # The tenants' routes come by the API, which may then delete them; the file keeps its own.
         tenants = [route for route in self.config["routes"] if route["vrf"] != "underlay"]
         self.tester = Tester(lab, {**self.config, "routes": [r for r in self.config["routes"] if r not in tenants]})
@@ -36,7 +45,11 @@ class Session:
             self.tester.router.text("route", "add", "--vrf", route["vrf"], route["prefix"], *way_options(route["via"]))
         self.oracle = Oracle(self.config, self.tester.port_macs)
         self.packets = Packets(self.random, self.config, self.tester.port_macs)
+        self.talks = Talks(self.packets)
         self.flows = Flows()
+        self.by_api = self.random.random() < 0.35   # groups are changed by weftctl, not in the file
+        self.postponed = []                # frames for the next round
+        self.history = defaultdict(list)   # conversation → what was sent of it
         self.before = self.tester.api.drops()
         self.late = []
         self.sent = 0
@@ -52,14 +65,24 @@ class Session:
         return {(t.local, t.port) for t in self.oracle.tables.tunnels.values()}
 
     def judged(self, frames):
-        """[(interface, frame, verdict)] of those about which the oracle says something."""
-        known = []
+        """[(interface, frame, verdict)] of those about which the oracle says something. Ports and workers run side by
+        side: of frames whose order would make a difference all but the first wait for the next round."""
+        known, touched = [], {}
+        self.oracle.sessions.round += 1
         for name, frame in frames:
             verdict = self.oracle.process(name, frame)
             if verdict.unknown:
                 self.unknown[verdict.unknown] += 1
-            else:
-                known.append((name, frame, verdict))
+                continue
+            touches = self.oracle.touches(verdict)
+            if any(touched.get(what, how) != how for what, how in touches):
+                self.postponed.append((name, frame))
+                continue
+            touched.update(touches)
+            for what, _ in touches:
+                self.history[what].append((self.oracle.sessions.round, len(self.changes), name, frame, verdict))
+            self.oracle.learn(verdict)
+            known.append((name, frame, verdict))
         return known
 
     def play(self, frames, strict=False, seconds=0.0):
@@ -87,6 +110,7 @@ class Session:
             if not wrong or time.monotonic() > deadline or this.unexpected:
                 break
             time.sleep(0.005)
+        wrong = wrong and this.judge(Counter(now) - Counter(self.before))
         if not self.tester.alive():
             wrong = ["weftd died:\n" + self.tester.router.log()[-3000:]]
         self.reasons += Counter(now) - Counter(self.before)
@@ -126,6 +150,7 @@ class Session:
 
     def report(self, frames, strict, wrong):
         text = [f"seed {self.seed}, after {self.sent} frames and {len(self.changes)} changes: {self.changes[-3:]}"]
+        last = self.oracle.sessions.round
         if self.tester.alive() and self.shrink:
             frames, why = self.smallest(frames, strict)
             if why is None:
@@ -133,7 +158,12 @@ class Session:
                 frames = frames[:1]
             wrong = why or wrong
         for name, frame in frames[:4]:
-            text += [f"in at {name}: {frame.hex()}", "wanted: " + str(self.oracle.process(name, frame))]
+            verdict = self.oracle.process(name, frame)
+            text += [f"in at {name}: {frame.hex()}", "wanted: " + str(verdict)]
+            for what, _ in self.oracle.touches(verdict):
+                text += [f"before, of the same:"] + [
+                    f"round {n}, after {changes} changes, in at {where}: {short(earlier)}\n  {short(earlier_verdict)}"
+                    for n, changes, where, earlier, earlier_verdict in self.history[what] if n <= last]
         text += ["found:", *wrong[:12]]
         text.append(f"again: WEFT_SEED={self.seed} with as many frames; weft.yaml: tests/oracle/run --show {self.seed}")
         return "\n".join(text)
@@ -145,33 +175,53 @@ class Session:
 
     def change(self):
         """One change by weftctl, in the oracle's configuration too."""
-        done = change(self.random, self.config)
+        done = change(self.random, self.config, self.by_api)
         if done is None:
             return
         # What the router has still to say would go by the new way.
         wrong = self.play([], seconds=CALM_SECONDS)
         if wrong:
             raise Disagreement(self.report([], False, wrong))
-        command, tunnel, place = done
-        self.tester.router.text(*command)
-        self.changes.append(" ".join(map(str, command)))
+        self.apply(done)
+        if done.undo:
+            done.undo()
+            done.what = "and back"
+            self.apply(done)
+        self.packets.changed(*done.place)
+        self.talks.changed()
+        if done.tunnel:
+            self.flows.forget(done.tunnel)
+
+    def apply(self, done):
+        if done.command == ["reload"]:
+            self.tester.rewrite(self.config)
+        self.tester.router.text(*done.command)
+        self.changes.append(str(done))
         self.oracle.changed()
-        self.packets.changed(*(place or ()))
-        if tunnel:
-            self.flows.forget(tunnel)
 
     def calm(self):
         """Few questions, far below every limit: each has to be answered."""
         self.round(self.packets.questions(), strict=True)
 
+    def next_frames(self, count):
+        """Those that had to wait, then steps of conversations among random frames."""
+        waited, self.postponed = self.postponed, []
+        frames = [(name, self.packets.spoiled(name, frame, SPOILED_TALKS))
+                  for name, frame in self.talks.round(min(TALKS_A_ROUND, count))]
+        frames += [self.packets.next() for _ in range(count - len(frames) - len(waited))]
+        self.random.shuffle(frames)
+        return waited + frames
+
     def run(self, count):
         self.calm()
         until = self.sent + count
         while self.sent < until:
-            size = min(FRAMES_A_ROUND, until - self.sent)
-            self.round([self.packets.next() for _ in range(max(size, 8))])
+            size = max(min(FRAMES_A_ROUND, until - self.sent), 8)
+            self.round(self.next_frames(size))
             if self.random.random() < 0.5:
                 self.change()
+        while self.postponed:
+            self.round(self.next_frames(0))
         self.round([])
         self.check_counters("tunnel", self.through)
         self.check_counters("decap", self.opened)
@@ -191,10 +241,10 @@ class Session:
         self.tester.close()
 
 
-def run_topology(seed, count, shrink=True):
+def run_topology(seed, count, shrink=True, policies=True):
     """One topology and `count` frames through it; returns the finished session's figures."""
     with Lab() as lab:
-        session = Session(lab, seed, shrink)
+        session = Session(lab, seed, shrink, policies)
         try:
             session.run(count)
         finally:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from deviations import KNOWN
+from policies import Groups
 from wire import covers, mac_bytes, packed, prefix
 
 UNDERLAY = "underlay"
@@ -60,6 +61,7 @@ class Vif:
     mtu: int
     addresses: list
     strict: bool
+    flows: bool
 
 
 @dataclass
@@ -114,6 +116,8 @@ class Tables:
                 vrf.gateways.append((prefix(subnet["prefix"]), gateway))
                 vrf.add_host(gateway, "receive")
         self.vifs = {v["name"]: self._vif(v) for v in config["vifs"]}
+        groups = Groups(config)
+        self.policies = {name: groups.rules(name) for name in self.vifs}
         self.tunnels = {t["name"]: self._tunnel(t) for t in config["tunnels"]}
         self.decaps = [self._decap(d) for d in config["decaps"]]
         for route in config["routes"]:
@@ -143,7 +147,7 @@ class Tables:
         for address in addresses:
             self.vrfs[v["vrf"]].add_host(address, "vif", v["name"])
         return Vif(v["name"], v["vrf"], mac_bytes(v["mac"]), v.get("mtu", 1500), addresses,
-                   v.get("anti_spoofing", True))
+                   v.get("anti_spoofing", True), v.get("flows", True))
 
     def _own(self, like):
         return next(a for a in self.tunnel_addresses if len(a) == len(like))

@@ -40,6 +40,9 @@ class Verdict:
     flow: tuple = ()
     path: tuple = ()   # packets of one path keep their order
     decap: str = ""    # the decap that let it in
+    crossing: object = None  # how it goes through, once routed; sessions learn from it
+    admitted: bool = False   # no policy denied it
+    lost: tuple = ()         # (VRF, Identity) of what was not routed
     answered: bool = False   # the router itself has something to say to it
 
     def drop(self, *reasons):

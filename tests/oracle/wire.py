@@ -7,9 +7,10 @@ import socket
 import struct
 
 IPV4, IPV6, ARP, VLAN = 0x0800, 0x86DD, 0x0806, 0x8100
-ICMP, TCP, UDP, ICMP6 = 1, 6, 17, 58
+ICMP, TCP, UDP, ICMP6, SCTP = 1, 6, 17, 58, 132
 HOP_BY_HOP, ROUTING, FRAGMENT, DESTINATION_OPTIONS = 0, 43, 44, 60
 EXTENSIONS = {HOP_BY_HOP, ROUTING, DESTINATION_OPTIONS}
+MOST_EXTENSIONS = 8
 BROADCAST = b"\xff" * 6
 ETHERNET_BYTES = 14
 MORE_FRAGMENTS, DONT_FRAGMENT = 0x2000, 0x4000
@@ -89,6 +90,11 @@ def tcp(source, destination, sport, dport, payload, *, seq=0, flags=0x10):
     return head[:16] + struct.pack("!H", value) + head[18:] + payload
 
 
+def sctp(sport, dport, tag, data):
+    """A common header and what comes after it; no router looks at its CRC (RFC 9260 §3.1)."""
+    return struct.pack("!HHII", sport, dport, tag, 0) + data
+
+
 def icmp4(kind, code, rest, payload):
     """`rest` is the header's second word."""
     body = struct.pack("!BBHI", kind, code, 0, rest) + payload
@@ -124,12 +130,13 @@ def option(kind, mac):
 
 def upper6(packet):
     """(protocol, offset of its header, is a later fragment, is any fragment) of an IPv6 packet; protocol None where
-    the chain of extension headers is cut."""
-    protocol, at, fragment, later = packet[6], 40, False, False
+    the chain of extension headers is cut, or longer than a router follows it."""
+    protocol, at, fragment, later, headers = packet[6], 40, False, False, 0
     while protocol in EXTENSIONS or protocol == FRAGMENT:
         if later:
             break
-        if at + 8 > len(packet):
+        headers += 1
+        if at + 8 > len(packet) or headers > MOST_EXTENSIONS:
             return None, at, later, fragment
         if protocol == FRAGMENT:
             offset = int.from_bytes(packet[at + 2:at + 4], "big")
