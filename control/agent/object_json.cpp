@@ -69,7 +69,10 @@ yaml::Element element(const Json& json, const std::string& label, int depth) {
 Json rule_json(const RuleConfig& rule) {
   Json out = Json::object();
   if (rule.action == PolicyAction::deny) out["action"] = "deny";
-  if (rule.protocol) out["protocol"] = protocol_text(*rule.protocol);
+  if (rule.protocol) {
+    const auto text = protocol_text(*rule.protocol);
+    out["protocol"] = protocol_named(text) ? Json(text) : Json(*rule.protocol);
+  }
   if (!rule.from.empty()) out["from"] = peers_json(rule.from);
   if (!rule.to.empty()) out["to"] = peers_json(rule.to);
   if (!rule.ports.empty()) out["ports"] = ports_json(rule.ports);

@@ -94,10 +94,12 @@ class Admission {
  private:
   /// No session can be opened for it.
   Next pass_alone() {
-    if (flow_of_error(table_, p_) != 0) {
+    direction_ = flow_of_error(table_, p_);
+    if (direction_ != 0 && (policies_hold() || !judge_session().denied())) {
       note("an error about a packet of a session, with which it may pass");
       return Next::forward;
     }
+    direction_ = 0;
     const auto question = question_alone<Key>(p_);
     const Judgement judgement = judge(tables_, parties_, question);
     note(judgement);
@@ -156,18 +158,26 @@ class Admission {
     return other.ingress.get() == parties_.to.raw() && vif_behind(tables_, led_to) == parties_.from;
   }
 
-  /// The session is judged again where the policies changed, or the VIFs at its ends. The rules are
-  /// asked for its first packet.
+  /// Whether the session was let through by the policies that there are now.
+  [[nodiscard]] bool policies_hold() const {
+    return table_.entry(direction_).stamp.load(std::memory_order_relaxed) >> 32 == stamp_ >> 32;
+  }
+
+  /// What the rules say of the session's first packet, had it come between these two.
+  [[nodiscard]] Judgement judge_session() const {
+    const bool forward = FlowTable<Key>::is_forward(direction_);
+    const FlowEntry<Key>& first =
+        table_.entry(forward ? direction_ : FlowTable<Key>::other(direction_));
+    const Parties parties = forward ? parties_ : Parties{parties_.to, parties_.from};
+    return judge(tables_, parties, Question{tuple_of(first.key), true});
+  }
+
+  /// The session is judged again where the policies changed, or the VIFs at its ends.
   Next pass_with_session() {
     FlowEntry<Key>& entry = table_.entry(direction_);
     const bool own = has_its_ends();
-    const bool policies_hold = entry.stamp.load(std::memory_order_relaxed) >> 32 == stamp_ >> 32;
-    if (!own || !policies_hold) {
-      const bool forward = FlowTable<Key>::is_forward(direction_);
-      const FlowEntry<Key>& first =
-          forward ? entry : table_.entry(FlowTable<Key>::other(direction_));
-      const Parties parties = forward ? parties_ : Parties{parties_.to, parties_.from};
-      const Judgement judgement = judge(tables_, parties, Question{tuple_of(first.key), true});
+    if (!own || !policies_hold()) {
+      const Judgement judgement = judge_session();
       note(judgement);
       if (judgement.denied()) {
         if (own) end_session();  // what comes from elsewhere ends nobody's
