@@ -40,17 +40,23 @@ inline VrfId return_vrf(const Tables& tables, const PacketContext& p, VifId egre
   return vif != nullptr ? vif->vrf : underlay_vrf;
 }
 
+/// The VRF whose route gave the packet its next hop; invalid: decapsulation did, straight to a VIF.
+inline VrfId route_vrf(const Tables& tables, const PacketContext& p) {
+  const DecapEntry* decap = p.tunnels != 0 ? tables.decaps_by_id.get(p.decap) : nullptr;
+  return decap != nullptr && decap->decap.nexthop == p.nexthop->id ? VrfId{} : p.vrf->id;
+}
+
 /// Writes down what holds from now on. Only the owner may, whom the first packet makes.
 template <class Key>
 inline void restamp(FlowEntry<Key>& entry, std::uint8_t worker, FlowStamp stamp,
-                    const PacketContext& p) {
+                    const PacketContext& p, VrfId vrf) {
   std::uint8_t owner = FlowEntry<Key>::nobody;
   if (!entry.owner.compare_exchange_strong(owner, worker, std::memory_order_relaxed) &&
       owner != worker) {
     return;
   }
   entry.nexthop.set(p.nexthop->id.raw());
-  entry.vrf.set(p.vrf->id.raw());
+  entry.vrf.set(vrf.raw());
   entry.ingress.set(p.in->vif.raw());
   entry.stamp.store(stamp, std::memory_order_release);
 }
@@ -138,7 +144,7 @@ class Admission {
     opening.ingress = parties_.from;
     opening.charged = parties_.from.valid() ? parties_.from : parties_.to;
     opening.nexthop = p_.nexthop->id;
-    opening.vrf = p_.vrf->id;
+    opening.vrf = route_vrf(tables_, p_);
     opening.now = tally_.now;
     direction_ = table_.open(writer, opening);
     if (direction_ != 0 || !under_policy(tables_, parties_)) return Next::forward;
@@ -188,7 +194,7 @@ class Admission {
     const bool opened = FlowTable<Key>::is_forward(direction_) && entry.packets.get() == 0;
     note(opened ? "admitted" : "the session stands");
     if (!tally_.counts) return Next::forward;
-    restamp(entry, tally_.worker, stamp_, p_);
+    restamp(entry, tally_.worker, stamp_, p_, route_vrf(tables_, p_));
     (void)tally_.count(table_, entry, direction_, p_);
     return Next::forward;
   }

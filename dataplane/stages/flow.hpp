@@ -194,7 +194,9 @@ template <class Key, class Tracer>
   } else if (nexthop->id != wanted) {
     return;  // decapsulation sends it elsewhere than its flow was let go
   }
-  if (entry->vrf.get() != p.vrf->id.raw()) [[unlikely]] {
+  // What goes straight to a VIF asks no VRF, and its flow names none: no other packet finds its way
+  // by that.
+  if (entry->vrf.get() != p.vrf->id.raw() && p.nexthop == nullptr) [[unlikely]] {
     const VrfEntry* vrf = ctx.tables.vrfs.get(VrfId::from_raw(entry->vrf.get()));
     if (vrf == nullptr) return;
     p.home = p.vrf;

@@ -43,7 +43,7 @@ struct alignas(64) FlowEntry {
   Relaxed<std::uint64_t> bytes;
   Relaxed<std::uint32_t> nexthop;  ///< raw id
   Relaxed<std::uint32_t> ingress;  ///< raw id of the VIF, or of none for the fabric
-  Relaxed<std::uint32_t> vrf;      ///< raw id of the one in which the route was found
+  Relaxed<std::uint32_t> vrf;      ///< raw id of the one whose route was found; none: no route was
   Relaxed<FlowTick> last_seen;
   Relaxed<std::uint32_t> extension;     ///< room: NAT binding, service path, mirror; 0: none
   std::atomic<std::uint8_t> owner;      ///< worker, or nobody

@@ -147,6 +147,16 @@ TEST_CASE("what routes lead through other VRFs is found again where they led", "
   CHECK(only.reverse().key.vrf_index() == world::red.index());
 }
 
+TEST_CASE("what a tunnel sends straight to a VIF shows no other packet the way", "[flow]") {
+  Rig rig(world::batch());
+  const Bytes straight = hex(packets::peer_deliver);
+  const Bytes by_route = with(straight, at::vni, "000064");  // the same, and no route takes it
+  REQUIRE(rig.receive(world::fabric, straight).port == world::vm1);
+  CHECK(describe(rig.receive(world::fabric, by_route)) == "punted: no_route");
+  REQUIRE(rig.receive(world::fabric, straight).port == world::vm1);
+  CHECK(Only(rig).forward().packets.get() == 2 * twice);
+}
+
 TEST_CASE("all pieces of a datagram count in its flow, once the first has come", "[flow]") {
   Rig rig(world::batch());
   const Bytes whole = hex(packets::vm1_local4);
