@@ -282,7 +282,7 @@ def config():
     sample = re.search(r'R"\((.*?)\)"', header, re.S).group(1)
     yield "sample", sample.encode()
     yield "full", FULL.encode()
-    tests = "".join((TESTS / f"unit/control/agent/config_{name}_test.cpp").read_text() for name in ("loader", "check"))
+    tests = "".join((TESTS / f"unit/control/agent/config_{name}_test.cpp").read_text() for name in ("loader", "check", "policy"))
     for number, text in enumerate(re.findall(r'R"\((.*?)\)"', tests, re.S)):
         yield f"test-{number}", text.replace("^", "").encode()
     for number, call in enumerate(re.finditer(r"\bwith\(", tests)):
@@ -354,8 +354,20 @@ CONFIG_EDITS = [
     ("lcores: [0]", "lcores: []"), ("lcores: [0]", "lcores: [0, 0]"), ("lcores: [0]", f"lcores: {list(range(40))}"),
     ("hugepages: off", "hugepages: maybe"), ("idle: poll", "idle: [a, b]"), ("/run/x.sock", "x" * 120),
     ("/run/x.sock", "\"\""), ("/run/x.sock", "[1]"), ("kind: vxlan, vni: 100", "kind: geneve, vni: 100"),
-    ("vni: 101", "vni: 100, port: 0"), ("vni: 101, vif: vm1, local: \"2001:db8::1\", sources: [\"2001:db8::/64\"]",
+    ("vni: 16,", "vni: 0x10,"), ("vni: 101", "vni: 100, port: 0"), ("vni: 101, vif: vm1, local: \"2001:db8::1\", sources: [\"2001:db8::/64\"]",
      "vni: 100, vif: vm1, sources: [192.0.2.0/24]"), ("vni: 101, vif: vm1", "vni: 101, port: x, vif: vm1"),
+    *(("security_groups: [web, lb]", f"security_groups: {by}") for by in (
+        "[]", "[lb, web]", "[web, web]", "[nobody]", "web", "[[web]]", "{web: lb}", "~")),
+    *(("security_groups: [lb]", f"security_groups: {by}") for by in ("[]", "[web]", "[nobody]", "7")),
+    *(("members: [10.7.0.7,", f"members: {by}") for by in ("[10.7.0.7/32, 10.7.0.7,", "[10.7.0.7/24,", "[\"group:web\",", "[[1],")),
+    *(("protocol: tcp", f"protocol: {by}") for by in ("6", "132", "udp", "icmp", "256", "06", "\"6\"", "tpc", "[tcp]", "~")),
+    *(("[80, 8000-8010]", by) for by in ("80", "0-65535", "65536", "[9-8]", "[]", "[-1]", "[1-]", "[1-2-3]", "[a]", "[[1]]", "{a: 1}", "~")),
+    *(("from: \"group:lb\"", f"from: {by}") for by in (
+        "\"group:web\"", "\"group:nobody\"", "\"group:\"", "\"group:a b\"", "lb", "[]", "[\"group:lb\", \"::/0\", 0.0.0.0/0]", "10.0.0.1/8", "[[1]]")),
+    *(("action: deny", f"action: {by}") for by in ("allow", "drop", "[deny]")),
+    *(("icmp_type: 8, icmp_code: 0", by) for by in ("icmp_type: 256", "icmp_code: 0", "icmp_type: [8]", "icmp_type: 8, ports: 1")),
+    ("egress: [{}]", "egress: []"), ("egress: [{}]", "egress: {}"), ("egress: [{}]", "egress: [7]"), ("ingress: []", "ingress: ~"),
+    ("name: lb, ingress", "name: web, ingress"), ("security_groups:\n", "security_groups: {}\nx:\n"),
     ("neighbours:", "neighbours: {}\nx:"), ("neighbours:", "---\nneighbours:"), ("neighbours:", "&a neighbours:"),
     ("neighbours:", "*a :"), ("neighbours:", "!!str neighbours:"), ("neighbours:", "? [a]\n:"), ("node:", "- node:"),
     ("idle: poll", "idle: \u0085"), ("idle: poll", "idle: \U0001f600"), ("idle: poll", "idle: \uffff"),
@@ -378,12 +390,12 @@ vrfs:
     subnets:
       - {prefix: 10.1.0.0/24, gateway: 10.1.0.1}
       - {prefix: "fd00:1::/64", gateway: "fd00:1::1"}
-  - {name: red, id: 2, router_mac: "02:00:5e:00:02:01"}
+  - {name: red, id: 2, router_mac: "02:00:5e:00:02:01", security_groups: [lb]}
 vifs:
-  - {name: vm1, device: "tap:vm1", vrf: blue, mac: "02:00:00:00:01:01", addresses: [10.1.0.11, "fd00:1::11"], mtu: 1450, anti_spoofing: false}
+  - {name: vm1, device: "tap:vm1", vrf: blue, mac: "02:00:00:00:01:01", addresses: [10.1.0.11, "fd00:1::11"], mtu: 1450, anti_spoofing: false, security_groups: [web, lb]}
 tunnels:
   - {name: t4, kind: vxlan, vni: 100, remote: 192.0.2.2, port: 8472, source_ports: 1-2, inner_destination_mac: "02:00:5e:00:01:01", ttl: 9, dscp: 46}
-  - {name: t6, kind: vxlan, vni: 0x10, remote: "2001:db8::2", inner_destination_mac: "02:00:5e:00:01:01"}
+  - {name: t6, kind: vxlan, vni: 16, remote: "2001:db8::2", inner_destination_mac: "02:00:5e:00:01:01"}
 decaps:
   - {name: d4, kind: vxlan, vni: 100, vrf: blue, sources: [192.0.2.0/24]}
   - {name: d6, kind: vxlan, vni: 101, vif: vm1, local: "2001:db8::1", sources: ["2001:db8::/64"], zero_udp_checksum6: true}
@@ -394,6 +406,15 @@ routes:
   - {vrf: red, prefix: 10.3.0.1/32, via: {vif: vm1}}
   - {vrf: underlay, prefix: 198.51.100.0/24, via: {gateway: 192.0.2.7}}
   - {vrf: red, prefix: 10.9.0.0/16, via: {discard: true}}
+security_groups:
+  - name: web
+    members: [10.7.0.7, "fd00:7::/64"]
+    ingress:
+      - {protocol: tcp, ports: [80, 8000-8010], from: "group:lb"}
+      - {action: deny, protocol: 17, source_ports: 1-1023, to: [10.0.0.0/8, "::1"]}
+      - {protocol: icmp, icmp_type: 8, icmp_code: 0}
+    egress: [{}]
+  - {name: lb, ingress: []}
 """
 
 REQUESTS = [
@@ -424,9 +445,26 @@ REQUESTS = [
     'DELETE /v1/flow {"vrf":"red","vif":"vm3","address":"::/0","protocol":"udp","id":"7"}',
 ]
 
+# In this order, since later ones speak of what the first ones make.
+GROUP_REQUESTS = [
+    'POST /v1/security-group {"name":"lb","members":["10.7.0.7","fd00:7::/64"]}',
+    'POST /v1/security-group {"name":"web","ingress":[{"protocol":"tcp","ports":[80,"8000-8010"],"from":"group:lb"},'
+    '{"action":"deny","protocol":89,"to":["::/0","group:web"]},{"protocol":"icmp","icmp_type":8,"icmp_code":0}],"egress":[]}',
+    'PUT /v1/vif {"name":"vm1","security_groups":["web","lb"]}',
+    'PUT /v1/vrf {"name":"red","security_groups":["lb"]}',
+    "GET /v1/security-group", "GET /v1/policy", "GET /v1/policy?vif=vm1", "GET /v1/policy?vif=nobody",
+    'PUT /v1/security-group {"name":"lb","egress":[{"protocol":"udp","source_ports":["1-1023",7]}],"members":null}',
+    'PUT /v1/vif {"name":"vm2","security_groups":["nobody"]}',
+    'PUT /v1/security-group {"name":"web","ingress":[{"from":["group:nobody"]},{"icmp_code":1},7]}',
+    'DELETE /v1/security-group {"name":"lb"}', 'PUT /v1/vif {"name":"vm1","security_groups":null}',
+    'PUT /v1/vif {"name":"vm1","security_groups":[]}', 'DELETE /v1/vrf {"name":"red"}', 'DELETE /v1/security-group {"name":"web"}',
+]
+
 
 def api():
     yield from texts(REQUESTS)
+    yield from ((f"group-{name}", text) for name, text in texts(GROUP_REQUESTS))
+    yield from ((f"groups-{count}", "\n".join(GROUP_REQUESTS[:count]).encode()) for count in (3, 8, 16))
     yield "all", "\n".join(REQUESTS[:16]).encode()
     tests = (TESTS / "unit/control/agent/api_test.cpp").read_text()
     raw = re.finditer(r'"(GET|PUT|DELETE|POST)",\s*"([^"]*)"(?:,\s*(?:R"\((.*?)\)"|"([^"]*)"))?', tests, re.S)

@@ -16,11 +16,21 @@
 
 namespace weft::test {
 
+/// A compiled policy that still says what it was made of.
+struct FakePolicy final : CompiledPolicy {
+  explicit FakePolicy(Policy made_of) : policy(std::move(made_of)) {}
+  Policy policy;
+};
+inline std::shared_ptr<const CompiledPolicy> fake_policy(Policy policy) {
+  return std::make_shared<const FakePolicy>(std::move(policy));
+}
+
 class FakePlane final : public ForwardingPlane {
  public:
   struct Tables {
     std::map<PortId, Port> ports;
     std::map<VrfId, Vrf> vrfs;
+    std::map<PolicyId, std::shared_ptr<const CompiledPolicy>> policies;
     std::map<VifId, Vif> vifs;
     std::map<AdjacencyId, Adjacency> adjacencies;
     std::map<NexthopId, Nexthop> nexthops;
@@ -36,7 +46,7 @@ class FakePlane final : public ForwardingPlane {
   Tables tables;
   std::vector<FlowRecord> sessions;
   mutable std::vector<Policy> compiled_policies;
-  std::string uncompilable;  ///< not empty: why no policy can be compiled
+  std::string uncompilable;  ///< not empty: why none can be, but what is closed
   FlowCounters flow_counts;
   FlowFilter flow_filter;      ///< of the last call
   unsigned flow_slices = 0;    ///< calls
@@ -73,6 +83,7 @@ class FakePlane final : public ForwardingPlane {
     error_.clear();
     put(next.ports, batch.ports, same);
     put(next.vrfs, batch.vrfs, same);
+    put(next.policies, batch.policies, same);
     put(next.vifs, batch.vifs, same);
     put(next.adjacencies, batch.adjacencies, same);
     put(next.nexthops, batch.nexthops, same);
@@ -103,8 +114,8 @@ class FakePlane final : public ForwardingPlane {
       const Policy& policy) const override {
     const std::lock_guard lock(compiling_);
     compiled_policies.push_back(policy);
-    if (!uncompilable.empty()) return Error{uncompilable};
-    return std::make_shared<const CompiledPolicy>();
+    if (!uncompilable.empty() && policy != Policy{}) return Error{uncompilable};
+    return fake_policy(policy);
   }
 
   Result<PortStatus> open_port(const PortRequest& request) override {
@@ -207,6 +218,12 @@ class FakePlane final : public ForwardingPlane {
   [[nodiscard]] const Nexthop& leads(VrfId vrf, const char* prefix) const {
     return tables.nexthops.at(tables.routes.at({vrf, *parse_prefix(prefix)}));
   }
+  /// The policy that a VIF is under; null: none.
+  [[nodiscard]] const Policy* policy_of(VifId vif) const {
+    const auto id = tables.vifs.at(vif).policy;
+    if (!id.valid()) return nullptr;
+    return &dynamic_cast<const FakePolicy&>(*tables.policies.at(id)).policy;
+  }
   [[nodiscard]] bool has_route(VrfId vrf, const char* prefix) const {
     return tables.routes.contains({vrf, *parse_prefix(prefix)});
   }
@@ -247,6 +264,9 @@ class FakePlane final : public ForwardingPlane {
     for (const auto& [id, vif] : t.vifs) {
       want(t.ports.contains(vif.port) && t.vrfs.contains(vif.vrf),
            "a vif of a missing port or vrf");
+      if (!vif.policy.valid() || !t.vrfs.contains(vif.vrf)) continue;
+      want(t.policies.contains(vif.policy), "a vif under a missing policy");
+      want(t.vrfs.at(vif.vrf).flows, "a vif under a policy in a vrf that keeps no flows");
     }
     for (const auto& [id, a] : t.adjacencies) {
       want(t.ports.contains(a.port), "an adjacency on a missing port");

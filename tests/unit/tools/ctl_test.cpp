@@ -44,11 +44,13 @@ std::string asks(const std::vector<const char*>& words) {
 }
 
 TEST_CASE("weftctl: each command is one request") {
-  for (const std::string name : {"vif", "vrf", "route", "nexthop", "tunnel", "decap", "neighbour",
-                                 "drops", "stats", "workers", "port", "flow"}) {
+  for (const std::string name :
+       {"vif", "vrf", "route", "nexthop", "tunnel", "decap", "neighbour", "drops", "stats",
+        "workers", "port", "flow", "security-group", "policy"}) {
     CHECK(asks({"show", name.c_str()}) == "GET /v1/" + name);
   }
   CHECK(asks({"show", "route", "--vrf", "a b"}) == "GET /v1/route?vrf=a%20b");
+  CHECK(asks({"show", "policy", "--vif", "a b"}) == "GET /v1/policy?vif=a%20b");
   CHECK(asks({"show", "drops", "--all"}) == "GET /v1/drops?all=true");
   CHECK(asks({"route", "set", "--vrf", "blue", "10.0.0.0/8", "--tunnel", "to-b"}) ==
         R"(PUT /v1/route {"vrf":"blue","prefix":"10.0.0.0/8","via":{"tunnel":"to-b"}})");
@@ -145,7 +147,7 @@ TEST_CASE("weftctl: commands that change objects") {
         R"(PUT /v1/neighbour {"address":"192.0.2.9","mac":"02:00:00:00:00:09"})");
   CHECK(asks({"route", "add", "--vrf", "blue", "::/0", "--vif", "vm1"}) ==
         R"(POST /v1/route {"vrf":"blue","prefix":"::/0","via":{"vif":"vm1"}})");
-  for (const std::string kind : {"tunnel", "vif", "vrf", "decap"}) {
+  for (const std::string kind : {"tunnel", "vif", "vrf", "decap", "security-group"}) {
     CHECK(asks({kind.c_str(), "del", "x"}) == "DELETE /v1/" + kind + R"( {"name":"x"})");
   }
   CHECK(asks({"neighbour", "del", "192.0.2.9"}) ==
@@ -155,6 +157,28 @@ TEST_CASE("weftctl: commands that change objects") {
   CHECK(command({"show", "drops", "--watch"}).watch_s == 1);
   CHECK(command({"show", "drops", "--watch", "2.5"}).watch_s == 2.5);
   CHECK(command({"show", "drops"}).watch_s == 0);
+}
+
+TEST_CASE("weftctl: security groups, and who is in them") {
+  CHECK(asks({"security-group", "add", "web", "--ingress", "tcp port 80,443", "--ingress",
+              "icmp type 8", "--egress", ""}) ==
+        R"(POST /v1/security-group {"name":"web","ingress":[{"protocol":"tcp","ports":[80,443]},)"
+        R"({"protocol":"icmp","icmp_type":8}],"egress":[{}]})");
+  CHECK(
+      asks({"security-group", "set", "web", "--ingress", "none", "--member", "10.9.0.0/16",
+            "--member", "fd00::1"}) ==
+      R"(PUT /v1/security-group {"name":"web","members":["10.9.0.0/16","fd00::1"],"ingress":[]})");
+  CHECK(asks({"security-group", "add", "tag"}) == R"(POST /v1/security-group {"name":"tag"})");
+  const auto wrong = parse({"security-group", "set", "web", "--egress", "tcp from"});
+  CHECK(std::get<int>(wrong.result) == 2);
+  CHECK_THAT(wrong.err, Catch::Contains("--egress: nothing stands behind from; wanted [allow|"));
+
+  CHECK(asks({"vif", "set", "vm1", "--security-group", "web", "--security-group", "admin"}) ==
+        R"(PUT /v1/vif {"name":"vm1","security_groups":["web","admin"]})");
+  for (const std::string kind : {"vif", "vrf"}) {
+    CHECK(asks({kind.c_str(), "set", "x", "--security-group", "none"}) ==
+          "PUT /v1/" + kind + R"( {"name":"x","security_groups":[]})");
+  }
 }
 
 TEST_CASE("weftctl: an unknown word is answered with the nearest one") {
@@ -179,6 +203,7 @@ TEST_CASE("weftctl: every command's help has an example") {
                                                                  {"decap", "add", "--help"},
                                                                  {"vif", "del", "--help"},
                                                                  {"vrf", "add", "--help"},
+                                                                 {"security-group", "--help"},
                                                                  {"neighbour", "--help"}}) {
     const auto help = parse(words);
     CHECK(std::get<int>(help.result) == 0);
@@ -207,7 +232,7 @@ TEST_CASE("weftctl: completion") {
     return {"blue", "black", "red"};
   };
   const auto of = [&](const Words& words) { return candidates(app, words, live); };
-  CHECK(of({"s"}) == Words{"show"});
+  CHECK(of({"s"}) == Words{"security-group", "show"});
   CHECK(of({"show", "v"}) == Words{"vif", "vrf"});
   CHECK(of({"show", "flow", "--state", "e"}) == Words{"established"});
   CHECK(of({"show", "flow", "--sort", ""}) == Words{"age", "bytes", "idle", "packets"});
@@ -225,6 +250,10 @@ TEST_CASE("weftctl: completion") {
   CHECK(of({"route", "add", "--vrf", "red", "10.0.0.0/8", "--tu"}) == Words{"--tunnel"});
   CHECK(of({"tunnel", "add", "x", "--kind", ""}) == Words{"vxlan"});
   CHECK(of({"vif", "set", "x", "--anti-spoofing", ""}) == Words{"off", "on"});
+  CHECK(of({"vif", "set", "x", "--security-group", "bl"}) == Words{"black", "blue"});
+  CHECK(asked == "security-group");
+  CHECK(of({"security-group", "del", "r"}) == Words{"red"});
+  CHECK(of({"security-group", "set", "red", "--i"}) == Words{"--ingress"});
 }
 
 TEST_CASE("weftctl: rates of a table that is watched") {

@@ -21,7 +21,7 @@ TEST_CASE("tables") {
   CHECK(s.row("vif", "name", "vm1") ==
         Json::parse(R"({"name":"vm1","device":"tap:vm1","vrf":"blue","mac":"02:00:00:00:01:01",
           "addresses":["10.1.0.11","fd00:1::11"],"mtu":1450,"link":"up","anti_spoofing":true,
-          "owner":"file"})"));
+          "security_groups":[],"owner":"file"})"));
   CHECK(s.row("vrf", "name", "blue")["subnets"] ==
         Json::parse(R"(["10.1.0.0/24 gateway 10.1.0.1","fd00:1::/64 gateway fd00:1::1"])"));
   CHECK(s.row("route", "prefix", "10.1.0.12/32") ==

@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include "agent/log_limit.hpp"
+#include "log_lines.hpp"
 #include "service.hpp"
 
 namespace weft::agent {
@@ -162,17 +163,6 @@ TEST_CASE("health: workers that stand still and links that are down") {
   CHECK_THAT(s.call("GET", "/healthz").body["reasons"][0].get<std::string>(),
              Catch::Contains("fab0"));
 }
-
-/// Keeps lines.
-struct Collect final : spdlog::sinks::sink {
-  std::vector<std::string> lines;
-  void log(const spdlog::details::log_msg& message) override {
-    lines.emplace_back(message.payload.data(), message.payload.size());
-  }
-  void flush() override {}
-  void set_pattern(const std::string&) override {}
-  void set_formatter(std::unique_ptr<spdlog::formatter>) override {}
-};
 
 TEST_CASE("logs: each place has its own rate, and what is left out is counted") {
   auto behind = std::make_shared<Collect>();

@@ -112,7 +112,11 @@ struct FakeKeeper final : NeighbourKeeper {
 /// Keeps what it is to compile until a test answers.
 struct FakeCompiler final : PolicyCompiler {
   std::vector<std::pair<PolicyId, std::shared_ptr<const VifRules>>> asked;
-  Made closed() override { return std::make_shared<const CompiledPolicy>(); }
+  std::string unclosable;  ///< not empty: why there is no closed policy
+  Made closed() override {
+    if (!unclosable.empty()) return Error{unclosable};
+    return weft::test::fake_policy({});
+  }
   void compile(PolicyId id, std::shared_ptr<const VifRules> rules) override {
     asked.emplace_back(id, std::move(rules));
   }

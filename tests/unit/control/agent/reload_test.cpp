@@ -1,6 +1,7 @@
 #include <catch2/catch.hpp>
 
 #include "agent/state_file.hpp"
+#include "agent/vif_rules.hpp"
 #include "config_sample.hpp"
 #include "service.hpp"
 
@@ -210,6 +211,85 @@ TEST_CASE("state: the API's objects outlive a restart") {
     damaged(replaced(whole, "\"compute-a\"", "\"compute-z\""), "compute-z");
     damaged(replaced(whole, "\"vifs\"", "\"vims\""), "objects.vims");
     damaged(replaced(whole, "\"id\": 3", "\"id\": -3"), "vrfs[0]: id: wanted a whole number");
+  }
+}
+
+/// The sample with two groups; vm1 is in web.
+const std::string grouped = replaced(
+    replaced(weft::agent::sample, "flows: off}", "security_groups: [web]}"), "\nvrfs:",
+    "\nsecurity_groups:\n  - {name: lb}\n  - {name: web, ingress: [{protocol: tcp}]}\nvrfs:");
+
+TEST_CASE("reload: security groups change, and the answer comes when their rules are in force") {
+  Reloading r;
+  const auto ingress = [&]() -> std::string {
+    const auto* policy = r.s->plane.policy_of(r.s->agent.model().vifs.at("vm1").id);
+    if (policy == nullptr) return "open";
+    return policy->ingress.rules.empty() ? "shut" : takes_text(policy->ingress.rules.front());
+  };
+  CHECK(ingress() == "open");
+  write_file(r.path, grouped);
+  CHECK(r.reload(R"({"dry_run": true})").message() == "would be: 2 added, 1 changed, 0 removed");
+  CHECK(ingress() == "open");
+  CHECK(r.reload().body["added"] == Json::parse(R"(["security-group lb","security-group web"])"));
+  CHECK(ingress() == "tcp");
+  write_file(r.path, replaced(grouped, "{protocol: tcp}", "{protocol: udp, from: group:lb}"));
+  CHECK(r.reload().body["changed"] == Json::parse(R"(["security-group web"])"));
+  CHECK(ingress() == "shut");  // lb has no members
+
+  SECTION("rules that cannot be compiled are the answer") {
+    r.s->plane.uncompilable = "too many rules";
+    write_file(r.path, grouped);
+    r.s->refused("POST", "/v1/reload", "{}", 409, "too many rules");
+    CHECK(ingress() == "shut");
+  }
+  SECTION("without groups a vif is as open as it was") {
+    write_file(r.path, weft::agent::sample);
+    CHECK(r.reload().message() == "0 added, 1 changed, 2 removed");
+    CHECK(ingress() == "open");
+  }
+  SECTION("a group that the file lacks is named") {
+    r.refused(replaced(grouped, "[web]", "[wbe]"), R"(there is no security group "wbe")");
+  }
+}
+
+TEST_CASE("state: the API's security groups, and who is in them, outlive a restart") {
+  Reloading r;
+  write_file(r.path, grouped);
+  r.restart();
+  r.s->done("POST", "/v1/security-group",
+            R"({"name":"db","members":["10.7.0.7","fd00::/8"],"ingress":[{"action":"deny",
+                "protocol":"tcp","from":["group:db","group:lb","10.0.0.0/8"],"to":"::/0",
+                "ports":[1,"2-3"],"source_ports":[4]},
+                {"protocol":"icmpv6","icmp_type":128,"icmp_code":0}],"egress":[]})");
+  r.s->done("PUT", "/v1/security-group", R"({"name":"web","egress":[{}]})");
+  r.s->done("PUT", "/v1/vrf", R"({"name":"blue","security_groups":["db"]})");
+  r.s->done("PUT", "/v1/vif", R"({"name":"vm1","security_groups":["db","web"]})");
+  r.s->done("POST", "/v1/vif",
+            R"({"name":"vm9","device":"tap:vm9","vrf":"blue","mac":"02:00:00:00:01:09",
+                "addresses":["10.1.0.99"],"security_groups":["lb"]})");
+  const auto tables = [&] {
+    Json all;
+    for (const auto* name : {"vif", "vrf", "security-group", "policy"}) all[name] = r.s->rows(name);
+    return all;
+  };
+  const auto before = tables();
+  r.restart();
+  r.s->settle_policies();
+  CHECK(tables() == before);
+
+  SECTION("an object in a group that the file has no more is left out and kept") {
+    const auto without = replaced(grouped, "  - {name: lb}\n", "");
+    write_file(r.path, without);
+    r.s->refused("POST", "/v1/reload", "{}", 409,
+                 R"(security_groups[0]: there is no security group "lb" (vif vm9 is the API's)");
+    r.restart();
+    CHECK(r.s->row("vif", "name", "vm9").is_null());
+    CHECK(r.s->row("security-group", "name", "db").is_null());
+    CHECK(r.s->row("vif", "name", "vm1")["security_groups"] == Json::parse(R"(["web"])"));
+    write_file(r.path, grouped);
+    CHECK(r.reload().body["added"] ==
+          Json::parse(R"(["security-group db","security-group lb","vif vm9"])"));
+    CHECK(tables() == before);
   }
 }
 

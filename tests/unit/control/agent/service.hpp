@@ -79,6 +79,13 @@ struct Service {
     }
     return {};
   }
+  /// Runs the loop until no policy is being compiled.
+  void settle_policies() {
+    bool settled = false;
+    agent.when_policies_settle([&](const std::string&) { settled = true; });
+    io.restart();
+    while (!settled) io.run_one();
+  }
   /// As time would have it: deletions whose grace is over.
   void settle() { agent.resolver().finish_deletions(plane); }
 };
