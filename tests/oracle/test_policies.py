@@ -225,6 +225,33 @@ def test_what_cannot_be_found_no_policy_lets_through(router):
     assert asked(router, {}, "vm1", behind(9)) is None
 
 
+def test_a_session_follows_its_route_under_the_rules_of_where_it_leads(router):
+    router.change({"g": {"ingress": []}}, vm2=["g"])
+    assert router.sends("vm1", tcp(A, FAR)) is None
+    router.route("blue", "10.2.0.0/16", {"vif": "vm2"})
+    assert router.sends("vm1", tcp(A, FAR)) == INGRESS
+    router.change({"g": {"ingress": [WEB]}}, vm2=["g"])
+    assert router.sends("vm1", tcp(A, FAR)) is None
+    router.change({"g": {"ingress": []}}, vm2=["g"])
+    assert router.sends("vm1", tcp(A, FAR)) == INGRESS
+    router.route("blue", "10.2.0.0/16", {"tunnel": "t"})
+    assert router.sends("vm1", tcp(A, FAR)) is None
+
+
+@pytest.mark.parametrize("kept", [(True, False), (False, True), (False, False)])
+def test_flows_off_makes_no_difference(router, kept):
+    for vif, flows in zip(("vm1", "vm2"), kept):
+        router.keep_flows(vif, flows)
+    router.change({"g": {"egress": [WEB], "ingress": []}}, vm1=["g"])
+    assert router.sends("vm2", tcp(B, A, 80, 1000)) == INGRESS
+    assert router.sends("vm1", tcp(A, B)) is None
+    assert router.sends("vm2", tcp(B, A, 80, 1000)) is None
+    assert router.sends("vm1", tcp(A, B)) is None
+    assert router.sends("vm1", tcp(A, B, dport=81)) == EGRESS
+    for vif in ("vm1", "vm2"):
+        router.keep_flows(vif, True)
+
+
 # --- no more room: weftd alone, the oracle's sessions have as much as they want -------------------------------------
 
 def there_and_back(number, source=A):

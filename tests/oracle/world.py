@@ -54,6 +54,16 @@ class ByOracle:
         """No session is there any more."""
         self.__init__()
 
+    def route(self, vrf, prefix, via):
+        """Leads the prefix elsewhere."""
+        route = next(r for r in self.config["routes"] if (r["vrf"], r["prefix"]) == (vrf, prefix))
+        route["via"] = via
+        self.apply()
+
+    def keep_flows(self, vif, kept):
+        next(v for v in self.config["vifs"] if v["name"] == vif)["flows"] = kept
+        self.apply()
+
     def change(self, groups, **mine):
         self.config["security_groups"] = [{"name": name, **group} for name, group in groups.items()]
         for owner in self.config["vrfs"] + self.config["vifs"]:
@@ -85,7 +95,7 @@ class ByWeftd(ByOracle):
         self.tester.router.text("flow", "clear", "--all")
 
     def apply(self):
-        self.tester.rewrite(self.config)
+        self.tester.rewrite(self.config, "routes")
         self.tester.router.text("reload")
 
     def sends(self, who, packet):
