@@ -91,13 +91,12 @@ class Tester:
             self._by_descriptor[s.fileno()] = name
         self.port_macs = {row["name"]: row["mac"] for row in self.api.get("/v1/port")["rows"]}
 
-    def rewrite(self, config):
-        """Groups, and who is in them, in the router's file: what `weftctl reload` is to find."""
+    def rewrite(self, config, *more):
+        """Groups, and who is in them, in the file that `weftctl reload` is to find. `more`: other sections of it."""
         for mine, now in zip(self.config["vrfs"] + self.config["vifs"], config["vrfs"] + config["vifs"]):
             mine.pop("security_groups", None)
-            mine.update({k: v for k, v in now.items() if k == "security_groups"})
-        if "security_groups" in config:
-            self.config["security_groups"] = config["security_groups"]
+            mine.update({key: value for key, value in now.items() if key in ("security_groups", "flows")})
+        self.config.update({key: config[key] for key in ("security_groups", *more) if key in config})
         text = json.dumps({"api": {"socket": str(self.router.socket)}, **self.config}, indent=1)
         self.router.config_path.write_text(text, encoding="utf-8")
 

@@ -1,4 +1,4 @@
-"""What the oracle makes of policies, in cases that are small enough to be judged by eye."""
+"""Policies in cases that are small enough to be judged by eye: the oracle has to agree with them, and weftd."""
 
 import struct
 import sys
@@ -9,64 +9,28 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 import wire  # noqa: E402
-from oracle import Oracle  # noqa: E402
-from wire import ICMP, IPV4, IPV6, MORE_FRAGMENTS, TCP, UDP, ethernet, ipv4, ipv6, mac_bytes, packed  # noqa: E402
+from weft import Lab  # noqa: E402
+from wire import ICMP, MORE_FRAGMENTS, TCP, UDP, ipv4, ipv6, packed  # noqa: E402
+from world import FAR, ByOracle, ByWeftd  # noqa: E402
 
 EGRESS, INGRESS = "policy_egress_denied", "policy_ingress_denied"
-ROUTER, STATION, PEER, PORT = "02:00:5e:00:01:01", "02:00:00:00:00:0{}", "02:00:00:00:09:02", "02:00:00:00:09:01"
-VRF_OF = {"vm1": "blue", "vm2": "blue", "vm3": "red"}
-ADDRESSES = {"vm1": ("10.1.0.1", "fd00::1"), "vm2": ("10.1.0.2", "fd00::2"), "vm3": ("10.1.0.1", "fd00::1")}
-FAR = "10.2.0.9"
 
 
-class World:
-    """VIFs vm1 and vm2 in blue, vm3 in red with the addresses of vm1; FAR and what is near it through tunnels."""
+@pytest.fixture(scope="module", params=["oracle", "weftd"])
+def one_router(request):
+    if request.param == "oracle":
+        yield ByOracle()
+    else:
+        with Lab() as lab:
+            router = ByWeftd(lab)
+            yield router
+            router.close()
 
-    def __init__(self, groups, **mine):
-        self.config = {
-            "node": {"tunnel_address": "192.0.2.1"},
-            "ports": [{"name": "fab", "device": "tap", "addresses": ["192.0.2.1/24"]}],
-            "neighbours": [{"vrf": "underlay", "address": "192.0.2.2", "mac": PEER}],
-            "vrfs": [{"name": "blue", "id": 1}, {"name": "red", "id": 2}],
-            "vifs": [{"name": n, "device": "tap", "vrf": VRF_OF[n], "mac": STATION.format(i), "addresses": list(a)}
-                     for i, (n, a) in enumerate(ADDRESSES.items())],
-            "tunnels": [{"name": "t", "kind": "vxlan", "vni": 9, "remote": "192.0.2.2",
-                         "inner_destination_mac": ROUTER}],
-            "decaps": [{"name": vrf, "kind": "vxlan", "vni": vni, "vrf": vrf, "sources": ["192.0.2.0/24"]}
-                       for vrf, vni in (("blue", 1), ("red", 2))],
-            "routes": [{"vrf": vrf, "prefix": net, "via": {"tunnel": "t"}}
-                       for vrf in ("blue", "red") for net in ("10.2.0.0/16", "fd00:2::/32")]}
-        self.groups(groups, **mine)
-        self.oracle = Oracle(self.config, {"fab": PORT})
 
-    def groups(self, groups, **mine):
-        """`mine`: VIF or VRF → names of its groups."""
-        self.config["security_groups"] = [{"name": name, **group} for name, group in groups.items()]
-        for owner in self.config["vrfs"] + self.config["vifs"]:
-            owner.pop("security_groups", None)
-            if owner["name"] in mine:
-                owner["security_groups"] = mine[owner["name"]]
-
-    def change(self, groups, **mine):
-        self.groups(groups, **mine)
-        self.oracle.changed()
-
-    def sends(self, who, packet):
-        """The drop reason of a packet from a VIF, or out of the tunnel of a VRF; None: forwarded."""
-        kind = IPV4 if packet[0] >> 4 == 4 else IPV6
-        if who in VRF_OF:
-            frame = ethernet(mac_bytes(ROUTER), mac_bytes(STATION.format(list(VRF_OF).index(who))), kind, packet)
-        else:
-            inner = wire.vxlan(1 if who == "blue" else 2, ethernet(mac_bytes(ROUTER), mac_bytes(PEER), kind, packet))
-            here, there = packed("192.0.2.2"), packed("192.0.2.1")
-            outer = ipv4(here, there, UDP, wire.udp(here, there, 5, 4789, inner, check=0))
-            who, frame = "fab", ethernet(mac_bytes(PORT), mac_bytes(PEER), IPV4, outer)
-        verdict = self.oracle.process(who, frame)
-        assert not verdict.unknown, verdict
-        self.oracle.learn(verdict)
-        reason, = verdict.reasons
-        assert (reason is None) == bool(verdict.out), verdict
-        return reason
+@pytest.fixture
+def router(one_router):
+    one_router.fresh()
+    return one_router
 
 
 def tcp(source, destination, sport=1000, dport=80, **more):
@@ -89,6 +53,12 @@ def piece(source, destination, at, number=5, dport=80):
 
 def one(direction, *rules):
     return {"g": {direction: list(rules)}}
+
+
+def asked(router, groups, who, packet, **mine):
+    """What becomes of a packet under such groups."""
+    router.change(groups, **mine)
+    return router.sends(who, packet)
 
 
 A, B = "10.1.0.1", "10.1.0.2"
@@ -134,105 +104,105 @@ RULES = [   # rules of vm1's egress, packet, let through?
 
 
 @pytest.mark.parametrize("rules, packet, through", RULES, ids=range(len(RULES)))
-def test_rules(rules, packet, through):
-    world = World(one("egress", *rules), vm1=["g"])
+def test_rules(router, rules, packet, through):
+    router.change(one("egress", *rules), vm1=["g"])
     wanted = through if isinstance(through, str) else None if through else EGRESS
-    assert world.sends("vm1", packet) == wanted
+    assert router.sends("vm1", packet) == wanted
 
 
-def test_directions_and_tunnels():
+def test_directions_and_tunnels(router):
     closed = {"g": {"egress": [], "ingress": []}}
-    world = World(closed, vm2=["g"])
-    assert world.sends("vm1", tcp(A, B)) == INGRESS
-    assert world.sends("vm2", tcp(B, A)) == EGRESS
-    assert world.sends("vm2", tcp(B, FAR)) == EGRESS
-    assert world.sends("blue", tcp(FAR, B)) == INGRESS
-    assert world.sends("blue", tcp(FAR, A)) is None
-    world.change({"g": {"egress": []}}, vm2=["g"])
-    assert world.sends("vm1", tcp(A, B)) is None
-    assert World(closed, vm1=["g"], vm2=["g"]).sends("vm1", tcp(A, B)) == EGRESS
+    router.change(closed, vm2=["g"])
+    assert router.sends("vm1", tcp(A, B)) == INGRESS
+    assert router.sends("vm2", tcp(B, A)) == EGRESS
+    assert router.sends("vm2", tcp(B, FAR)) == EGRESS
+    assert router.sends("blue", tcp(FAR, B)) == INGRESS
+    assert router.sends("blue", tcp(FAR, A)) is None
+    router.change({"g": {"egress": []}}, vm2=["g"])
+    assert router.sends("vm1", tcp(A, B)) is None
+    assert asked(router, closed, "vm1", tcp(A, B), vm1=["g"], vm2=["g"]) == EGRESS
 
 
-def test_groups_of_vrfs_and_their_order():
+def test_groups_of_vrfs_and_their_order(router):
     groups = {"shut": {"egress": [{"action": "deny", **WEB}]}, "open": {"egress": [{}]}, "tag": {}}
-    assert World(groups, blue=["shut", "open"]).sends("vm1", tcp(A, B)) == EGRESS
-    assert World(groups, blue=["open", "shut"]).sends("vm1", tcp(A, B)) is None
-    assert World(groups, blue=["shut"], vm1=[]).sends("vm1", tcp(A, B)) is None
-    assert World(groups, blue=["shut"], vm1=["tag"]).sends("vm1", tcp(A, B)) is None
-    assert World(groups, blue=["shut"], vm1=["tag", "open"]).sends("vm1", tcp(A, B)) is None
+    assert asked(router, groups, "vm1", tcp(A, B), blue=["shut", "open"]) == EGRESS
+    assert asked(router, groups, "vm1", tcp(A, B), blue=["open", "shut"]) is None
+    assert asked(router, groups, "vm1", tcp(A, B), blue=["shut"], vm1=[]) is None
+    assert asked(router, groups, "vm1", tcp(A, B), blue=["shut"], vm1=["tag"]) is None
+    assert asked(router, groups, "vm1", tcp(A, B), blue=["shut"], vm1=["tag", "open"]) is None
 
 
-def test_members_are_of_the_same_vrf():
+def test_members_are_of_the_same_vrf(router):
     groups = {"g": {"ingress": [{"from": ["group:friends"]}]}, "friends": {}}
-    assert World(groups, vm2=["g"]).sends("vm1", tcp(A, B)) == INGRESS
-    assert World(groups, vm1=["friends"], vm2=["g"]).sends("vm1", tcp(A, B)) is None
-    assert World(groups, vm3=["friends"], vm2=["g"]).sends("vm1", tcp(A, B)) == INGRESS
+    assert asked(router, groups, "vm1", tcp(A, B), vm2=["g"]) == INGRESS
+    assert asked(router, groups, "vm1", tcp(A, B), vm1=["friends"], vm2=["g"]) is None
+    assert asked(router, groups, "vm1", tcp(A, B), vm3=["friends"], vm2=["g"]) == INGRESS
     groups["friends"]["members"] = ["10.2.0.0/16"]
-    assert World(groups, vm2=["g"]).sends("blue", tcp(FAR, B)) is None
+    assert asked(router, groups, "blue", tcp(FAR, B), vm2=["g"]) is None
 
 
-def test_answers_come_with_their_session():
-    world = World({"g": {"egress": [WEB], "ingress": []}}, vm1=["g"])
+def test_answers_come_with_their_session(router):
+    router.change({"g": {"egress": [WEB], "ingress": []}}, vm1=["g"])
     answer = tcp(FAR, A, 80, 1000)
-    assert world.sends("blue", answer) == INGRESS
-    assert world.sends("vm1", tcp(A, FAR)) is None
-    assert world.sends("blue", tcp(FAR, A, 1000, 80)) == INGRESS
-    assert world.sends("blue", tcp(FAR, A, 80, 1001)) == INGRESS
-    assert world.sends("blue", answer) is None
-    world.change({"g": {"egress": [], "ingress": []}}, vm1=["g"])
-    assert world.sends("blue", answer) == INGRESS
-    world.change({"g": {"egress": [WEB], "ingress": []}}, vm1=["g"])
-    assert world.sends("blue", answer) == INGRESS
-    assert world.sends("vm1", tcp(A, FAR)) is None
-    assert world.sends("blue", answer) is None
+    assert router.sends("blue", answer) == INGRESS
+    assert router.sends("vm1", tcp(A, FAR)) is None
+    assert router.sends("blue", tcp(FAR, A, 1000, 80)) == INGRESS
+    assert router.sends("blue", tcp(FAR, A, 80, 1001)) == INGRESS
+    assert router.sends("blue", answer) is None
+    router.change({"g": {"egress": [], "ingress": []}}, vm1=["g"])
+    assert router.sends("blue", answer) == INGRESS
+    router.change({"g": {"egress": [WEB], "ingress": []}}, vm1=["g"])
+    assert router.sends("blue", answer) == INGRESS
+    assert router.sends("vm1", tcp(A, FAR)) is None
+    assert router.sends("blue", answer) is None
 
 
-def test_a_session_is_of_one_vrf():
-    world = World({"g": {"ingress": []}}, vm1=["g"], vm3=["g"])
-    assert world.sends("vm1", tcp(A, FAR)) is None
-    assert world.sends("red", tcp(FAR, A, 80, 1000)) == INGRESS
-    assert world.sends("blue", tcp(FAR, A, 80, 1000)) is None
+def test_a_session_is_of_one_vrf(router):
+    router.change({"g": {"ingress": []}}, vm1=["g"], vm3=["g"])
+    assert router.sends("vm1", tcp(A, FAR)) is None
+    assert router.sends("red", tcp(FAR, A, 80, 1000)) == INGRESS
+    assert router.sends("blue", tcp(FAR, A, 80, 1000)) is None
 
 
-def test_a_packet_whose_time_runs_out_has_opened_a_session():
-    world = World({"g": {"ingress": []}}, vm1=["g"])
-    assert world.sends("vm1", tcp(A, FAR, ttl=1)) == "ttl_expired"
-    assert world.sends("blue", tcp(FAR, A, 80, 1000)) is None
+def test_a_packet_whose_time_runs_out_has_opened_a_session(router):
+    router.change({"g": {"ingress": []}}, vm1=["g"])
+    assert router.sends("vm1", tcp(A, FAR, ttl=1)) == "ttl_expired"
+    assert router.sends("blue", tcp(FAR, A, 80, 1000)) is None
 
 
-def test_pings_are_known_by_their_number_and_kind():
-    world = World({"g": {"ingress": []}}, vm1=["g"])
-    assert world.sends("vm1", icmp(A, FAR)) is None
-    assert world.sends("blue", icmp(FAR, A, kind=0, number=8)) == INGRESS
-    assert world.sends("blue", icmp(FAR, A, kind=14)) == INGRESS
-    assert world.sends("blue", icmp(FAR, A)) == INGRESS
-    assert world.sends("blue", icmp(FAR, A, kind=0)) is None
-    world = World({"g": {"egress": [{"protocol": "icmp", "icmp_type": 0}], "ingress": []}}, vm1=["g"])
-    assert world.sends("vm1", icmp(A, FAR, kind=0)) is None
-    assert world.sends("blue", icmp(FAR, A)) == INGRESS
+def test_pings_are_known_by_their_number_and_kind(router):
+    router.change({"g": {"ingress": []}}, vm1=["g"])
+    assert router.sends("vm1", icmp(A, FAR)) is None
+    assert router.sends("blue", icmp(FAR, A, kind=0, number=8)) == INGRESS
+    assert router.sends("blue", icmp(FAR, A, kind=14)) == INGRESS
+    assert router.sends("blue", icmp(FAR, A)) == INGRESS
+    assert router.sends("blue", icmp(FAR, A, kind=0)) is None
+    router.change({"g": {"egress": [{"protocol": "icmp", "icmp_type": 0}], "ingress": []}}, vm1=["g"])
+    assert router.sends("vm1", icmp(A, FAR, kind=0, number=9)) is None
+    assert router.sends("blue", icmp(FAR, A, number=9)) == INGRESS
 
 
-def test_errors_come_with_what_they_tell_of():
-    world = World({"g": {"ingress": []}}, vm1=["g"])
+def test_errors_come_with_what_they_tell_of(router):
+    router.change({"g": {"ingress": []}}, vm1=["g"])
     error = icmp("10.2.0.1", A, kind=3, code=1, data=tcp(A, FAR))
-    assert world.sends("blue", error) == INGRESS
-    assert world.sends("vm1", tcp(A, FAR)) is None
-    assert world.sends("blue", icmp("10.2.0.1", A, kind=3, data=tcp(A, FAR, 1001))) == INGRESS
-    assert world.sends("blue", icmp("10.2.0.1", A, kind=3, data=tcp(FAR, A, 80, 1000))) == INGRESS
-    assert world.sends("red", error) is None   # vm3 has no policy
-    assert world.sends("blue", error) is None
+    assert router.sends("blue", error) == INGRESS
+    assert router.sends("vm1", tcp(A, FAR)) is None
+    assert router.sends("blue", icmp("10.2.0.1", A, kind=3, data=tcp(A, FAR, 1001))) == INGRESS
+    assert router.sends("blue", icmp("10.2.0.1", A, kind=3, data=tcp(FAR, A, 80, 1000))) == INGRESS
+    assert router.sends("red", error) is None   # vm3 has no policy
+    assert router.sends("blue", error) is None
 
 
-def test_pieces_are_judged_like_their_first():
-    world = World(one("egress", {"protocol": "udp", "ports": [80]}), vm1=["g"])
-    assert world.sends("vm1", piece(A, B, 1)) == EGRESS
-    assert world.sends("vm1", piece(A, B, 0)) is None
-    assert world.sends("vm1", piece(A, B, 1)) is None
-    assert world.sends("vm1", piece(A, B, 1, number=6)) == EGRESS
-    world = World(one("egress", {"action": "deny", "protocol": "udp", "ports": [80]}, {}), vm1=["g"])
-    assert world.sends("vm1", piece(A, B, 1)) is None
-    assert world.sends("vm1", piece(A, B, 0)) == EGRESS
-    assert world.sends("vm1", piece(A, B, 1)) == EGRESS
+def test_pieces_are_judged_like_their_first(router):
+    router.change(one("egress", {"protocol": "udp", "ports": [80]}), vm1=["g"])
+    assert router.sends("vm1", piece(A, B, 1)) == EGRESS
+    assert router.sends("vm1", piece(A, B, 0)) is None
+    assert router.sends("vm1", piece(A, B, 1)) is None
+    assert router.sends("vm1", piece(A, B, 1, number=6)) == EGRESS
+    router.change(one("egress", {"action": "deny", "protocol": "udp", "ports": [80]}, {}), vm1=["g"])
+    assert router.sends("vm1", piece(A, B, 1, number=7)) is None
+    assert router.sends("vm1", piece(A, B, 0, number=7)) == EGRESS
+    assert router.sends("vm1", piece(A, B, 1, number=7)) == EGRESS
 
 
 def behind(count, kind=60, first=None):
@@ -246,10 +216,73 @@ def behind(count, kind=60, first=None):
     return ipv6(source, destination, protocol, body)
 
 
-def test_what_cannot_be_found_no_policy_lets_through():
-    world = World(one("ingress", {}), vm2=["g"])
-    assert world.sends("vm1", behind(8)) is None
-    assert world.sends("vm1", behind(9)) == INGRESS
-    assert world.sends("vm1", behind(0, first=1)) is None
-    assert world.sends("vm1", behind(1, first=1)) == INGRESS
-    assert World({}).sends("vm1", behind(9)) is None
+def test_what_cannot_be_found_no_policy_lets_through(router):
+    router.change(one("ingress", {}), vm2=["g"])
+    assert router.sends("vm1", behind(8)) is None
+    assert router.sends("vm1", behind(9)) == INGRESS
+    assert router.sends("vm1", behind(0, first=1)) is None
+    assert router.sends("vm1", behind(1, first=1)) == INGRESS
+    assert asked(router, {}, "vm1", behind(9)) is None
+
+
+def test_a_session_follows_its_route_under_the_rules_of_where_it_leads(router):
+    router.change({"g": {"ingress": []}}, vm2=["g"])
+    assert router.sends("vm1", tcp(A, FAR)) is None
+    router.route("blue", "10.2.0.0/16", {"vif": "vm2"})
+    assert router.sends("vm1", tcp(A, FAR)) == INGRESS
+    router.change({"g": {"ingress": [WEB]}}, vm2=["g"])
+    assert router.sends("vm1", tcp(A, FAR)) is None
+    router.change({"g": {"ingress": []}}, vm2=["g"])
+    assert router.sends("vm1", tcp(A, FAR)) == INGRESS
+    router.route("blue", "10.2.0.0/16", {"tunnel": "t"})
+    assert router.sends("vm1", tcp(A, FAR)) is None
+
+
+@pytest.mark.parametrize("kept", [(True, False), (False, True), (False, False)])
+def test_flows_off_makes_no_difference(router, kept):
+    for vif, flows in zip(("vm1", "vm2"), kept):
+        router.keep_flows(vif, flows)
+    router.change({"g": {"egress": [WEB], "ingress": []}}, vm1=["g"])
+    assert router.sends("vm2", tcp(B, A, 80, 1000)) == INGRESS
+    assert router.sends("vm1", tcp(A, B)) is None
+    assert router.sends("vm2", tcp(B, A, 80, 1000)) is None
+    assert router.sends("vm1", tcp(A, B)) is None
+    assert router.sends("vm1", tcp(A, B, dport=81)) == EGRESS
+    for vif in ("vm1", "vm2"):
+        router.keep_flows(vif, True)
+
+
+# --- no more room: weftd alone, the oracle's sessions have as much as they want -------------------------------------
+
+def there_and_back(number, source=A):
+    """A packet of some UDP conversation with FAR, and its answer."""
+    there, here = packed(FAR), packed(source)
+    return (ipv4(here, there, UDP, wire.udp(here, there, number, 80, b"to")),
+            ipv4(there, here, UDP, wire.udp(there, here, 80, number, b"back")))
+
+
+def talk(router, number, who="vm1", source=A):
+    """What becomes of the two."""
+    there, back = there_and_back(number, source)
+    return router.sends(who, there), router.sends("blue", back)
+
+
+@pytest.mark.parametrize("key, most, reason", [("sessions_a_vif", 4, "flow_vif_limit"),
+                                               ("sessions", 1024, "flow_table_full")])
+def test_without_room_policies_let_nothing_new_through(lab, key, most, reason):
+    router = ByWeftd(lab, flows={key: most})
+    router.change({"g": {"egress": [{}], "ingress": []}}, vm1=["g"])
+    assert router.sends("vm1", tcp(A, FAR)) is None   # it has no answer, so that it gives way
+    at_once = most * 3 // 4   # then one by one: of what is opened at once something may give way to the rest
+    for number in range(0, at_once, 32):
+        pairs = [there_and_back(n) for n in range(number, min(at_once, number + 32))]
+        router.all_pass("vm1", [there for there, _ in pairs])
+        router.all_pass("blue", [back for _, back in pairs])
+    assert {talk(router, number) for number in range(at_once, most)} == {(None, None)}
+    assert talk(router, most) == (reason, INGRESS)
+    assert talk(router, 0) == talk(router, most - 1) == (None, None)
+    assert talk(router, most, "vm2", B) == (None, None)   # no policy wants a session
+    assert router.sends("vm1", tcp(A6, B6)) is None       # the other family has room
+    router.fresh()
+    assert talk(router, most) == (None, None)
+    router.close()
