@@ -51,6 +51,10 @@ class CompiledRules {
   /// An error says what is wrong with which rule, or that they are too many.
   static Result<CompiledRules> make(const PolicyRules& rules, const std::string& name);
 
+  /// Whether they let anything through.
+  [[nodiscard]] bool free() const {
+    return rules_.rules.empty() && rules_.otherwise == PolicyAction::allow;
+  }
   template <class Tuple>
   [[nodiscard]] PolicyVerdict judge(const Tuple& tuple) const {
     return verdict(all_.find(tuple));

@@ -129,7 +129,9 @@ class Admission {
       return deny(judgement, question.tuple);
     }
     note(judgement);
-    if (!wants_session(tables_, parties_)) return Next::forward;
+    // An answer that nobody has asked for is no reason to let a question in.
+    if (are_answers(key_.ports, key_.protocol()) || !wants_session(tables_, parties_))
+      return Next::forward;
     if (ctx_.flows == nullptr) {
       note("a new session would be opened");
       return Next::forward;
@@ -185,10 +187,11 @@ class Admission {
     if (!own || !policies_hold()) {
       const Judgement judgement = judge_session();
       note(judgement);
-      if (judgement.denied()) {
-        if (own) end_session();  // what comes from elsewhere ends nobody's
+      if (judgement.denied() && own) {
+        end_session();
         return deny(judgement, tuple_of(entry.key));
       }
+      if (judgement.denied()) return pass_between_others();
     }
     p_.flow = direction_;
     const bool opened = FlowTable<Key>::is_forward(direction_) && entry.packets.get() == 0;
@@ -196,6 +199,17 @@ class Admission {
     if (!tally_.counts) return Next::forward;
     restamp(entry, tally_.worker, stamp_, p_, route_vrf(tables_, p_));
     (void)tally_.count(table_, entry, direction_, p_);
+    return Next::forward;
+  }
+
+  /// It has the addresses of a session that would not be between these two: it is judged as if
+  /// there were none, and lets that one be.
+  Next pass_between_others() {
+    const auto tuple = tuple_of(table_.entry(std::exchange(direction_, 0)).key);
+    const Judgement judgement = judge(tables_, parties_, Question{tuple, true});
+    note(judgement);
+    if (judgement.denied()) return deny(judgement, tuple);
+    note("belongs to no session that could be opened");
     return Next::forward;
   }
 

@@ -102,8 +102,8 @@ class Judgement {
   unsigned count_ = 0;
 };
 
-/// What is being deleted lets nothing through, and any policy denies what does not show its
-/// protocol: by no rule.
+/// What is being deleted lets nothing through, and what does not show its protocol is denied where
+/// there are rules: by none of them.
 template <class Tuple>
 inline Judgement judge(const Tables& tables, const Parties& parties,
                        const Question<Tuple>& question) {
@@ -115,7 +115,7 @@ inline Judgement judge(const Tables& tables, const Parties& parties,
     decision.egress = egress;
     const CompiledRules* rules =
         rules_of(tables, id, egress ? &PolicyTries::egress : &PolicyTries::ingress);
-    if (rules != nullptr && shows_protocol(question.tuple)) {
+    if (rules != nullptr && (rules->free() || shows_protocol(question.tuple))) {
       const PolicyVerdict verdict = question.shows_ports
                                         ? rules->judge(question.tuple)
                                         : rules->judge_without_ports(question.tuple);

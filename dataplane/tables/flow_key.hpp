@@ -52,6 +52,16 @@ constexpr FlowPorts reversed(FlowPorts ports, std::uint8_t protocol) {
   return std::rotl(ports, 16);
 }
 
+/// Whether the packets are ICMP's answers to queries of the other side.
+constexpr bool are_answers(FlowPorts ports, std::uint8_t protocol) {
+  const std::uint32_t type = ports >> 16;
+  if (protocol == static_cast<std::uint8_t>(wire::IpProtocol::icmpv6)) {
+    return type == wire::icmpv6::echo_reply;
+  }
+  return protocol == static_cast<std::uint8_t>(wire::IpProtocol::icmp) &&
+         (type == wire::icmpv4::echo_reply || type == wire::icmpv4::timestamp_reply);
+}
+
 struct FlowKey4 {
   std::uint64_t addresses;  ///< source, then destination, as they lie in the packet
   FlowPorts ports;

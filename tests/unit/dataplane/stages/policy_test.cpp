@@ -108,6 +108,8 @@ TEST_CASE("ICMP errors pass with the session that they tell of", "[policy]") {
   CHECK(w.from_vm3(error) == passes);
   CHECK(w.from_vm3(with(error, at::ip + 48, "03e9")) == egress);  // of another conversation
   CHECK(w.from_vm3(with(error, at::ip + 20, "05")) == egress);    // a redirect tells of nothing
+  w.set(policy1, {none(), none()});
+  CHECK(w.from_vm3(error) == egress);  // its session would not come about today
 }
 
 TEST_CASE("pieces of a datagram pass with its first one", "[policy]") {
@@ -122,7 +124,8 @@ TEST_CASE("pieces of a datagram pass with its first one", "[policy]") {
   CHECK(w.from_vm1(with_ipv4(later, at::ip, 4, "0008")) == egress);
 }
 
-TEST_CASE("what hides its protocol is denied by any policy, and by none without one", "[policy]") {
+TEST_CASE("what hides its protocol is denied where there are rules, whatever they say",
+          "[policy]") {
   PolicyRule udp_rule;
   udp_rule.action = PolicyAction::deny;
   udp_rule.protocol = udp;
@@ -151,7 +154,8 @@ TEST_CASE("what hides its protocol is denied by any policy, and by none without 
     CHECK(w.from_vm1(found) == egress);
     for (const Bytes& packet : all_hidden) CHECK(w.from_vm1(packet) == egress);
   }
-  World w({all(), all()}, {all(), all()});
+  const PolicyRules anything = only({});
+  World w({anything, all()}, {all(), anything});
   CHECK(w.from_vm1(found) == passes);
   for (const Bytes& packet : all_hidden) {
     CHECK(w.from_vm1(packet) == egress);
@@ -162,12 +166,46 @@ TEST_CASE("what hides its protocol is denied by any policy, and by none without 
   }
 }
 
+TEST_CASE("where there are no rules anything passes, whatever it hides", "[policy]") {
+  World w({all(), none()}, {none(), all()});
+  CHECK(w.from_vm1(with(hex(packets::vm1_local6), at::ip + 6, "8b")) == passes);
+}
+
+TEST_CASE("an answer that nobody asked for lets no question in", "[policy]") {
+  World w({all(), none()}, {none(), all()});
+  const Bytes ping =
+      hex("02005e000101 020000000101 0800 4500001c 0001 4000 4001 0000 0a01000b 0a01000d"
+          "0800 0000 00070001");
+  const Bytes query = test::with_ipv4_checksum(
+      with(with(ping, 6, "020000000103"), at::ip + 12, "0a01000d0a01000b"));
+  const Bytes answer_of_vm1 = test::with_ipv4_checksum(with(ping, at::ip + 20, "00"));
+  CHECK(w.from_vm1(answer_of_vm1) == passes);
+  CHECK(w.from_vm3(query) == egress);
+  w.set(policy3, {all(), all()});
+  CHECK(w.from_vm3(query) == ingress);
+  w.set(policy1, {none(), all()});
+  CHECK(w.from_vm3(query) == passes);
+  CHECK(w.from_vm1(answer_of_vm1) == passes);
+}
+
+TEST_CASE("a session that others have does not stand in a packet's way", "[policy]") {
+  // Somebody behind the fabric uses VM 3's address, and VM 3 may not open anything.
+  World w({all(), all()}, {none(), all()});
+  const Bytes from_elsewhere =
+      with(with_ipv4(hex(packets::peer_udp4), at::inner_ip, 12, "0a01000d0a01000b"),
+           at::inner_ip + 20, "07d003e8");
+  CHECK(w.from_fabric(from_elsewhere) == passes);
+  CHECK(w.from_vm1(request) == passes);
+  w.set(policy1, {none(), all()});
+  CHECK(w.from_vm1(request) == egress);
+}
+
 TEST_CASE("a session of what hides its protocol ends when a policy comes", "[policy]") {
   Rig rig(world::batch());
   Bytes packet = with(hex(packets::vm1_local6), at::ip + 6, "8b");
   CHECK(describe(rig.receive_judged(world::vm1, packet)) == passes);
   Batch batch;
-  batch.policies = {change(policy1, {all(), all()})};
+  batch.policies = {change(policy1, {only({}), all()})};
   for (auto vif : world::batch().vifs) {
     if (vif.id != VifId(1)) continue;
     vif.object->policy = policy1;
