@@ -226,7 +226,8 @@ inline auto question_alone(const PacketContext& p) {
   const bool icmp =
       p.protocol ==
       static_cast<std::uint8_t>(is_key4<Key> ? wire::IpProtocol::icmp : wire::IpProtocol::icmpv6);
-  const bool shows = !p.fragment && (!icmp || readable_l4(p) >= sizeof(wire::Icmp));
+  const bool begins = !p.fragment || piece_of(p).first;
+  const bool shows = begins && (!icmp || readable_l4(p) >= sizeof(wire::Icmp));
   auto tuple = tuple_of(flow_key<Key>(p, arrival_vrf(p).id, 0));
   if (icmp && shows) std::memcpy(&tuple.source_port, p.l3 + p.l4_offset, sizeof tuple.source_port);
   return Question{tuple, shows && !wire::has_ports(p.protocol)};

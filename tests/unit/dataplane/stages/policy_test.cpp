@@ -166,6 +166,20 @@ TEST_CASE("what hides its protocol is denied where there are rules, whatever the
   }
 }
 
+TEST_CASE("the first piece of a message of ICMP shows its type", "[policy]") {
+  PolicyRule type13;
+  type13.protocol = icmp;
+  type13.icmp_type = 13;
+  World w({only(type13), none()}, {all(), all()});
+  // With a code, so that there is no session for it.
+  const Bytes piece = test::with_ipv4_checksum(
+      hex("02005e000101 020000000101 0800 4500001c 0007 2000 4001 0000 0a01000b 0a01000d"
+          "0d01 0000 00070001"));
+  CHECK(w.from_vm1(piece) == passes);
+  CHECK(w.from_vm1(with(piece, at::ip + 20, "0e")) == egress);
+  CHECK(w.from_vm1(with_ipv4(piece, at::ip, 6, "0001")) == egress);
+}
+
 TEST_CASE("where there are no rules anything passes, whatever it hides", "[policy]") {
   World w({all(), none()}, {none(), all()});
   CHECK(w.from_vm1(with(hex(packets::vm1_local6), at::ip + 6, "8b")) == passes);
