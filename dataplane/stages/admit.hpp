@@ -187,11 +187,12 @@ class Admission {
     if (!own || !policies_hold()) {
       const Judgement judgement = judge_session();
       note(judgement);
-      if (judgement.denied() && own) {
+      if (judgement.denied() && !own) return pass_between_others();
+      if (judgement.denied()) {
         end_session();
-        return deny(judgement, tuple_of(entry.key));
+        const Next next = open();  // as if it had not been
+        return direction_ == 0 ? next : pass_with_session();
       }
-      if (judgement.denied()) return pass_between_others();
     }
     p_.flow = direction_;
     const bool opened = FlowTable<Key>::is_forward(direction_) && entry.packets.get() == 0;

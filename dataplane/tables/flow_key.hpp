@@ -1,6 +1,7 @@
 #pragma once
 /// What tells flows apart: addresses, protocol, ports and the VRF in which a packet arrives.
 
+#include <algorithm>
 #include <bit>
 #include <cstdint>
 #include <cstring>
@@ -17,26 +18,27 @@ namespace weft {
 /// packet; of an ICMP query or its answer the identifier and, above it, the type; else 0.
 using FlowPorts = std::uint32_t;
 
-/// The type that answers an ICMP query, or that a query had which it answers; none for the rest
-/// (RFC 792, RFC 4443 §4).
+struct IcmpExchange {
+  bool v4 = true;
+  std::uint8_t query = 0;
+  std::uint8_t answer = 0;
+};
+/// RFC 792, RFC 950 appendix I, RFC 4443 §4.
+inline constexpr IcmpExchange icmp_exchanges[] = {
+    {true, wire::icmpv4::echo_request, wire::icmpv4::echo_reply},
+    {true, wire::icmpv4::timestamp_request, wire::icmpv4::timestamp_reply},
+    {true, wire::icmpv4::information_request, wire::icmpv4::information_reply},
+    {true, wire::icmpv4::address_mask_request, wire::icmpv4::address_mask_reply},
+    {false, wire::icmpv6::echo_request, wire::icmpv6::echo_reply}};
+
+/// The type that answers an ICMP query, or that a query had which it answers; none for the rest.
 constexpr std::optional<std::uint8_t> icmp_counterpart(std::uint8_t type, bool v4) {
-  if (!v4) {
-    if (type == wire::icmpv6::echo_request) return wire::icmpv6::echo_reply;
-    if (type == wire::icmpv6::echo_reply) return wire::icmpv6::echo_request;
-    return std::nullopt;
+  for (const auto& exchange : icmp_exchanges) {
+    if (exchange.v4 != v4) continue;
+    if (exchange.query == type) return exchange.answer;
+    if (exchange.answer == type) return exchange.query;
   }
-  switch (type) {
-    case wire::icmpv4::echo_request:
-      return wire::icmpv4::echo_reply;
-    case wire::icmpv4::echo_reply:
-      return wire::icmpv4::echo_request;
-    case wire::icmpv4::timestamp_request:
-      return wire::icmpv4::timestamp_reply;
-    case wire::icmpv4::timestamp_reply:
-      return wire::icmpv4::timestamp_request;
-    default:
-      return std::nullopt;
-  }
+  return std::nullopt;
 }
 constexpr FlowPorts icmp_ports(std::uint8_t type, std::uint16_t identifier) {
   return std::uint32_t{type} << 16 | identifier;
@@ -54,12 +56,11 @@ constexpr FlowPorts reversed(FlowPorts ports, std::uint8_t protocol) {
 
 /// Whether the packets are ICMP's answers to queries of the other side.
 constexpr bool are_answers(FlowPorts ports, std::uint8_t protocol) {
-  const std::uint32_t type = ports >> 16;
-  if (protocol == static_cast<std::uint8_t>(wire::IpProtocol::icmpv6)) {
-    return type == wire::icmpv6::echo_reply;
-  }
-  return protocol == static_cast<std::uint8_t>(wire::IpProtocol::icmp) &&
-         (type == wire::icmpv4::echo_reply || type == wire::icmpv4::timestamp_reply);
+  if (!wire::is_icmp(protocol)) return false;
+  const bool v4 = protocol == static_cast<std::uint8_t>(wire::IpProtocol::icmp);
+  const auto type = static_cast<std::uint8_t>(ports >> 16);
+  return std::any_of(std::begin(icmp_exchanges), std::end(icmp_exchanges),
+                     [&](const auto& e) { return e.v4 == v4 && e.answer == type; });
 }
 
 struct FlowKey4 {

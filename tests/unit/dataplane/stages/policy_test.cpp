@@ -47,10 +47,18 @@ TEST_CASE("established sessions are judged again when a policy changes", "[polic
     CHECK(w.from_vm1(request) == ingress);
     CHECK(w.from_vm3(answer) == egress);
   }
-  SECTION("by its answer, as the session it belongs to") {
+  SECTION("by its answer, which then stands alone") {
     w.set(policy3, {none(), none()});
-    CHECK(w.from_vm3(answer) == ingress);
+    CHECK(w.from_vm3(answer) == egress);
     CHECK(w.from_vm1(request) == ingress);
+  }
+  SECTION("by its answer, which may open one of its own") {
+    w.set(policy1, {none(), all()});
+    w.set(policy3, {all(), none()});
+    CHECK(w.from_vm3(answer) == passes);
+    CHECK(w.from_vm1(request) == passes);
+    CHECK(w.rig.hands().v4().opened.get() == 2);
+    return;
   }
   SECTION("and stay where they may") {
     w.set(policy3, {none(), only(udp_to(2000))});
