@@ -64,6 +64,8 @@ inline std::optional<FlowPorts> ports_in(const PacketContext& p) {
       return icmp_ports(l4[0], static_cast<std::uint16_t>(l4[4] << 8 | l4[5]));
     }
   }
+  // What stands behind a header that was not followed, nobody knows.
+  if (!p.v4 && wire::is_extension_header(p.protocol)) return std::nullopt;
   return 0;
 }
 

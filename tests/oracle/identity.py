@@ -25,7 +25,7 @@ class Identity:
     ports: tuple = None
     icmp: tuple = None
     key: tuple = None
-    answer: bool = False      # an ICMP answer, which opens no session that could be answered
+    answer: bool = False      # an ICMP answer, which opens no session
     datagram: tuple = None
     piece: str = ""           # first, later; told: a later one whose first is known
     flags: int = 0            # of TCP, none in later pieces

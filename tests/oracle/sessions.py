@@ -164,6 +164,8 @@ class Sessions:
             return None
         relations = self.relations(crossing)
         its = next((s for s, relation in relations if relation == "of it"), None)
+        if its is None and crossing.packet.answer:
+            return None   # nobody is answered by an answer
         if its is None:
             its = self._opened(crossing, [s for s, relation in relations if relation == "perhaps"])
         if crossing.packet.flags & (FIN | RST):

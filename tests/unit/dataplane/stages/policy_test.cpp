@@ -222,10 +222,11 @@ TEST_CASE("a session that others have does not stand in a packet's way", "[polic
   CHECK(w.from_vm1(request) == egress);
 }
 
-TEST_CASE("a session of what hides its protocol ends when a policy comes", "[policy]") {
+TEST_CASE("what hides its protocol has no session by which it could pass a policy", "[policy]") {
   Rig rig(world::batch());
   Bytes packet = with(hex(packets::vm1_local6), at::ip + 6, "8b");
   CHECK(describe(rig.receive_judged(world::vm1, packet)) == passes);
+  CHECK(rig.hands().v6().opened.get() == 0);
   Batch batch;
   batch.policies = {change(policy1, {only({}), all()})};
   for (auto vif : world::batch().vifs) {
