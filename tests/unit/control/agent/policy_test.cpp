@@ -282,7 +282,7 @@ TEST_CASE("policies: a vif that moves keeps its rules until those of the other V
 }
 
 TEST_CASE("policies: a VRF keeps flows while one of its vifs has a policy") {
-  auto config = grouped({web(80)}, {{"vm3", {"web"}}});
+  auto config = grouped({web(80), "{name: db, ingress: []}"}, {{"vm3", {"web"}}});
   for (auto& vif : config.vifs) vif.flows = false;
   for (auto& port : config.ports) port.flows = false;
   Guarded node(config);
@@ -296,8 +296,11 @@ TEST_CASE("policies: a VRF keeps flows while one of its vifs has a policy") {
   CHECK(keeps("red"));
 
   // From the moment on at which the policy is wanted.
-  REQUIRE(node.join("vm1", std::vector<std::string>{"web"}));
+  REQUIRE(node.join("vm1", std::vector<std::string>{"db"}));
+  CHECK(node.ingress("vm1") == open);
   CHECK(keeps("blue"));
+  node.answer_all();
+  CHECK(node.ingress("vm1") == closed);
   CHECK_FALSE(node.plane.tables.vifs.at(node.vif("vm1").id).flows);
   REQUIRE(node.join("vm1", std::nullopt));
   CHECK_FALSE(keeps("blue"));
