@@ -228,6 +228,15 @@ TEST_CASE("policies by API: a vif that is closed shows as such") {
   CHECK(s.rows("policy").size() == 3);
 }
 
+TEST_CASE("policies by API: of many that are wanted at once each is compiled") {
+  const Guarded s(grouped({"{name: a, ingress: []}", "{name: b, ingress: [{protocol: udp}]}",
+                           "{name: c, ingress: [{}]}"},
+                          {{"vm1", {"a"}}, {"vm2", {"b"}}, {"vm3", {"c"}}}));
+  CHECK(s.ingress("vm1") == Lines{"deny the rest"});
+  CHECK(s.ingress("vm2") == udp_alone);
+  CHECK(s.ingress("vm3") == Lines{"allow any protocol", "deny the rest"});
+}
+
 TEST_CASE("policies by API: the host interface is in no group") {
   auto config = grouped({"{name: web, ingress: []}"}, {{"vm1", {"web"}}});
   config.ports[0].host = "tap:weft0";

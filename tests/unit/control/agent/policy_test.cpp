@@ -45,6 +45,16 @@ struct Guarded : Node {
     update.vifs.put.push_back({config, Owner::file});
     return resolver.update(update);
   }
+  /// A VIF of blue that was not there, in these groups.
+  Result<Generation> attach(const char* name, std::vector<std::string> in) {
+    const std::string device = std::string("tap:") + name;
+    VifConfig config{name, device, "blue", mac("02:00:00:00:01:09"), {ip("10.1.0.99")}};
+    config.security_groups = std::move(in);
+    Update update;
+    update.vifs.put.push_back({config, Owner::api});
+    update.opened.emplace(name, *plane.open_port({name, device, config.mac, 1500, false}));
+    return resolver.update(update);
+  }
   void finish_deletions() { resolver.finish_deletions(plane); }
 
   std::size_t answered = 0;
@@ -195,15 +205,7 @@ TEST_CASE("policies: one that cannot be compiled leaves the old one in force") {
     CHECK(node.model.policies.size() == 1);
   }
   SECTION("a new vif under the same rules stays closed") {
-    auto config = node.vif("vm1").config;
-    config.name = "vm9";
-    config.device = "tap:vm9";
-    config.mac = mac("02:00:00:00:01:09");
-    config.addresses = {ip("10.1.0.99")};
-    Update update;
-    update.vifs.put.push_back({config, Owner::api});
-    update.opened.emplace("vm9", *node.plane.open_port({"vm9", "tap:vm9", {}, 1500, false}));
-    REQUIRE(node.resolver.update(update));
+    REQUIRE(node.attach("vm9", {"web"}));
     CHECK(node.ingress("vm9") == closed);
     CHECK(node.compiler.asked.size() == 2);
   }
@@ -280,7 +282,7 @@ TEST_CASE("policies: a vif that moves keeps its rules until those of the other V
 }
 
 TEST_CASE("policies: a VRF keeps flows while one of its vifs has a policy") {
-  auto config = grouped({web(80)}, {{"vm3", {"web"}}});
+  auto config = grouped({web(80), "{name: db, ingress: []}"}, {{"vm3", {"web"}}});
   for (auto& vif : config.vifs) vif.flows = false;
   for (auto& port : config.ports) port.flows = false;
   Guarded node(config);
@@ -294,8 +296,11 @@ TEST_CASE("policies: a VRF keeps flows while one of its vifs has a policy") {
   CHECK(keeps("red"));
 
   // From the moment on at which the policy is wanted.
-  REQUIRE(node.join("vm1", std::vector<std::string>{"web"}));
+  REQUIRE(node.join("vm1", std::vector<std::string>{"db"}));
+  CHECK(node.ingress("vm1") == open);
   CHECK(keeps("blue"));
+  node.answer_all();
+  CHECK(node.ingress("vm1") == closed);
   CHECK_FALSE(node.plane.tables.vifs.at(node.vif("vm1").id).flows);
   REQUIRE(node.join("vm1", std::nullopt));
   CHECK_FALSE(keeps("blue"));
@@ -367,6 +372,17 @@ TEST_CASE("policies: a batch that is refused leaves everything as it was") {
   CHECK(node.vif("vm1").next.id.index() == 2);
   node.answer_all();
   CHECK(node.ingress("vm2") == tcp(81));
+}
+
+TEST_CASE("policies: the first vif that must be closed may be refused and come again") {
+  Guarded node(grouped({web(80)}, {}));
+  node.plane.refuse = true;
+  CHECK_FALSE(node.attach("vm9", {"web"}));
+  node.plane.refuse = false;
+  REQUIRE(node.attach("vm9", {"web"}));
+  CHECK(node.ingress("vm9") == closed);
+  node.answer_all();
+  CHECK(node.ingress("vm9") == tcp(80));
 }
 
 TEST_CASE("policies: where new vifs cannot be closed, none is taken in") {

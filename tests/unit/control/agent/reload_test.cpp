@@ -235,6 +235,7 @@ TEST_CASE("reload: security groups change, and the answer comes when their rules
   write_file(r.path, replaced(grouped, "{protocol: tcp}", "{protocol: udp, from: group:lb}"));
   CHECK(r.reload().body["changed"] == Json::parse(R"(["security-group web"])"));
   CHECK(ingress() == "shut");  // lb has no members
+  r.s->settle();
 
   SECTION("rules that cannot be compiled are the answer") {
     r.s->plane.uncompilable = "too many rules";
