@@ -23,7 +23,7 @@ class DeniedLog {
   /// Of the worker: one more. `make()` makes it, if it is told of.
   template <class Make>
   void add(FlowTick now, Make&& make) {
-    credit_ = std::min<std::uint64_t>(std::uint64_t{credit_} + (now - last_), at_once * price_);
+    credit_ = std::min<std::uint64_t>(credit_ + (now - last_), at_once * price_);
     last_ = now;
     if (credit_ < price_ || queue_.write_available() == 0) {
       ++untold_;

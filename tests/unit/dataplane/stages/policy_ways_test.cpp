@@ -217,7 +217,7 @@ TEST_CASE("workers look for policies as long as a VIF has one", "[policy]") {
   CHECK(judges);
   CHECK_FALSE(w.rig.tables().judges);
   Batch batch;
-  for (auto vif : world::batch().vifs) {
+  for (const auto& vif : world::batch().vifs) {
     if (vif.id != VifId(1)) continue;
     batch.vifs.push_back(vif);
   }
