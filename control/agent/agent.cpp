@@ -150,30 +150,33 @@ void Agent::post(std::function<void()> work) { boost::asio::post(io_, std::move(
 void Agent::policy_compiled(PolicyId id, PolicyCompiler::Made made) {
   const auto timer = times_.time("policy");
   if (const auto status = resolver_.policy_compiled(id, std::move(made)); !status) {
-    SPDLOG_ERROR("{}", fmt::join(failed_policies(), "\n"));
+    SPDLOG_ERROR("{}", fmt::join(failed_policies(resolver_.vifs_that_wait_for(id)), "\n"));
   }
   if (resolver_.compiling()) return;
-  const auto wrong = fmt::format("{}", fmt::join(failed_policies(), "\n"));
-  for (const auto& done : std::exchange(settling_, {})) done(wrong);
+  for (const auto& done : std::exchange(settling_, {})) done();
 }
 
 void Agent::when_policies_settle(std::function<void(const std::string&)> done) {
-  if (resolver_.compiling()) {
-    settling_.push_back(std::move(done));
-  } else {
-    done(fmt::format("{}", fmt::join(failed_policies(), "\n")));
-  }
+  const auto tell = [this, done = std::move(done), vifs = resolver_.concerned()] {
+    done(fmt::format("{}", fmt::join(failed_policies(vifs), "\n")));
+  };
+  if (!resolver_.compiling()) return tell();
+  settling_.emplace_back(tell);
 }
 
-std::vector<std::string> Agent::failed_policies() const {
+std::vector<std::string> Agent::failed_policies(const std::set<std::string>& vifs) const {
   std::vector<std::string> out;
-  for (const auto& [name, vif] : model_.vifs) {
-    const auto policy = model_.policies.find(vif.next.id);
+  for (const auto& name : vifs) {
+    const auto vif = model_.vifs.find(name);
+    if (vif == model_.vifs.end()) continue;
+    const auto policy = model_.policies.find(vif->second.next.id);
     if (policy == model_.policies.end() || policy->second.error.empty()) continue;
-    out.push_back(fmt::format(
-        "vif {}: its security groups are not in force: {}; {}", name, policy->second.error,
-        vif.policy.rules == nullptr && vif.policy.id.valid() ? "it is closed"
-                                                             : "those that it had before are"));
+    const VifPolicy& now = vif->second.policy;
+    out.push_back(fmt::format("vif {}: its security groups are not in force: {}; {}", name,
+                              policy->second.error,
+                              now.rules != nullptr ? "those that it had before are"
+                              : now.id.valid()     ? "it is closed"
+                                                   : "it is open"));
   }
   return out;
 }
@@ -279,7 +282,9 @@ std::vector<std::string> Agent::ailments() const {
                       workers[i].lcore, since.count()));
     }
   }
-  std::ranges::copy(failed_policies(), std::back_inserter(out));
+  std::set<std::string> vifs;
+  for (const auto& [name, vif] : model_.vifs) vifs.insert(name);
+  std::ranges::copy(failed_policies(vifs), std::back_inserter(out));
   for (const auto& status : plane_.ports()) {
     if (model_.port(status.id) && !status.link_up) {
       out.push_back(fmt::format("the link of port {} ({}) is down", status.name, status.device));

@@ -58,8 +58,8 @@ class Agent final : public EventSink, private NeighbourHost {
   [[nodiscard]] Observations& observations() { return observations_; }
   /// Runs `work` on this thread, after what else waits for it.
   void post(std::function<void()> work);
-  /// Calls `done` on this thread once no VIF waits for its policy; with what is wrong with those
-  /// that cannot be had, or nothing.
+  /// Calls `done` on this thread once no VIF waits for its policy; with what is wrong with those of
+  /// the last change that cannot be had, or nothing.
   void when_policies_settle(std::function<void(const std::string& wrong)> done);
   /// Has the data plane free what it has let go of, soon.
   void reclaim_soon();
@@ -99,8 +99,8 @@ class Agent final : public EventSink, private NeighbourHost {
   void watch_checksums();
   void report(const Result<Generation>& result, const NeighbourKey& key);
   void policy_compiled(PolicyId id, PolicyCompiler::Made made);
-  /// A line for each policy that could not be compiled.
-  [[nodiscard]] std::vector<std::string> failed_policies() const;
+  /// A line for each of these VIFs whose policy could not be compiled.
+  [[nodiscard]] std::vector<std::string> failed_policies(const std::set<std::string>& vifs) const;
 
   void send(PortId port, const Frame& frame) override;
   void neighbour_changed(const NeighbourKey& key, std::optional<MacAddress> mac) override;
@@ -123,7 +123,7 @@ class Agent final : public EventSink, private NeighbourHost {
   std::unique_ptr<StateWriter> state_;
   std::thread helper_;  ///< prepares a reload
   bool reloading_ = false;
-  std::vector<std::function<void(const std::string&)>> settling_;
+  std::vector<std::function<void()>> settling_;
   ProxyResponder proxy_;
   IcmpResponder icmp_;
   Observations observations_;

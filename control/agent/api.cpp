@@ -124,22 +124,6 @@ namespace {
 using api::Failure;
 using api::Reply;
 
-http::Response respond(const Reply& reply);
-
-/// The answer to a change, once it holds: rules that it brings are compiled on another thread.
-http::Response settled(Agent& agent, Reply reply) {
-  if (!agent.resolver().compiling() || std::holds_alternative<Failure>(reply)) {
-    return respond(reply);
-  }
-  http::Response response;
-  response.later = [&agent, reply = std::move(reply)](const auto& done) {
-    agent.when_policies_settle([done, reply](const std::string& wrong) {
-      done(wrong.empty() ? respond(reply) : respond(Failure{409, wrong}));
-    });
-  };
-  return response;
-}
-
 http::Response respond(const Reply& reply) {
   const auto text = [](const Json& json) {
     return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
@@ -150,20 +134,48 @@ http::Response respond(const Reply& reply) {
   return {200, "application/json", text(std::get<Json>(reply))};
 }
 
-Reply dispatch(Agent& agent, const http::Request& request) {
+using Done = std::function<void(http::Response)>;
+
+/// Answers a change once it holds: rules that it brings are compiled on another thread.
+void answer_when_settled(Agent& agent, Reply reply, const Done& done) {
+  if (std::holds_alternative<Failure>(reply)) return done(respond(reply));
+  agent.when_policies_settle([done, reply = std::move(reply)](const std::string& wrong) {
+    done(respond(wrong.empty() ? reply : Reply(Failure{409, wrong})));
+  });
+}
+
+http::Response settled(Agent& agent, Reply reply) {
+  http::Response response;
+  if (!agent.resolver().compiling()) {
+    answer_when_settled(agent, std::move(reply),
+                        [&](http::Response now) { response = std::move(now); });
+    return response;
+  }
+  response.later = [&agent, reply = std::move(reply)](const auto& done) {
+    answer_when_settled(agent, reply, done);
+  };
+  return response;
+}
+
+http::Response dispatch(Agent& agent, const http::Request& request) {
   constexpr std::string_view root = "/v1/";
+  const auto fail = [](unsigned status, std::string message) {
+    return respond(Failure{status, std::move(message)});
+  };
   if (!request.path.starts_with(root)) {
-    return Failure{404, "no such path; the API starts with /v1/"};
+    return fail(404, "no such path; the API starts with /v1/");
   }
   const auto what = request.path.substr(root.size());
   if (request.method == "GET") {
     const auto query = http::parse_query(request.query);
-    if (!query) return Failure{400, "the query is not percent-encoded well"};
-    return api::show(agent, what, *query);
+    if (!query) return fail(400, "the query is not percent-encoded well");
+    return respond(api::show(agent, what, *query));
   }
   const auto body = api::parse_body(request.body);
   if (body) {
-    if (auto reply = api::change_object(agent, request.method, what, *body)) return *reply;
+    if (auto reply = api::change_object(agent, request.method, what, *body)) {
+      return settled(agent, *std::move(reply));
+    }
   }
   using Change = Reply (*)(Agent&, const Json&);
   struct Route {
@@ -177,12 +189,12 @@ Reply dispatch(Agent& agent, const http::Request& request) {
     if (route.path != what) continue;
     path_known = true;
     if (route.method != request.method) continue;
-    if (!body) return Failure{400, body.error().message};
-    return route.change(agent, *body);
+    if (!body) return fail(400, body.error().message);
+    return respond(route.change(agent, *body));
   }
-  if (!body) return Failure{400, body.error().message};
-  if (path_known) return Failure{405, request.method + " is not for /v1/" + what};
-  return Failure{404, "nothing at /v1/" + what + " to " + request.method};
+  if (!body) return fail(400, body.error().message);
+  if (path_known) return fail(405, request.method + " is not for /v1/" + what);
+  return fail(404, "nothing at /v1/" + what + " to " + request.method);
 }
 
 /// The paths whose answers grow; nullopt: it is none of them.
@@ -210,9 +222,8 @@ http::Response reload(Agent& agent, const http::Request& request) {
   response.later = [&agent, dry_run = std::get<bool>(wanted)](const auto& done) {
     agent.reload(dry_run, [&agent, done, dry_run](const auto& result) {
       const auto reply = api::reloaded(result, dry_run);
-      agent.when_policies_settle([done, reply, dry_run](const std::string& wrong) {
-        done(wrong.empty() || dry_run ? respond(reply) : respond(Failure{409, wrong}));
-      });
+      if (dry_run) return done(respond(reply));
+      answer_when_settled(agent, reply, done);
     });
   };
   return response;
@@ -245,8 +256,7 @@ http::Response Api::handle(const http::Request& request) {
   if (request.method == "GET" && request.path == "/healthz") return health(agent_);
   if (request.path == "/v1/flow") return flows(agent_, request);
   if (request.path == "/v1/reload") return reload(agent_, request);
-  auto reply = dispatch(agent_, request);
-  return request.method == "GET" ? respond(reply) : settled(agent_, std::move(reply));
+  return dispatch(agent_, request);
 }
 
 }  // namespace weft::agent

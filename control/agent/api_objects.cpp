@@ -91,6 +91,23 @@ std::vector<std::string> texts_of(const Json& json, const char* key) {
   return out;
 }
 
+/// Security groups that an object is in, or that its rules speak of.
+std::vector<std::string> group_names_in(const Json& json) {
+  auto names = texts_of(json, "security_groups");
+  for (const auto* direction : {"ingress", "egress"}) {
+    const auto rules = json.find(direction);
+    if (rules == json.end() || !rules->is_array()) continue;
+    for (const auto& rule : *rules) {
+      for (const auto* side : {"from", "to"}) {
+        for (const auto& peer : texts_of(rule, side)) {
+          if (peer.starts_with(group_scheme)) names.push_back(peer.substr(group_scheme.size()));
+        }
+      }
+    }
+  }
+  return names;
+}
+
 /// Objects that could contradict a new one, so that a check need not look at all of them.
 class Neighbourhood {
  public:
@@ -98,24 +115,18 @@ class Neighbourhood {
 
   void group(const std::string& name) {
     const auto wanted = intent_.wanted<SecurityGroupConfig>(name);
-    if (!wanted || !seen_.insert(label<SecurityGroupConfig>(name)).second) return;
+    if (!seen_.insert(label<SecurityGroupConfig>(name)).second) return;
+    if (!wanted) {  // all of them, since one was meant
+      intent_.each<SecurityGroupConfig>(
+          [&](const SecurityGroupConfig& other, Owner) { group(other.name); });
+      return;
+    }
     groups_in(object_json(*wanted->object, intent_.config.node));
     document_.add(*wanted->object);
   }
   /// Those that an object is in, or that its rules speak of.
   void groups_in(const Json& json) {
-    for (const auto& name : texts_of(json, "security_groups")) group(name);
-    for (const auto* direction : {"ingress", "egress"}) {
-      const auto rules = json.find(direction);
-      if (rules == json.end() || !rules->is_array()) continue;
-      for (const auto& rule : *rules) {
-        for (const auto* side : {"from", "to"}) {
-          for (const auto& peer : texts_of(rule, side)) {
-            if (peer.starts_with(group_scheme)) group(peer.substr(group_scheme.size()));
-          }
-        }
-      }
-    }
+    for (const auto& name : group_names_in(json)) group(name);
   }
   void vrf(const std::string& name) {
     const auto wanted = intent_.wanted<VrfConfig>(name);

@@ -100,6 +100,17 @@ struct SecurityGroupConfig {
   /// them alone; an empty one: it allows none.
   std::optional<std::vector<RuleConfig>> ingress;
   std::optional<std::vector<RuleConfig>> egress;
+
+  /// Whether its rules speak of the group.
+  [[nodiscard]] bool names_group(std::string_view other) const {
+    const auto meant = [&](const PeerConfig& peer) { return peer.group == other; };
+    const auto speaks = [&](const std::optional<std::vector<RuleConfig>>& rules) {
+      return rules && std::ranges::any_of(*rules, [&](const RuleConfig& rule) {
+               return std::ranges::any_of(rule.from, meant) || std::ranges::any_of(rule.to, meant);
+             });
+    };
+    return speaks(ingress) || speaks(egress);
+  }
   friend bool operator==(const SecurityGroupConfig&, const SecurityGroupConfig&) = default;
 };
 

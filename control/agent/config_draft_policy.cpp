@@ -12,11 +12,10 @@ using yaml::Value;
 
 std::optional<std::uint8_t> protocol(const Value& v) {
   const auto& word = v.element().text;
-  if (v.scalar()) {
-    if (const auto named = protocol_named(word)) return named;
-    if (word.find_first_not_of("0123456789") == std::string::npos) {
-      return yaml::number<std::uint8_t>(0, 255)(v);
-    }
+  if (!v.scalar()) return v.wanted(protocol_wanted);
+  if (const auto named = protocol_named(word)) return named;
+  if (word.find_first_not_of("0123456789") == std::string::npos) {
+    return yaml::number<std::uint8_t>(0, 255)(v);
   }
   v.error("wanted " + std::string(protocol_wanted) + ", found " + yaml::quoted(word) +
           yaml::did_you_mean(word, protocol_names()));

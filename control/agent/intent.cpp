@@ -35,15 +35,8 @@ std::vector<std::string> referrers(const Intent& intent, std::string_view kind,
     return std::ranges::find(list, name) != list.end();
   };
   if (kind == "security-group") {
-    const auto speaks = [&](const std::optional<std::vector<RuleConfig>>& rules) {
-      const auto meant = [&](const PeerConfig& peer) { return peer.group == name; };
-      return rules && std::ranges::any_of(*rules, [&](const RuleConfig& rule) {
-               return std::ranges::any_of(rule.from, meant) || std::ranges::any_of(rule.to, meant);
-             });
-    };
-    look.operator()<SecurityGroupConfig>([&](const auto& group) {
-      return group.name != name && (speaks(group.ingress) || speaks(group.egress));
-    });
+    look.operator()<SecurityGroupConfig>(
+        [&](const auto& group) { return group.name != name && group.names_group(name); });
     look.operator()<VrfConfig>([&](const auto& vrf) { return names(vrf.security_groups); });
     look.operator()<VifConfig>(
         [&](const auto& vif) { return vif.security_groups && names(*vif.security_groups); });

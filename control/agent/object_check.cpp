@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <functional>
+#include <set>
 
 #include "agent/config_check.hpp"
 #include "agent/config_draft.hpp"
@@ -104,16 +105,50 @@ std::vector<Complaint> contradictions(const Config& config) {
   return all;
 }
 
+/// Names of groups that speak of one another, which can only be had together.
+std::vector<std::vector<std::string>> clusters(const ObjectSet& set) {
+  std::vector<std::vector<std::string>> out;
+  std::set<std::string> seen;
+  const auto& groups = set.security_groups;
+  for (const auto& [name, group] : groups) {
+    if (!seen.insert(name).second) continue;
+    std::vector<std::string> cluster{name};
+    for (std::size_t i = 0; i < cluster.size(); ++i) {
+      for (const auto& [other, config] : groups) {
+        const bool bound =
+            config.names_group(cluster[i]) || groups.at(cluster[i]).names_group(other);
+        if (bound && seen.insert(other).second) cluster.push_back(other);
+      }
+    }
+    out.push_back(std::move(cluster));
+  }
+  return out;
+}
+
 }  // namespace
 
 std::vector<Unfit> fit(const Config& base, ObjectSet& wanted, ObjectSet& unfit) {
-  // One object each, in an order in which nothing refers to what comes later.
+  // In an order in which nothing refers to what comes later.
   struct Candidate {
     std::string label;
     std::function<void(ObjectSet&)> put;
   };
   std::vector<Candidate> candidates;
+  for (const auto& cluster : clusters(wanted)) {
+    std::string names;
+    ObjectSet together;
+    for (const auto& name : cluster) {
+      names += (names.empty() ? "" : ", ") + name;
+      together.security_groups.emplace(name, wanted.security_groups.at(name));
+    }
+    candidates.push_back({label<SecurityGroupConfig>(names), [together](ObjectSet& set) {
+                            for (const auto& [name, group] : together.security_groups) {
+                              set.security_groups.insert_or_assign(name, group);
+                            }
+                          }});
+  }
   for_each_kind([&]<class Object>() {
+    if constexpr (std::is_same_v<Object, SecurityGroupConfig>) return;
     for (const auto& [key, object] : objects_of<Object>(wanted)) {
       candidates.push_back({label<Object>(key), [key = key, object = object](ObjectSet& set) {
                               objects_of<Object>(set).insert_or_assign(key, object);

@@ -6,6 +6,7 @@
 
 #include <deque>
 #include <functional>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -80,6 +81,9 @@ class Resolver {
   Status policy_compiled(PolicyId id, PolicyCompiler::Made made);
   /// Whether VIFs wait for policies.
   [[nodiscard]] bool compiling() const;
+  [[nodiscard]] std::set<std::string> vifs_that_wait_for(PolicyId id) const;
+  /// VIFs of whose rules the last update spoke.
+  [[nodiscard]] const std::set<std::string>& concerned() const { return concerned_; }
 
   /// Whether objects wait to be deleted.
   [[nodiscard]] bool deleting() const { return !deletions_.empty(); }
@@ -193,6 +197,7 @@ class Resolver {
   IdAllocator<DecapId> decap_ids_;
   NexthopId discard_;
   NexthopId receive_;
+  std::set<std::string> concerned_;
   PolicyId closed_;  ///< invalid until it is needed
 
   struct Deletion {

@@ -19,6 +19,21 @@ void Resolver::change_security_groups(
   }
 }
 
+namespace {
+
+/// Whether the update says something of the VIF's rules, be it what was said before.
+bool speaks_of(const Update& update, const VifObject& vif, const std::vector<std::string>& groups) {
+  const auto puts = [](const auto& changes, const auto& name) {
+    return std::ranges::any_of(changes.put,
+                               [&](const auto& put) { return put.config.name == name; });
+  };
+  return puts(update.vifs, vif.config.name) || puts(update.vrfs, vif.config.vrf) ||
+         std::ranges::any_of(
+             groups, [&](const auto& group) { return puts(update.security_groups, group); });
+}
+
+}  // namespace
+
 Status Resolver::refresh_policies(Transaction& tx, const Update& update) {
   const GroupMembers members(model_);
   std::map<std::pair<VrfId, std::vector<std::string>>, VifPolicy> known;
@@ -29,6 +44,7 @@ Status Resolver::refresh_policies(Transaction& tx, const Update& update) {
     const auto [entry, fresh] = known.try_emplace({vif.vrf, groups});
     VifPolicy& wanted = entry->second;
     if (fresh) wanted = policy_for(tx, rules_of(model_, members, vif.vrf, groups));
+    if (vif.next != wanted || speaks_of(update, vif, groups)) concerned_.insert(name);
     if (vif.next == wanted) continue;
     changed.push_back(vif);
     changed.back().next = wanted;
@@ -63,6 +79,12 @@ VifPolicy Resolver::policy_for(Transaction& tx, std::shared_ptr<const VifRules> 
   if (rules == nullptr) return {};
   for (const auto& [id, policy] : model_.policies) {
     if (policy.rules->policy != rules->policy) continue;
+    if (!policy.error.empty()) {  // perhaps it can be had by now
+      const PolicyId again = id;
+      tx.put(model_.policies, again, PolicyObject{rules, nullptr, {}});
+      tx.on_commit([this, again, rules] { compiler_.compile(again, rules); });
+      return {again, std::move(rules)};
+    }
     // The same rules may come from other groups.
     return {id, *policy.rules == *rules ? policy.rules : rules};
   }
@@ -99,11 +121,8 @@ Status Resolver::enforce(PolicyId id, std::shared_ptr<const CompiledPolicy> comp
   Transaction tx;
   tx.policies[id] = compiled;
   tx.put(model_.policies, id, PolicyObject{model_.policies.at(id).rules, std::move(compiled), {}});
-  std::vector<VifObject> waiting;
-  for (const auto& [name, vif] : model_.vifs) {
-    if (vif.next.id == id) waiting.push_back(vif);
-  }
-  for (VifObject& vif : waiting) {
+  for (const auto& name : vifs_that_wait_for(id)) {
+    VifObject vif = model_.vifs.at(name);
     vif.policy = vif.next;
     tx.put(model_.vifs, vif.config.name, vif);
     tx.vifs[vif.id] = forwarding_vif(vif);
@@ -111,6 +130,14 @@ Status Resolver::enforce(PolicyId id, std::shared_ptr<const CompiledPolicy> comp
   drop_unused_policies(tx);
   const auto published = publish(tx);
   return published ? ok() : Status(published.error());
+}
+
+std::set<std::string> Resolver::vifs_that_wait_for(PolicyId id) const {
+  std::set<std::string> out;
+  for (const auto& [name, vif] : model_.vifs) {
+    if (vif.next.id == id && vif.policy.id != id) out.insert(name);
+  }
+  return out;
 }
 
 bool Resolver::compiling() const {

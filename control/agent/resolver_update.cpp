@@ -8,6 +8,7 @@ namespace weft::agent {
 
 Result<Generation> Resolver::update(const Update& update) {
   Transaction tx;
+  concerned_.clear();
   if (auto status = apply_update(tx, update); !status) return status.error();
   if (!update.vifs.empty() || !update.vrfs.empty() || !update.security_groups.empty()) {
     if (auto status = refresh_policies(tx, update); !status) return status.error();
@@ -180,7 +181,12 @@ Status Resolver::put_vif(Transaction& tx, const VifConfig& config, Owner owner,
   const auto vrf = model_.vrfs.find(config.vrf);
   if (vrf == model_.vrfs.end()) return Error{"vif " + config.name + ": no VRF " + config.vrf};
   auto vif = found->second;
+  const auto stays = [&](const IpAddress& address) {
+    return vif.config.vrf == config.vrf &&
+           std::ranges::find(config.addresses, address) != config.addresses.end();
+  };
   for (const auto& address : vif.config.addresses) {
+    if (stays(address)) continue;
     change_route(tx, vif.vrf, IpPrefix::host(address), RouteSource::vif, std::nullopt);
   }
   const bool told = vif.config.vrf != config.vrf || vif.config.addresses != config.addresses ||

@@ -64,6 +64,9 @@ def test_ports(pair, family):
         assert connects(vm, FAR[family], 81, 5 if family == 4 else 0.5) == (family == 4)
         assert not connects(vm, FAR[family], 83, 0.5)
     assert (pair.b.drops() - before)["policy_ingress_denied"] >= 1
+    end = FAR[family] if family == 4 else f"[{FAR[family]}]"
+    wait_until(lambda: f" to {end}:83, ingress of vif blue: no ingress rule of its security groups takes it"
+               in pair.b.log(), 3, "a line of the log about it")
     assert vm.ping(FAR[family]) == 5
 
 
@@ -158,6 +161,11 @@ def test_a_new_vif_is_under_its_rules_from_its_first_packet(pair):
     red = pair.vms["red", "b"]
     assert extra.ping(FAR[4]) == 5
     assert red.ping("10.1.0.13", count=3, deadline=1) == 0
+    told = pair.b.ctl("explain", "--vif", "red", "--dst", "10.1.0.13")
+    assert told["reason"] == "policy_ingress_denied"
+    assert any("vif extra: no ingress rule of its security groups takes it" in step["text"] for step in told["steps"])
+    told = pair.b.ctl("explain", "--vif", "extra", "--dst", FAR[4])
+    assert told["verdict"] == "transmit"
     pair.b.ctl("vif", "set", "extra", "--security-group", "none")
     assert red.ping("10.1.0.13") == 5
     pair.b.ctl("vif", "del", "extra")

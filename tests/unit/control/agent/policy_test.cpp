@@ -103,10 +103,10 @@ TEST_CASE("policies: equal rules are compiled once, whatever their groups are ca
         "security group twin, ingress rule 1");
 
   // A change of the name alone is none to the data plane.
+  const auto batches = node.plane.batches.size();
   REQUIRE(node.join("vm1", std::vector<std::string>{"twin"}));
   CHECK(node.compiler.asked.size() == 1);
-  CHECK(node.plane.batches.back().vifs.empty());
-  CHECK(node.plane.batches.back().policies.empty());
+  CHECK(node.plane.batches.size() == batches);
   CHECK(origin_text(*node.vif("vm1").policy.rules, false, 0) ==
         "security group twin, ingress rule 1");
 }
@@ -207,7 +207,7 @@ TEST_CASE("policies: one that cannot be compiled leaves the old one in force") {
   SECTION("a new vif under the same rules stays closed") {
     REQUIRE(node.attach("vm9", {"web"}));
     CHECK(node.ingress("vm9") == closed);
-    CHECK(node.compiler.asked.size() == 2);
+    CHECK(node.compiler.asked.size() == 3);  // perhaps it can be had by now
   }
   SECTION("what was changed back is good again") {
     REQUIRE(node.put(web(80)));
