@@ -109,7 +109,7 @@ class Flows:
         low, high = tunnel.ports
         if not low <= port <= high:
             return f"UDP source port {port} is not of {low}-{high}"
-        if not flow or flow[2] is None:  # what stands behind too many headers is no flow that anybody knows
+        if not flow or flow[2] is None:  # without a protocol it may be any flow between the two
             return ""
         known = self.ports.setdefault((tunnel.name, flow), port)
         return "" if known == port else f"UDP source port {port}, but {known} earlier in the same flow"

@@ -10,6 +10,4 @@ KNOWN = {
 
 OPEN = {
     "ecn-at-decap": "RFC 6040 is not done at decapsulation: CE of the outer header is lost",
-    "protocol-numbers": "a VRF whose default group has a rule for a protocol without a name (47, say) takes no route "
-                        "of kind lookup by weftctl: 'wanted a whole number from 0 to 255, found the text \"47\"'",
 }
