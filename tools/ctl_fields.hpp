@@ -48,9 +48,9 @@ class Fields {
         ->check(CLI::Range(std::uint32_t{0}, most));
   }
   CLI::Option* flag(CLI::App& app, const std::string& option, std::string key,
-                    const std::string& help) {
+                    const std::string& help, Reader reader = as<bool>) {
     auto* added = app.add_flag(option)->description(help);
-    fields_.push_back({added, std::move(key), as<bool>});
+    fields_.push_back({added, std::move(key), reader});
     return added;
   }
   CLI::Option* on_off(CLI::App& app, const std::string& option, std::string key,

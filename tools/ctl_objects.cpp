@@ -47,12 +47,13 @@ Json rules(const CLI::Option& option) {
   return out;
 }
 
-Json groups(const CLI::Option& option) {
-  Json out = Json::array();
-  for (const auto& name : option.results()) {
-    if (name != "none") out.push_back(name);
-  }
-  return out;
+/// --security-group, and --no-security-groups, which says that there are none.
+void security_groups(CLI::App& command, Fields& fields, const std::string& help) {
+  auto* some = fields.texts(command, "--security-group", "security_groups", help);
+  fields
+      .flag(command, "--no-security-groups", "security_groups", "an empty list of them",
+            [](const CLI::Option&) { return Json::array(); })
+      ->excludes(some);
 }
 
 }  // namespace
@@ -170,11 +171,8 @@ void ObjectCommands::add_to(CLI::App& app, Ask ask) {
          fields.on_off(command, "--anti-spoofing", "anti_spoofing",
                        "drop what it sends from other addresses (on)");
          fields.on_off(command, "--flows", "flows", "keep flows of what it sends and gets (on)");
-         fields
-             .add(command, "--security-group", "security_groups", groups,
-                  "the groups it is in, in their order; all of them; none: none at all (else the "
-                  "VRF's)")
-             ->take_all();
+         security_groups(command, fields,
+                         "the groups it is in, in their order; all of them (else the VRF's)");
        });
   kind(app,
        {"vrf", "routing tables", "name", "the VRF's name",
@@ -186,10 +184,8 @@ void ObjectCommands::add_to(CLI::App& app, Ask ask) {
          fields.text(command, "--router-mac", "router_mac", "MAC address of the VRF's gateways");
          fields.add(command, "--subnet", "subnets", subnets, "PREFIX=GATEWAY; all of them")
              ->take_all();
-         fields
-             .add(command, "--security-group", "security_groups", groups,
-                  "groups of its VIFs that have none of their own; all of them; none: none")
-             ->take_all();
+         security_groups(command, fields,
+                         "groups of its VIFs that have none of their own; all of them");
        });
   kind(app,
        {"security-group", "security groups: who may open sessions to whom", "name",

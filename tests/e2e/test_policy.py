@@ -166,7 +166,7 @@ def test_a_new_vif_is_under_its_rules_from_its_first_packet(pair):
     assert any("vif extra: no ingress rule of its security groups takes it" in step["text"] for step in told["steps"])
     told = pair.b.ctl("explain", "--vif", "extra", "--dst", FAR[4])
     assert told["verdict"] == "transmit"
-    pair.b.ctl("vif", "set", "extra", "--security-group", "none")
+    pair.b.ctl("vif", "set", "extra", "--no-security-groups")
     assert red.ping("10.1.0.13") == 5
     pair.b.ctl("vif", "del", "extra")
     pair.b.ctl("security-group", "del", "closed")

@@ -175,8 +175,10 @@ TEST_CASE("weftctl: security groups, and who is in them") {
 
   CHECK(asks({"vif", "set", "vm1", "--security-group", "web", "--security-group", "admin"}) ==
         R"(PUT /v1/vif {"name":"vm1","security_groups":["web","admin"]})");
+  CHECK(asks({"vif", "set", "vm1", "--security-group", "none"}) ==
+        R"(PUT /v1/vif {"name":"vm1","security_groups":["none"]})");  // a name like any other
   for (const std::string kind : {"vif", "vrf"}) {
-    CHECK(asks({kind.c_str(), "set", "x", "--security-group", "none"}) ==
+    CHECK(asks({kind.c_str(), "set", "x", "--no-security-groups"}) ==
           "PUT /v1/" + kind + R"( {"name":"x","security_groups":[]})");
   }
 }
