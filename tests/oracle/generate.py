@@ -262,7 +262,7 @@ class Change:
     what: str = ""
     tunnel: str = None
     place: tuple = ()
-    undo: object = None   # to be called for a second reload at once
+    undo: object = None   # to be called for a second reload at once, which no session is to feel
 
     def __str__(self):
         return " ".join(map(str, self.command)) + (f" ({self.what})" if self.what else "")

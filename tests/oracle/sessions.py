@@ -104,8 +104,8 @@ class Sessions:
         return {self.fresh(crossing)} | ({None} if "perhaps" in relations else set())
 
     def relations(self, crossing):
-        """[(session, how a packet is to it)]: "of it" (let through with it), "perhaps", or "first" (it goes in the
-        direction that opened it)."""
+        """[(session, how a packet is to it)]: "of it" (let through with it), "perhaps", "denied" (it would be of it, if
+        rules had not changed), or "first" (it goes in the direction that opened it)."""
         packet = crossing.packet
         key = packet.key if packet.quoted is None else packet.quoted.key
         if key is None:
@@ -115,8 +115,10 @@ class Sessions:
 
     def _relation(self, session, crossing, key):
         if crossing.packet.quoted is not None:   # an error goes the other way than what it tells of
-            return self._answers(session, crossing) if key == session.key else self._again(session, crossing, "of it")
-        return self._again(session, crossing, "first") if key == session.key else self._answers(session, crossing)
+            how = self._answers(session, crossing) if key == session.key else self._again(session, crossing, "of it")
+        else:
+            how = self._again(session, crossing, "first") if key == session.key else self._answers(session, crossing)
+        return "denied" if how == "of it" and self.fresh(session.first) is not None else how
 
     @staticmethod
     def _again(session, crossing, here):
@@ -160,9 +162,10 @@ class Sessions:
         if crossing.packet.piece == "first":
             self.firsts.append((crossing.vrf, crossing.packet, True, self.round))
         crossing = self.resolved(crossing)
+        relations = self.relations(crossing)
+        self._end(crossing, relations, admitted)
         if not admitted or crossing.packet.key is None:
             return None
-        relations = self.relations(crossing)
         its = next((s for s, relation in relations if relation == "of it"), None)
         if its is None and crossing.packet.answer:
             return None   # nobody is answered by an answer
@@ -173,6 +176,17 @@ class Sessions:
         if crossing.packet.flags & RST:
             its.finished.add(crossing.packet.back)
         return None
+
+    def _end(self, crossing, relations, admitted):
+        """Sessions are judged again by their next packet, and end where they are denied."""
+        for session, how in relations:
+            there = (session.first.origin, session.first.target) == (crossing.origin, crossing.target)
+            if how == "denied" and crossing.packet.quoted is not None:
+                session.doubt = True   # an error may be no packet of it
+            elif how == "denied" or (how == "first" and not admitted and there and not session.doubt):
+                self.open.remove(session)
+            elif how == "first" and not admitted:
+                session.doubt = True
 
     def _opened(self, crossing, rivals):
         """The session of a packet that opens one, or goes in the direction that opened it."""
@@ -199,13 +213,8 @@ class Sessions:
             self.firsts.append((vrf, packet, False, self.round))
 
     def changed(self, tables, way):
-        """Judges every session again. `way(crossing)`: (VRF, target) where the routes lead with it now."""
+        """Rules or routes changed. `way(crossing)`: (VRF, target) where the routes lead with it now."""
         self.tables = tables
-        standing = []
         for session in self.open:
-            if not session.doubt and self.fresh(session.first) is not None:
-                continue
             moved = not session.first.direct and way(session.first) != (session.first.found, session.first.target)
             session.doubt |= moved or not self._kept(session.first)
-            standing.append(session)
-        self.open = standing

@@ -155,6 +155,9 @@ def test_answers_come_with_their_session(router):
     assert router.sends("blue", answer) == INGRESS
     assert router.sends("vm1", tcp(A, FAR)) is None
     assert router.sends("blue", answer) is None
+    for egress in [], [WEB]:   # no packet in between has the session judged
+        router.change({"g": {"egress": egress, "ingress": []}}, vm1=["g"])
+    assert router.sends("blue", answer) is None
 
 
 def test_a_session_is_of_one_vrf(router):
