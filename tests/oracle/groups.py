@@ -175,8 +175,9 @@ def _command(config, changed):
     """The arguments of weftctl that say what the changed thing is now."""
     if changed not in config["security_groups"]:
         kind = "vif" if changed in config["vifs"] else "vrf"
-        names = changed.get("security_groups", []) or ["none"]
-        return [kind, "set", changed["name"], *(word for name in names for word in ("--security-group", name))]
+        names = changed.get("security_groups", [])
+        words = [word for name in names for word in ("--security-group", name)]
+        return [kind, "set", changed["name"], *(words or ["--no-security-groups"])]
     words = ["security-group", "set", changed["name"]]
     for direction in ("ingress", "egress"):
         if direction in changed:
