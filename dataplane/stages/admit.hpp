@@ -101,7 +101,7 @@ class Admission {
   /// No session can be opened for it.
   Next pass_alone() {
     direction_ = flow_of_error(table_, p_);
-    if (direction_ != 0 && (policies_hold() || !judge_session().denied())) {
+    if (direction_ != 0 && comes_from_its_end() && (policies_hold() || !judge_session().denied())) {
       note("an error about a packet of a session, with which it may pass");
       return Next::forward;
     }
@@ -164,6 +164,15 @@ class Admission {
     // The first packet back: from where the others went, to where they came.
     const auto led_to = NexthopId::from_raw(other.nexthop.get());
     return other.ingress.get() == parties_.to.raw() && vif_behind(tables_, led_to) == parties_.from;
+  }
+
+  /// Whether it came from where the session's packets come, or where those the other way go.
+  [[nodiscard]] bool comes_from_its_end() const {
+    const FlowEntry<Key>& entry = table_.entry(direction_);
+    const FlowEntry<Key>& other = table_.entry(FlowTable<Key>::other(direction_));
+    const bool known = NexthopId::from_raw(entry.nexthop.get()).valid();
+    return (known && entry.ingress.get() == parties_.from.raw()) ||
+           vif_behind(tables_, NexthopId::from_raw(other.nexthop.get())) == parties_.from;
   }
 
   /// Whether the session was let through by the policies that there are now.

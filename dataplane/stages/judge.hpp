@@ -211,13 +211,9 @@ inline std::uint32_t flow_of_error(FlowTable<Key>& table, const PacketContext& p
   const VrfId vrf = arrival_vrf(p).id;
   const Key there = flow_key<Key>(told, vrf, *ports);
   const Key back = there.reverse(vrf);
-  // It must go to whom it tells of, by the way that the session's packets take.
+  // It must go to whom it tells of.
   const bool to_sender = destination_of(flow_key<Key>(p, vrf, 0)) == source_of(there);
-  const std::uint32_t direction = to_sender ? table.find(back, table.hash(back)) : 0;
-  if (direction == 0) return 0;
-  const FlowEntry<Key>& entry = table.entry(direction);
-  const bool known = NexthopId::from_raw(entry.nexthop.get()).valid();
-  return !known || entry.ingress.get() == p.in->vif.raw() ? direction : 0;
+  return to_sender ? table.find(back, table.hash(back)) : 0;
 }
 
 /// Of a packet that no session can be opened for.

@@ -115,7 +115,11 @@ TEST_CASE("ICMP errors pass with the session that they tell of", "[policy]") {
   CHECK(w.from_vm1(request) == passes);
   CHECK(w.from_vm3(error) == passes);
   CHECK(w.from_vm3(with(error, at::ip + 48, "03e9")) == egress);  // of another conversation
-  CHECK(w.from_vm3(with(error, at::ip + 20, "05")) == egress);    // a redirect tells of nothing
+  // An answer that comes from elsewhere does not take the session away from VM 3.
+  CHECK(w.from_fabric(with(with_ipv4(hex(packets::peer_udp4), at::inner_ip, 12, "0a01000d0a01000b"),
+                           at::inner_ip + 20, "07d003e8")) == passes);
+  CHECK(w.from_vm3(error) == passes);
+  CHECK(w.from_vm3(with(error, at::ip + 20, "05")) == egress);  // a redirect tells of nothing
   w.set(policy1, {none(), none()});
   CHECK(w.from_vm3(error) == egress);  // its session would not come about today
 }
