@@ -116,7 +116,8 @@ std::optional<RuleConfig> read_rule(SecurityGroupDraft& group, const Value& v) {
 
 std::optional<SecurityGroupDraft> read_security_group(const Value& v) {
   SecurityGroupDraft group(v);
-  auto& [config, map] = static_cast<Draft<SecurityGroupConfig>&>(group);
+  SecurityGroupConfig& config = group.config;
+  Map& map = group.map;
   std::vector<Placed<IpPrefix>> members;
   map.required("name", config.name, yaml::name);
   if (map.optional("members", members, yaml::placed_list(members_prefix))) unique(members);

@@ -35,8 +35,8 @@ TEST_CASE("weftd starts again with what the API has put") {
 
 TEST_CASE("groups that speak of each other both keep their place beside one that has none") {
   ObjectSet wanted;
-  for (const auto& group : groups({"{name: a, ingress: [{from: group:b}]}",
-                                   "{name: b, ingress: [{from: group:a}]}"})) {
+  for (const auto& group :
+       groups({"{name: a, ingress: [{from: group:b}]}", "{name: b, ingress: [{from: group:a}]}"})) {
     wanted.security_groups.emplace(group.name, group);
   }
   VrfConfig green;
