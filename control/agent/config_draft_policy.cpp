@@ -82,19 +82,22 @@ std::optional<RuleConfig> read_rule(SecurityGroupDraft& group, const Value& v) {
     }
     into = values(std::move(placed));
   };
-  const auto type = [&](std::string_view key, std::optional<std::uint8_t>& into) {
-    map.optional(key, into, yaml::number<std::uint8_t>(0, 255));
+  const auto number = [&](std::string_view key, std::optional<std::uint8_t>& into,
+                          const auto& reader) {
+    std::uint8_t value = 0;
+    if (map.optional(key, value, reader)) into = value;
   };
+  const auto type = yaml::number<std::uint8_t>(0, 255);
   map.optional(
       "action", rule.action,
       yaml::choice<PolicyAction>({{"allow", PolicyAction::allow}, {"deny", PolicyAction::deny}}));
-  map.optional("protocol", rule.protocol, protocol);
+  number("protocol", rule.protocol, protocol);
   peers("from", rule.from);
   peers("to", rule.to);
   ranges("ports", rule.ports);
   ranges("source_ports", rule.source_ports);
-  type("icmp_type", rule.icmp_type);
-  type("icmp_code", rule.icmp_code);
+  number("icmp_type", rule.icmp_type, type);
+  number("icmp_code", rule.icmp_code, type);
   map.finish();
   if (map.has("protocol") && !map.good("protocol")) return rule;
   const bool with_ports = rule.protocol && wire::has_ports(*rule.protocol);
