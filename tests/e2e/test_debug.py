@@ -26,7 +26,7 @@ def override(pair):
     yield change
     for router, kind, name in changed:
         router.text(kind, "del", name)
-    assert pair.vms["blue", "a"].ping("10.1.0.12", count=3) >= 3, "the file's objects are not back"
+    wait_until(lambda: pair.vms["blue", "a"].ping("10.1.0.12", count=3) == 3, 10, "the file's objects are not back")
 
 
 def explained(pair, *options):

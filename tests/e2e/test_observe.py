@@ -265,7 +265,8 @@ def test_a_reader_that_does_not_read_harms_nobody(pair, talk):
                 inside(pair.vms["blue", "a"].name):
             for _ in range(6000):
                 s.sendto(bytes(1400), ("10.1.0.12", 5))
-        assert pair.vms["blue", "a"].ping("10.1.0.12") == 5
+        # What the burst has left in queues is lost to pings, too.
+        wait_until(lambda: pair.vms["blue", "a"].ping("10.1.0.12") == 5, 10, "all answers")
         start = time.monotonic()
         pair.a.table("workers")
         assert time.monotonic() - start < 2
