@@ -102,7 +102,7 @@ std::vector<std::string> values_of(const CLI::Option& option, const LiveNames& l
 std::vector<std::string> candidates(const CLI::App& app, const std::vector<std::string>& words,
                                     const LiveNames& live) {
   if (words.empty()) return {};
-  const std::string typed = words.back();
+  const std::string& typed = words.back();
   const auto line = read(app, {words.begin(), words.end() - 1});
   std::vector<std::string> all;
   if (line.waiting != nullptr) {
