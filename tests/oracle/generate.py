@@ -58,9 +58,11 @@ def _inside(net, random, low=2):
 def _vif(number, vrf, taken, random):
     nets = [s["prefix"] for s in vrf["subnets"]] or ["10.9.0.0/24", "fd00:9::/64"]
     addresses = []
+    others = sorted({address for name, address in taken if name != vrf["name"]})
     for net in random.sample(nets, random.randint(1, len(nets))):
         for _ in range(random.randint(1, 2)):
-            address = _inside(net, random)
+            same = [a for a in others if wire.covers(wire.prefix(net), wire.packed(a))]
+            address = random.choice(same) if same and random.random() < 0.4 else _inside(net, random)
             if (vrf["name"], address) not in taken:
                 taken.add((vrf["name"], address))
                 addresses.append(address)
@@ -268,9 +270,17 @@ class Change:
         return " ".join(map(str, self.command)) + (f" ({self.what})" if self.what else "")
 
 
-def change(random, config, by_api=False):
+def _busy_route(random, routes, busy):
+    """One by which packets went that may come again, if there is any."""
+    vrf, address = random.choice(busy)
+    found = [r for r in routes if r["vrf"] == vrf and wire.covers(wire.prefix(r["prefix"]), address)]
+    return max(found, key=lambda r: wire.prefix(r["prefix"])[1]) if found else random.choice(routes)
+
+
+def change(random, config, by_api=False, busy=()):
     """Changes the configuration and says how weftctl does the same; None where there is nothing to change. Groups are
-    changed in the file for `reload`, or `by_api`; what the API changed once does not follow the file any more."""
+    changed in the file for `reload`, or `by_api`; what the API changed once does not follow the file any more. `busy`:
+    VRFs and addresses in them to which somebody talks."""
     mine = [r for r in config["routes"] if r["vrf"] != "underlay"]
     if "security_groups" in config and random.random() < 0.5:
         undo = remembered(config) if random.random() < 0.25 and not by_api else None
@@ -286,11 +296,12 @@ def change(random, config, by_api=False):
     elif not mine:
         return None
     else:
-        route = random.choice(mine)
+        route = _busy_route(random, mine, busy) if busy and random.random() < 0.7 else random.choice(mine)
     place = route["vrf"], route["prefix"]
     if kind == "delete":
         config["routes"].remove(route)
         return Change(["route", "del", "--vrf", *place], place=place)
     if kind != "add":
-        route["via"] = _via(config, route["vrf"], random)
+        to_vif = {"vif": random.choice(config["vifs"])["name"]}
+        route["via"] = to_vif if random.random() < 0.3 else _via(config, route["vrf"], random)
     return Change(["route", "set", "--vrf", *place, *way_options(route["via"])], place=place)

@@ -5,15 +5,15 @@ import copy
 from deviations import OPEN
 from policies import listed
 
-NAMES = ("web", "db", "admin", "tag", "any", "none")
+NAMES = ("web", "db", "admin", "tag", "any", "nobody")   # tag has no rules, nobody is in the last
 NETS4 = ("0.0.0.0/0", "10.0.0.0/8", "10.1.0.0/24", "10.1.0.0/29", "10.1.0.0/28", "10.2.0.0/16", "10.2.3.4/30",
          "172.16.0.0/12", "128.0.0.0/1", "0.0.0.0/1")
 NETS6 = ("::/0", "fd00::/8", "fd00:1::/64", "fd00:1::/125", "fd00:2::/48", "2000::/3")
-PORTS = (53, 80, 443, 22, 9, 4789, "1-79", "50-60", "80-80", "54-79", "1000-2000", "0-65535", "32768-65535")
-SOURCE_PORTS = ("1000-1003", "1-32767", 1004, "1005-65535", "0-999")
+PORTS = (53, 80, 443, 22, 9, 4789, "1-79", "50-60", "80-80", "54-79", "1000-2000", "0-65535", "0-1023", "32768-65535")
+SOURCE_PORTS = ("1000-1003", "1-32767", 1004, "1005-65535", "0-999", "0-65535")
 PROTOCOLS = ("tcp", "udp", "sctp", "icmp", "icmpv6", 6, 17, 132, 1, 58)
 PROTOCOLS += () if "protocol-numbers" in OPEN else (2, 47, 50, 89, 0, 255)
-TYPES = (8, 0, 3, 11, 13, 128, 129, 1, 8, 128)
+TYPES = {"icmp": (8, 8, 3, 3, 11, 0, 13), "icmpv6": (128, 128, 1, 3, 129)}
 
 
 def _some(random, choices, most):
@@ -26,10 +26,10 @@ def _ends(random, config, names):
     found = []
     for _ in range(random.choice((1, 1, 2, 3))):
         kind = random.random()
-        if kind < 0.3:
+        if kind < 0.2:
             end = random.choice(vifs)
             end += f"/{128 if ':' in end else 32}" if random.random() < 0.5 else ""
-        elif kind < 0.75:
+        elif kind < 0.55:
             end = random.choice(NETS4 + NETS6)
         else:
             end = f"group:{random.choice(names)}"
@@ -38,22 +38,22 @@ def _ends(random, config, names):
     return found
 
 
-def _rule(random, config, names):
+def _rule(random, config, names, direction):
     rule = {}
     if random.random() < 0.3:
         rule["action"] = random.choice(("deny", "deny", "deny", "allow"))
     if random.random() < 0.7:
         rule["protocol"] = random.choice(PROTOCOLS[:5] if random.random() < 0.7 else PROTOCOLS)
     if rule.get("protocol") in PROTOCOLS[:3] + (6, 17, 132) and random.random() < 0.6:
-        rule["ports"] = _some(random, PORTS, 3)
+        rule["ports"] = _some(random, PORTS, 3) if random.random() < 0.8 else ["0-65535"]
     if rule.get("protocol") in PROTOCOLS[:3] and random.random() < 0.15:
         rule["source_ports"] = _some(random, SOURCE_PORTS, 2)
-    if rule.get("protocol") in ("icmp", "icmpv6") and random.random() < 0.6:
-        rule["icmp_type"] = random.choice(TYPES)
-        if random.random() < 0.2:
+    if rule.get("protocol") in TYPES and random.random() < 0.7:
+        rule["icmp_type"] = random.choice(TYPES[rule["protocol"]])
+        if random.random() < 0.5:
             rule["icmp_code"] = random.choice((0, 0, 1, 3))
-    for key, share in (("from", 0.3), ("to", 0.3)):
-        if random.random() < share:
+    for key, towards in (("from", "ingress"), ("to", "egress")):
+        if random.random() < (0.5 if towards == direction else 0.15):
             rule[key] = _ends(random, config, names)
     for key in ("from", "to", "ports", "source_ports"):
         if len(rule.get(key, ())) == 1 and random.random() < 0.5:
@@ -61,8 +61,8 @@ def _rule(random, config, names):
     return rule
 
 
-def _rules(random, config, names):
-    rules = [_rule(random, config, names) for _ in range(random.choice((0, 1, 1, 2, 3, 5)))]
+def _rules(random, config, names, direction):
+    rules = [_rule(random, config, names, direction) for _ in range(random.choice((0, 1, 2, 3, 5, 8)))]
     if random.random() < 0.35:
         rules.append({})   # the rest
     return rules
@@ -75,18 +75,18 @@ def _members(random, config):
 
 def _group(name, random, config, names):
     group = {"name": name}
-    if random.random() < 0.4:
+    if random.random() < 0.3 and name != "nobody":
         group["members"] = _members(random, config)
     for direction in ("ingress", "egress"):
-        if name != "tag" and random.random() < 0.55:
-            group[direction] = _rules(random, config, names)
+        if name != "tag" and random.random() < 0.7:
+            group[direction] = _rules(random, config, names, direction)
     return group
 
 
 def _mine(random, config):
     """Groups that somebody is in, in an order that counts."""
-    names = [g["name"] for g in config["security_groups"]]
-    return random.sample(names, random.choice((0, 1, 1, 1, 2, 2, 3)) % (len(names) + 1))
+    names = [g["name"] for g in config["security_groups"] if g["name"] != "nobody"]
+    return random.sample(names, min(len(names), random.choice((0, 0, 1, 1, 1, 1, 2, 2, 3))))
 
 
 def add_groups(random, config):
@@ -94,7 +94,7 @@ def add_groups(random, config):
     names = random.sample(NAMES, random.randint(1, len(NAMES)))
     config["security_groups"] = [_group(name, random, config, names) for name in names]
     for vrf in config["vrfs"]:
-        if random.random() < 0.4:
+        if random.random() < 0.6:
             vrf["security_groups"] = _mine(random, config)
     for vif in config["vifs"]:
         if random.random() < 0.6:
@@ -117,7 +117,7 @@ def _change_owner(random, config, keep):
 
 
 def _change_members(random, config, keep):
-    group = random.choice(config["security_groups"])
+    group = random.choice([g for g in config["security_groups"] if g["name"] != "nobody"] or config["security_groups"])
     if "members" in group and random.random() < 0.4 and not keep:
         del group["members"]
     else:
@@ -133,7 +133,7 @@ def _change_rules(random, config, keep):
     if kind < 0.12 and not keep:
         del group[direction]
     elif kind < 0.3 or not rules:
-        rules.insert(random.randint(0, len(rules)), _rule(random, config, names))
+        rules.insert(random.randint(0, len(rules)), _rule(random, config, names, direction))
     elif kind < 0.45:
         del rules[random.randrange(len(rules))]
     elif kind < 0.6:
@@ -142,7 +142,7 @@ def _change_rules(random, config, keep):
         rule = random.choice(rules)
         rule["action"] = "allow" if rule.get("action") == "deny" else "deny"
     else:
-        group[direction] = _rules(random, config, names)
+        group[direction] = _rules(random, config, names, direction)
     return group, f"{group['name']}: {direction} {group.get(direction)}"
 
 

@@ -13,7 +13,7 @@ MARTIANS6 = ("::", "::1", "ff02::1", "ff0e::5", "fe80::5")
 STRANGERS = ("02:66:66:66:66:66", "00:00:00:00:00:00", "ff:ff:ff:ff:ff:ff", "01:00:5e:01:02:03", "33:33:00:00:00:07")
 IP_OPTIONS = (b"\x94\4\0\0", b"\1\1\1\0", b"\x07\x07\x04\0\0\0\0\0", b"\x83\x07\x04\x0a\1\1\1\0" + b"\1" * 32)
 
-SPOILED = 0.38   # of the frames that are no steps of a conversation
+SPOILED = 0.4   # of the frames that are no steps of a conversation
 
 
 def borders(net):
@@ -137,8 +137,9 @@ class Packets:
         if kind < 0.95:
             rest = random.getrandbits(32)
             if len(source) == 4:
-                return ICMP, wire.icmp4(random.choice((8, 0, 3, 11, 13)), 0, rest, data)
-            return ICMP6, wire.icmp6(source, destination, random.choice((128, 129, 1, 3)), 0, rest, data)
+                return ICMP, wire.icmp4(random.choice((8, 0, 3, 11, 13)), random.choice((0, 0, 1, 3)), rest, data)
+            kind, code = random.choice((128, 129, 1, 3)), random.choice((0, 0, 1, 3))
+            return ICMP6, wire.icmp6(source, destination, kind, code, rest, data)
         return random.choice((2, 47, 50, 89, 132, 253)), data
 
     def extended(self, protocol, body):

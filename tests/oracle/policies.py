@@ -36,6 +36,13 @@ class Rule:
     icmp_type: int
     icmp_code: int
 
+    @property
+    def keys(self):
+        """How much it asks for."""
+        asked = (self.protocol, self.sources, self.destinations, self.ports, self.source_ports, self.icmp_type,
+                 self.icmp_code)
+        return 1 + sum(2 for key in asked if key is not None)
+
     def takes(self, packet):
         if self.protocol is not None and packet.protocol != self.protocol:
             return False

@@ -16,7 +16,7 @@ QUIET_SECONDS = 0.03    # after it, for what may come
 CALM_SECONDS = 0.1      # before a change
 LATE_ROUNDS = 8         # after which nothing of a round may come any more
 FRAMES_A_ROUND = 120    # fewer than the shortest queue on the way holds
-TALKS_A_ROUND = 36      # of them frames of conversations
+TALKS_A_ROUND = 42      # of them frames of conversations
 SPOILED_TALKS = 0.1     # of them spoiled
 
 
@@ -175,7 +175,7 @@ class Session:
 
     def change(self):
         """One change by weftctl, in the oracle's configuration too."""
-        done = change(self.random, self.config, self.by_api)
+        done = change(self.random, self.config, self.by_api, self.talks.busy())
         if done is None:
             return
         # What the router has still to say would go by the new way.

@@ -7,13 +7,15 @@ import struct
 from dataclasses import dataclass, field
 
 import wire
+from aims import Aims
 from identity import ANSWERS, PORTS, identity
 from policies import lets
 from tables import UNDERLAY
 from wire import (DESTINATION_OPTIONS, DONT_FRAGMENT, FRAGMENT, ICMP, ICMP6, IPV4, IPV6, MORE_FRAGMENTS, ROUTING, SCTP,
                   TCP, UDP, ethernet, ipv4, ipv6, mac_bytes, packed, udp)
 
-TALKS = 60           # conversations at a time
+TALKS = 70           # conversations at a time
+AIMED = 0.3          # of new ones, at a rule
 TRIES = 6            # to find one whose session makes a difference
 DESTINATION_PORTS = (53, 80, 443, 22, 4789, 9, 8000)
 OTHERS = (2, 47, 50, 89, 253)
@@ -32,6 +34,7 @@ class Talk:
     destination: bytes
     protocol: int
     numbers: tuple
+    code: int = 0                                # of ICMP
     pieces: list = field(default_factory=list)   # (back, packet), still to be sent
 
     @property
@@ -50,7 +53,8 @@ class Talks:
         self.packets = packets
         self.random = packets.random
         self.all = []
-        self.changed()
+        self.led = {}
+        self.aims = Aims(packets, self._leads)
 
     def changed(self):
         self.led = {}
@@ -59,7 +63,8 @@ class Talks:
         """So many frames at most, each of another conversation."""
         random = self.random
         for _ in range(count // 5 + 1):
-            drawn = [self._new() for _ in range(TRIES)]
+            aim = self.aims.draw(DESTINATION_PORTS) if random.random() < AIMED else None
+            drawn = [Talk(*aim)] if aim else [self._new() for _ in range(TRIES)]
             if random.random() < 0.85:
                 drawn = [talk for talk in drawn if self._works(talk)] or drawn
                 drawn = [talk for talk in drawn if self._telling(talk)] or drawn
@@ -68,6 +73,10 @@ class Talks:
             del self.all[random.randrange(len(self.all) // 2)]
         chosen = random.sample(self.all, min(count, len(self.all)))
         return [frame for frame in (self._step(talk) for talk in chosen) if frame is not None]
+
+    def busy(self):
+        """[(VRF, address)] to which the last route of their openers leads."""
+        return [(self._found(talk), talk.destination) for talk in self.all]
 
     # --- who talks to whom ------------------------------------------------------------------------
 
@@ -120,6 +129,10 @@ class Talks:
         source = random.choice((random.randint(1, 65535), 1000 + random.randint(0, 8)))
         return protocol, (source, random.choice(DESTINATION_PORTS + (random.randint(1, 65535),)))
 
+    def _found(self, talk):
+        """The VRF that has the last route of its opener."""
+        return self.packets.tables.walk(talk.vrf, talk.destination)[1]
+
     def _works(self, talk):
         """Whether routes lead both ways."""
         home, end = self._ends(talk)
@@ -167,7 +180,7 @@ class Talks:
             back, packet = talk.pieces.pop(0)
             return self._from(talk, back, packet)
         step = self.random.choices((self._onward, self._answer, self._error, self._in_pieces, self._strange),
-                                   (40, 30, 14, 8, 8))[0]
+                                   (36, 28, 15, 9, 12))[0]
         return step(talk)
 
     def _onward(self, talk):
@@ -211,11 +224,14 @@ class Talks:
     def _elsewhere(self, talk):
         """The answer, or the opener again, in a VRF that has nothing to do with it but has such addresses too."""
         back = self.random.random() < 0.8
+        packet = self.packet(talk, back, plain=True)
         to = talk.source if back else talk.destination
-        here = {talk.vrf, self.packets.tables.walk(talk.vrf, talk.destination)[1], UNDERLAY}
+        here = {talk.vrf, self._found(talk), UNDERLAY}
         others = [d for d in self.packets.config["decaps"] if d.get("vrf", UNDERLAY) not in here and to in self._leads(
             d["vrf"], talk.family)[0]]
-        return self.at(self.random.choice(others), self.packet(talk, back)) if others else self._onward(talk)
+        denied = [d for d in others if not self._lets(
+            d, self._vif(self.packets.tables.walk(d["vrf"], to)[0].target), packet)]
+        return self.at(self.random.choice(denied or others), packet) if others else self._onward(talk)
 
     def _error(self, talk):
         """An ICMP error about a packet of the conversation, or nearly so, to who sent that or nearly so."""
@@ -231,8 +247,9 @@ class Talks:
         if random.random() < 0.04:
             quote = quote[:random.randint(0, header)]
         to, source = wire.addresses(quoted)
-        if random.random() < 0.08:
-            to = random.choice(packets.near[talk.family])
+        if random.random() < 0.2:
+            vifs = self._leads(talk.vrf if not about_answer else self._found(talk), talk.family)[0]
+            to = random.choice(vifs or packets.near[talk.family])
         end = self._ends(talk)[not about_answer]
         if end is not None and not is_vif(end) and random.random() < 0.5:
             source = random.choice(packets.near[talk.family])
@@ -266,9 +283,9 @@ class Talks:
                 made.append(ipv6(source, destination, FRAGMENT,
                                  struct.pack("!BBHI", protocol, 0, at | more, ident) + piece))
         kind = random.random()
-        if kind < 0.2:
+        if kind < 0.3:
             del made[0]
-        elif kind < 0.4:
+        elif kind < 0.5:
             random.shuffle(made)
         talk.pieces = [(back, packet) for packet in made]
         return self._step(talk)
@@ -315,8 +332,9 @@ class Talks:
         if talk.protocol not in ANSWERS:
             return talk.protocol, data
         kind, ident = talk.numbers
-        kind = change.get("kind", ANSWERS[talk.protocol][kind] if back else kind)
+        kind = change.get("kind", ANSWERS[talk.protocol].get(kind, kind) if back else kind)
+        code = change.get("code", talk.code)
         rest = int.from_bytes(ident + random.randbytes(2), "big")
         if talk.protocol == ICMP:
-            return ICMP, wire.icmp4(kind, change.get("code", 0), rest, data)
-        return ICMP6, wire.icmp6(source, destination, kind, change.get("code", 0), rest, data)
+            return ICMP, wire.icmp4(kind, code, rest, data)
+        return ICMP6, wire.icmp6(source, destination, kind, code, rest, data)

@@ -11,7 +11,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import wire  # noqa: E402
 from weft import Lab  # noqa: E402
 from wire import ICMP, MORE_FRAGMENTS, TCP, UDP, ipv4, ipv6, packed  # noqa: E402
-from world import FAR, ByOracle, ByWeftd  # noqa: E402
+from world import FAR, FAR6, ByOracle, ByWeftd  # noqa: E402
 
 EGRESS, INGRESS = "policy_egress_denied", "policy_ingress_denied"
 
@@ -92,6 +92,9 @@ RULES = [   # rules of vm1's egress, packet, let through?
     ([{"protocol": "icmp", "icmp_type": 8}], icmp(A, B), True),
     ([{"protocol": "icmp", "icmp_type": 8, "icmp_code": 1}], icmp(A, B), False),
     ([{"protocol": "icmp", "icmp_type": 8}], icmp(A, B, kind=13), False),
+    ([{"protocol": "icmp", "icmp_type": 3, "icmp_code": 1}], icmp(A, B, kind=3, code=1), True),
+    ([{"protocol": "icmp", "icmp_type": 3, "icmp_code": 1}], icmp(A, B, kind=3, code=2), False),
+    ([{"protocol": "icmp", "icmp_type": 3}], icmp(A, B, kind=3, code=2), True),
     ([{"protocol": "icmpv6"}], icmp(A, B), False),
     ([{}], tcp(A, B, ttl=1), "ttl_expired"),
     ([], tcp(A, B, ttl=1), False),
@@ -137,6 +140,7 @@ def test_members_are_of_the_same_vrf(router):
     assert asked(router, groups, "vm1", tcp(A, B), vm2=["g"]) == INGRESS
     assert asked(router, groups, "vm1", tcp(A, B), vm1=["friends"], vm2=["g"]) is None
     assert asked(router, groups, "vm1", tcp(A, B), vm3=["friends"], vm2=["g"]) == INGRESS
+    assert asked(router, groups, "red", tcp(B, A), vm2=["friends"], vm3=["g"]) == INGRESS
     groups["friends"]["members"] = ["10.2.0.0/16"]
     assert asked(router, groups, "blue", tcp(FAR, B), vm2=["g"]) is None
 
@@ -160,11 +164,13 @@ def test_answers_come_with_their_session(router):
     assert router.sends("blue", answer) is None
 
 
-def test_a_session_is_of_one_vrf(router):
+@pytest.mark.parametrize("here, there", [(A, FAR), (A6, FAR6)])
+def test_a_session_is_of_one_vrf(router, here, there):
     router.change({"g": {"ingress": []}}, vm1=["g"], vm3=["g"])
-    assert router.sends("vm1", tcp(A, FAR)) is None
-    assert router.sends("red", tcp(FAR, A, 80, 1000)) == INGRESS
-    assert router.sends("blue", tcp(FAR, A, 80, 1000)) is None
+    assert router.sends("vm1", tcp(here, there)) is None
+    assert router.sends("red", tcp(there, here, 80, 1000)) == INGRESS
+    assert router.sends("blue", tcp(there, here, 80, 1000)) is None
+    assert router.sends("red", tcp(there, here, 80, 1000)) == INGRESS
 
 
 def test_a_packet_whose_time_runs_out_has_opened_a_session(router):
@@ -193,6 +199,9 @@ def test_errors_come_with_what_they_tell_of(router):
     assert router.sends("blue", icmp("10.2.0.1", A, kind=3, data=tcp(A, FAR, 1001))) == INGRESS
     assert router.sends("blue", icmp("10.2.0.1", A, kind=3, data=tcp(FAR, A, 80, 1000))) == INGRESS
     assert router.sends("red", error) is None   # vm3 has no policy
+    assert router.sends("blue", error) is None
+    router.change({"g": {"ingress": []}}, vm1=["g"], vm2=["g"])
+    assert router.sends("blue", icmp("10.2.0.1", B, kind=3, data=tcp(A, FAR))) == INGRESS
     assert router.sends("blue", error) is None
 
 

@@ -10,7 +10,7 @@ from wire import IPV4, IPV6, UDP, ethernet, ipv4, mac_bytes, packed
 ROUTER, STATION, PEER, PORT = "02:00:5e:00:01:01", "02:00:00:00:00:0{}", "02:00:00:00:09:02", "02:00:00:00:09:01"
 VRF_OF = {"vm1": "blue", "vm2": "blue", "vm3": "red"}
 ADDRESSES = {"vm1": ("10.1.0.1", "fd00::1"), "vm2": ("10.1.0.2", "fd00::2"), "vm3": ("10.1.0.1", "fd00::1")}
-FAR = "10.2.0.9"
+FAR, FAR6 = "10.2.0.9", "fd00:2::9"
 
 
 def small_config():
