@@ -65,7 +65,7 @@ void flow_hash(benchmark::State& state) {
   std::uint64_t addresses = 0x0a0100010a020001;
   Cycles cycles(state);
   for (auto _ : state) {
-    benchmark::DoNotOptimize(weft::tunnel::flow_hash4(seed, ++addresses, 0x12345678, 17));
+    benchmark::DoNotOptimize(weft::tunnel::flow_hash4(seed, ++addresses, 0x12345678, 17, 1));
   }
   cycles.done(1);
 }

@@ -73,7 +73,7 @@ void flow_find(benchmark::State& state) {
   Filled<Key> filled(flows, 2 * flows);  // half full
   FlowTable<Key>& table = filled.table;
   const std::vector<Key> keys = shuffled<Key>(flows);
-  const auto searcher = table.index().searcher();
+  const auto searcher = table.searcher();
   const weft::tunnel::HashSeed seed;
   std::size_t at = 0;
   std::uint64_t missed = 0;
@@ -82,12 +82,11 @@ void flow_find(benchmark::State& state) {
     std::uint64_t hashes[burst];
     std::uint32_t found[burst];
     for (std::size_t i = 0; i < burst; ++i) {
-      hashes[i] = weft::flow_hash(keys[at + i], keys[at + i].word(seed), seed);
+      hashes[i] = keys[at + i].hash(seed);
       searcher.prefetch(hashes[i]);
     }
     for (std::size_t i = 0; i < burst; ++i) {
       found[i] = searcher.candidate(hashes[i]);
-      __builtin_prefetch(&table.entry(found[i]));
     }
     for (std::size_t i = 0; i < burst; ++i) {
       FlowEntry<Key>* entry = &table.entry(found[i]);

@@ -32,10 +32,10 @@ inline void run_up_to(Context& ctx, const Ingress& ingress, std::span<rte_mbuf* 
   for (rte_mbuf* mbuf : packets) {
     if (last < 1) continue;
     PacketContext p = received(ingress, Packet(mbuf));
-    Next next = stage::parse_one<stage::Shape::ipv4>(ctx, p);
+    Next next = stage::parse_one(ctx, p);
     if (last < 2) continue;
     while ((next = stage::decap_one(ctx, p)) == Next::again) {
-      stage::parse_one<stage::Shape::inner_ipv4>(ctx, p);
+      stage::parse_one(ctx, p);
     }
     if (last < 3 || next != Next::forward) continue;
     stage::search(ctx.tables, p);

@@ -17,7 +17,8 @@ inline constexpr unsigned max_burst = 64;
 /// What is still to be done about a packet's flow.
 enum class FlowCare : std::uint8_t {
   none,        ///< no flow is kept of it, or it has been counted in one
-  admit,       ///< there is no flow of it yet, or what the flow says no longer holds
+  search,      ///< its flow has to be looked for: what names it does not lie open
+  admit,       ///< it was looked for; it may not be there, or what it says no longer hold
   unsearched,  ///< its flow was not looked for; it needs one only where a policy asks
 };
 
@@ -35,8 +36,38 @@ struct Ingress {
 };
 inline constexpr Ingress nowhere;  ///< of packets of the router's own, which nobody judges
 
-/// What the stages know of one packet; it lives as long as the burst. What all of them read stands
-/// in the first cache line.
+/// What many packets of a burst have in common.
+struct PacketTraits {
+  std::uint16_t l4_offset = 0;  ///< from l3
+  bool v4 = true;
+  bool fragment = false;
+  std::uint8_t l2_bytes = 0;  ///< of the Ethernet header in front of l3; 0: there is none
+  bool originated = false;    ///< by this router or its host, or for its host: TTL stays
+  bool plain = false;         ///< in one piece, its L4 header at hand, TCP or UDP with ports
+  FlowCare care = FlowCare::none;
+};
+
+/// What parse and decap find out about a packet: a cache line, all that is kept of it while the
+/// flows and routes of its burst are searched.
+struct alignas(64) ParsedPacket : PacketTraits {
+  /// Member by member: as an aggregate g++ 12 would clear all of it first.
+  ParsedPacket() noexcept {}
+
+  Packet packet;
+  std::uint8_t* l3 = nullptr;  ///< IP header
+  const VrfEntry* vrf = nullptr;
+  const NexthopEntry* nexthop = nullptr;
+  std::uint64_t hash = 0;      ///< its flow's, as far as that lies open; 0: not known
+  std::uint32_t l4_ports = 0;  ///< both ports as they lie in the packet; 0: fragment or none
+  std::uint32_t bytes = 0;     ///< from l2 (or l3 where there is no l2) to the end of the packet
+  DecapId decap;
+  std::uint16_t l3_bytes = 0;  ///< the IP packet, header included
+  std::uint8_t protocol = 0;
+  std::uint8_t tunnels = 0;  ///< tunnels that were taken off
+};
+static_assert(sizeof(ParsedPacket) == 64);
+
+/// All that the stages know of one packet; it lives as long as the packet is in them.
 ///
 ///    field               written by          read by
 ///    packet, l2, bytes   source, decap       all
@@ -44,42 +75,30 @@ inline constexpr Ingress nowhere;  ///< of packets of the router's own, which no
 ///    vrf                 source, decap       parse, decap, resolve, encap
 ///    l3, l3_bytes, …     parse, encap        decap and later
 ///    flow, care          source, flow        resolve, admit
-///    entropy             flow, resolve       resolve, encap
+///    hash                flow, resolve       resolve, encap
 ///    route, home         resolve             resolve, exits
 ///    nexthop, adjacency  decap, resolve      rewrite, encap, output
 ///    reason, punt, mtu   whoever ends it     exits
-struct alignas(64) PacketContext {
-  /// Member by member: as an aggregate g++ 12 would clear all of it first.
+struct PacketContext : ParsedPacket {
   PacketContext() noexcept {}
+  /// Of a packet that waited for the rest of its burst.
+  PacketContext(const ParsedPacket& parsed, const Ingress& ingress)
+      : ParsedPacket(parsed),
+        l2(l2_bytes != 0 ? l3 - l2_bytes : nullptr),
+        end(packet.data() + packet.contiguous_bytes()),
+        in(&ingress) {}
 
-  Packet packet;
   /// Ethernet header; nullptr where there is none (injected, IP payload)
   std::uint8_t* l2 = nullptr;
-  const VrfEntry* vrf = nullptr;
   std::uint8_t* end = nullptr;   ///< end of the contiguous bytes
   const Ingress* in = &nowhere;  ///< of the outer packet, where tunnels were taken off
-  std::uint32_t bytes = 0;       ///< from l2 (or l3 where there is no l2) to the end of the packet
-  std::uint32_t l4_ports = 0;    ///< both ports as they lie in the packet; 0: fragment or none
-  std::uint16_t l3_bytes = 0;    ///< the IP packet, header included
-  std::uint16_t l4_offset = 0;   ///< from l3
-  std::uint8_t protocol = 0;
-  bool v4 = true;
-  bool fragment = false;
-  std::uint8_t tunnels = 0;   ///< tunnels that were taken off
-  std::uint32_t flow = 0;     ///< its direction in the flow table; 0: none
-  std::uint32_t entropy = 0;  ///< what the outer source port is chosen by; 0: not known yet
-
-  std::uint8_t* l3 = nullptr;  ///< IP header
-  const NexthopEntry* nexthop = nullptr;
   const AdjacencyEntry* adjacency = nullptr;
   const VrfEntry* home = nullptr;  ///< where the sender is known, when a route led into other VRFs
-  bool originated = false;         ///< by this router or its host, or for its host: TTL stays
-  FlowCare care = FlowCare::none;
+  fib::Cursor route;               ///< the search for it
+  std::uint32_t flow = 0;          ///< its direction in the flow table; 0: none
   std::uint16_t mtu_bytes = 0;
   DropReason reason = DropReason::none;
   PuntClass punt = PuntClass::neighbour;
-  DecapId decap;
-  fib::Cursor route;  ///< the search for it
 };
 static_assert(sizeof(PacketContext) == 128);
 
@@ -95,8 +114,14 @@ enum class Next : std::uint8_t {
 };
 
 struct Burst {
+  /// From other sources than ports.
   std::array<PacketContext, max_burst> packets;
   unsigned count = 0;
+
+  /// From a port, and where the search for each one's flow and route has got.
+  std::array<ParsedPacket, max_burst> parsed;
+  std::array<std::uint32_t, max_burst> directions;  ///< in the flow table; 0: none
+  std::array<fib::Cursor, max_burst> routes;
 
   /// Appends a packet; the caller fills in what is known of it.
   PacketContext& add(Packet packet) {

@@ -66,7 +66,12 @@ class Packet {
   /// Makes the packet begin at `start`, within the first piece or its headroom, and be
   /// `bytes` long; bytes behind that are cut off.
   [[gnu::always_inline]] void reshape(std::uint8_t* start, std::uint32_t bytes) const {
-    if (mbuf_->nb_segs != 1) return reshape_pieces(mbuf_, start, bytes);
+    if (in_pieces()) return reshape_pieces(mbuf_, start, bytes);
+    reshape_whole(start, bytes);
+  }
+  [[nodiscard, gnu::always_inline]] bool in_pieces() const { return mbuf_->nb_segs != 1; }
+  /// The same for a packet that is not in pieces.
+  [[gnu::always_inline]] void reshape_whole(std::uint8_t* start, std::uint32_t bytes) const {
     mbuf_->data_off = static_cast<std::uint16_t>(room_before(start));
     mbuf_->data_len = static_cast<std::uint16_t>(bytes);
     mbuf_->pkt_len = bytes;

@@ -11,6 +11,13 @@ namespace weft::stage {
 inline constexpr std::string_view decap_name = "decap";
 inline constexpr unsigned max_tunnels = 4;
 
+/// Counts what came by a tunnel. `outer_bytes`: the outer IP packet, header included.
+template <class Tracer>
+[[gnu::always_inline]] inline void count_decap(StageContext<Tracer>& ctx, const ParsedPacket& p,
+                                               std::uint16_t outer_bytes) {
+  ctx.counters.decaps[p.decap.index()].add(outer_bytes);
+}
+
 /// The kind of tunnel that the packet's outer headers announce, or none.
 [[gnu::always_inline]] inline TunnelKind tunnel_kind(const Tables& tables, const PacketContext& p) {
   if (p.vrf->id != underlay_vrf || p.protocol != static_cast<std::uint8_t>(wire::IpProtocol::udp) ||
@@ -32,10 +39,16 @@ inline constexpr unsigned max_tunnels = 4;
   return local.contains(header_at<wire::Ipv6>(p.l3).destination);
 }
 
+[[gnu::always_inline]] inline bool accepts_source(const DecapEntry& entry, const wire::Ipv4& ip) {
+  return entry.accepts(ip.source.get());
+}
+[[gnu::always_inline]] inline bool accepts_source(const DecapEntry& entry, const wire::Ipv6& ip) {
+  return entry.accepts(ip.source);
+}
 [[gnu::always_inline]] inline bool source_accepted(const DecapEntry& entry,
                                                    const PacketContext& p) {
-  return p.v4 ? entry.accepts(header_at<wire::Ipv4>(p.l3).source.get())
-              : entry.accepts(header_at<wire::Ipv6>(p.l3).source);
+  return p.v4 ? accepts_source(entry, header_at<wire::Ipv4>(p.l3))
+              : accepts_source(entry, header_at<wire::Ipv6>(p.l3));
 }
 
 /// The outer UDP checksum, where there is one (RFC 768, RFC 6936 §5).
@@ -78,26 +91,36 @@ template <class Tracer>
   return Next::again;
 }
 
-/// The tunnel header of `kind` behind the outer UDP header, whose length must be that of the rest
-/// of the IP packet.
-[[gnu::always_inline]] inline tunnel::ParsedHeader read_header(const PacketContext& p,
-                                                               TunnelKind kind) {
-  std::uint8_t* const l4 = p.l3 + p.l4_offset;
-  const std::uint32_t l4_bytes = p.l3_bytes - p.l4_offset;
-  if (l4_bytes < sizeof(wire::Udp) || p.end - l4 < static_cast<std::ptrdiff_t>(sizeof(wire::Udp)) ||
-      header_at<wire::Udp>(l4).length.get() != l4_bytes) {
+/// The tunnel header of `kind` behind the outer UDP header at `l4`, whose length must be that of
+/// the rest of the IP packet, `l4_bytes`. `readable`: so many of them can be read.
+[[gnu::always_inline]] inline tunnel::ParsedHeader read_header(TunnelKind kind,
+                                                               const std::uint8_t* l4,
+                                                               std::uint32_t l4_bytes,
+                                                               std::uint32_t readable) {
+  if (readable < sizeof(wire::Udp) ||
+      reinterpret_cast<const wire::Udp*>(l4)->length.get() != l4_bytes) {
     return {.reason = DropReason::outer_udp_length};
   }
-  std::uint8_t* const header = l4 + sizeof(wire::Udp);
-  const auto readable = static_cast<std::size_t>(std::min(p.end, p.l3 + p.l3_bytes) - header);
-  return tunnel::parse_header(kind, {header, readable});
+  return tunnel::parse_header(kind, {l4 + sizeof(wire::Udp), readable - sizeof(wire::Udp)});
 }
 
 [[gnu::always_inline]] inline const DecapEntry* find_entry(const Tables& tables,
+                                                           const wire::Ipv4& ip,
+                                                           std::uint64_t key) {
+  std::uint32_t raw;
+  std::memcpy(&raw, &ip.destination, sizeof raw);
+  return tables.decaps.find(key, raw);
+}
+[[gnu::always_inline]] inline const DecapEntry* find_entry(const Tables& tables,
+                                                           const wire::Ipv6& ip,
+                                                           std::uint64_t key) {
+  return tables.decaps.find(key, ip.destination);
+}
+[[gnu::always_inline]] inline const DecapEntry* find_entry(const Tables& tables,
                                                            const PacketContext& p,
                                                            std::uint64_t key) {
-  return p.v4 ? tables.decaps.find(key, raw_destination4(p))
-              : tables.decaps.find(key, header_at<wire::Ipv6>(p.l3).destination);
+  return p.v4 ? find_entry(tables, header_at<wire::Ipv4>(p.l3), key)
+              : find_entry(tables, header_at<wire::Ipv6>(p.l3), key);
 }
 
 /// No decap takes the packet, for `reason`: that is the end of those that are addressed to us.
@@ -107,12 +130,16 @@ template <class Tracer>
   return p.tunnels >= max_tunnels ? DropReason::tunnel_nesting : reason;
 }
 
+/// Takes a tunnel off, if the packet came by one: Next::again. Who lets it count does so then.
 template <class Tracer>
 [[gnu::always_inline]] inline Next decap_one(StageContext<Tracer>& ctx, PacketContext& p) {
   const TunnelKind kind = tunnel_kind(ctx.tables, p);
   if (kind == TunnelKind::none) return Next::forward;
-  const tunnel::ParsedHeader header = read_header(p, kind);
-  const auto& udp = header_at<wire::Udp>(p.l3 + p.l4_offset);
+  std::uint8_t* const l4 = p.l3 + p.l4_offset;
+  const std::uint32_t l4_bytes = p.l3_bytes - p.l4_offset;
+  const auto readable = static_cast<std::uint32_t>(std::min(p.end, p.l3 + p.l3_bytes) - l4);
+  const tunnel::ParsedHeader header = read_header(kind, l4, l4_bytes, readable);
+  const auto& udp = header_at<wire::Udp>(l4);
   DropReason reason = header.reason;
   const DecapEntry* entry = nullptr;
   if (reason == DropReason::none) [[likely]] {
@@ -126,13 +153,10 @@ template <class Tracer>
   }
   if (!source_accepted(*entry, p)) [[unlikely]]
     return drop(p, DropReason::decap_source_unlisted);
-  const std::uint32_t l4_bytes = p.l3_bytes - p.l4_offset;
   if (const DropReason r = check_outer_udp(*entry, p, udp, l4_bytes); r != DropReason::none)
       [[unlikely]] {
     return drop(p, r);
   }
-  ctx.counters.decaps[entry->id.index()].add(p.l3_bytes);
-
   p.decap = entry->id;
   if constexpr (Tracer::enabled)
     ctx.tracer.note(decap_name, p, [&] {

@@ -42,6 +42,25 @@ inline constexpr std::string_view encap_name = "encap";
   if (udp.checksum.get() == 0) udp.checksum = 0xffff;
 }
 
+/// Patches the header at `outer`: lengths, source port, IPv4 checksum. `total`: bytes from there to
+/// the end of the packet.
+[[gnu::always_inline]] inline void complete_header(const NexthopEntry& tunnel, std::uint8_t* outer,
+                                                   std::uint16_t total, std::uint64_t flow_hash) {
+  if (tunnel.outer_v4) {
+    auto& ip = header_at<wire::Ipv4>(outer);
+    ip.total_length = total;
+    ip.checksum = wire::checksum_finish16(tunnel.ip_checksum_sum + __builtin_bswap16(total));
+  } else {
+    header_at<wire::Ipv6>(outer).payload_length =
+        static_cast<std::uint16_t>(total - sizeof(wire::Ipv6));
+  }
+  if (tunnel.udp_offset != 0) {
+    auto& udp = header_at<wire::Udp>(outer + tunnel.udp_offset);
+    udp.source_port = tunnel.source_ports.choose(tunnel::entropy_of(flow_hash));
+    udp.length = static_cast<std::uint16_t>(total - tunnel.udp_offset);
+  }
+}
+
 /// What goes into the tunnel: an IP packet, for which the header has an inner Ethernet header where
 /// the kind wants one, or a frame with its own.
 enum class Inside : std::uint8_t { packet, frame };
@@ -51,12 +70,10 @@ template <Inside inside = Inside::packet, class Tracer>
   constexpr bool frame = inside == Inside::frame;
   const NexthopEntry& tunnel = *p.nexthop;
   const unsigned inner_offset = tunnel.inner_ethernet_offset;
-  const unsigned udp_offset = tunnel.udp_offset;
-  const bool outer_v4 = tunnel.outer_v4;
   std::uint8_t* const payload = frame ? p.l2 : p.l3;
   const std::size_t header_bytes = frame ? inner_offset : tunnel.header_bytes;
   const auto total = static_cast<std::uint16_t>(header_bytes + (frame ? p.bytes : p.l3_bytes));
-  const std::uint32_t hash = frame ? 0 : entropy(ctx.tables, p);
+  const std::uint64_t hash = frame ? 0 : open_hash(ctx.tables, p);
   if (!copy_header(tunnel, p, payload, header_bytes)) [[unlikely]] {
     return drop(p, DropReason::headroom_short);
   }
@@ -64,26 +81,16 @@ template <Inside inside = Inside::packet, class Tracer>
   if (!frame && inner_offset != 0) {
     p.vrf->router.write(outer + inner_offset + sizeof(MacAddress), p.v4);
   }
-  if (outer_v4) {
-    auto& ip = header_at<wire::Ipv4>(outer);
-    ip.total_length = total;
-    ip.checksum = wire::checksum_finish16(tunnel.ip_checksum_sum + __builtin_bswap16(total));
-  } else {
-    header_at<wire::Ipv6>(outer).payload_length =
-        static_cast<std::uint16_t>(total - sizeof(wire::Ipv6));
-  }
-  if (udp_offset != 0) {
-    auto& udp = header_at<wire::Udp>(outer + udp_offset);
-    const auto udp_bytes = static_cast<std::uint16_t>(total - udp_offset);
-    udp.source_port = tunnel.source_ports.choose(hash);
-    udp.length = udp_bytes;
-    if (tunnel.udp_checksum) complete_udp_checksum(p.packet, outer, udp, udp_bytes, payload);
+  complete_header(tunnel, outer, total, hash);
+  if (tunnel.udp_checksum) {
+    complete_udp_checksum(p.packet, outer, header_at<wire::Udp>(outer + tunnel.udp_offset),
+                          static_cast<std::uint16_t>(total - tunnel.udp_offset), payload);
   }
   ctx.counters.nexthops[tunnel.id.index()].add(total);
   p.l2 = nullptr;
   p.l3 = outer;
   p.l3_bytes = total;
-  p.v4 = outer_v4;
+  p.v4 = tunnel.outer_v4;
   if constexpr (Tracer::enabled)
     ctx.tracer.note(encap_name, p, [&] {
       return std::to_string(header_bytes) + " bytes of outer header, " + std::to_string(total) +

@@ -1,24 +1,49 @@
 #pragma once
-/// The hash that chooses a packet's outer source port: the same for all packets of a flow, in any
-/// worker. The pieces of a datagram go by addresses and protocol, so that they stay in order.
+/// What chooses a packet's outer source port, from its flow's hash: the same for all packets of a
+/// flow, in any worker. The pieces of a datagram go by addresses and protocol, so that they stay in
+/// order.
 
 #include "stages/parse.hpp"
 #include "stages/stage.hpp"
-#include "tunnel/entropy.hpp"
+#include "tables/flow_key.hpp"
 
 namespace weft::stage {
 
-/// `p.entropy` where the flow stage has worked it out already.
-[[gnu::always_inline]] inline std::uint32_t entropy(const Tables& tables, const PacketContext& p) {
-  if (p.entropy != 0) return p.entropy;
-  if (p.v4) {
+/// The VRF by which the packet's flow is known: where it arrived, wherever routes led it since.
+[[gnu::always_inline]] inline const VrfEntry& arrival_vrf(const PacketContext& p) {
+  return p.home != nullptr ? *p.home : *p.vrf;
+}
+
+template <class Key>
+inline constexpr bool is_key4 = std::is_same_v<Key, FlowKey4>;
+
+/// Of a packet whose IP header is at `l3`, and which arrived in `vrf`.
+template <class Key>
+[[gnu::always_inline]] inline Key flow_key(const std::uint8_t* l3, FlowPorts ports, VrfId vrf,
+                                           std::uint8_t protocol) {
+  if constexpr (is_key4<Key>) {
     std::uint64_t addresses;
-    std::memcpy(&addresses, &header_at<wire::Ipv4>(p.l3).source, sizeof addresses);
-    return tunnel::flow_hash4(tables.hash_seed, addresses, p.l4_ports, p.protocol);
+    std::memcpy(&addresses, l3 + offsetof(wire::Ipv4, source), sizeof addresses);
+    return {addresses, ports, vrf, protocol};
+  } else {
+    return {l3 + offsetof(wire::Ipv6, source), ports, vrf, protocol};
   }
-  std::uint64_t addresses[4];
-  std::memcpy(addresses, &header_at<wire::Ipv6>(p.l3).source, sizeof addresses);
-  return tunnel::flow_hash6(tables.hash_seed, addresses, p.l4_ports, p.protocol);
+}
+template <class Key>
+[[gnu::always_inline]] inline Key flow_key(const ParsedPacket& p, VrfId vrf, FlowPorts ports) {
+  return flow_key<Key>(p.l3, ports, vrf, p.protocol);
+}
+
+/// The hash of its flow as far as that lies open: `p.hash` where it is worked out already.
+template <class Key>
+[[gnu::always_inline]] inline std::uint64_t open_hash(const Tables& tables, const ParsedPacket& p,
+                                                      VrfId vrf) {
+  if (p.hash != 0) return p.hash;
+  return flow_key<Key>(p, vrf, p.l4_ports).hash(tables.hash_seed);
+}
+inline std::uint64_t open_hash(const Tables& tables, const PacketContext& p) {
+  const VrfId vrf = arrival_vrf(p).id;
+  return p.v4 ? open_hash<FlowKey4>(tables, p, vrf) : open_hash<FlowKey6>(tables, p, vrf);
 }
 
 }  // namespace weft::stage

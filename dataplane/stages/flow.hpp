@@ -1,12 +1,14 @@
 #pragma once
 /// flow: which session does the packet belong to, and what was decided for it? A known flow gives
 /// the packet its next hop and counts it; what is not known, or no longer holds, is left to admit,
-/// behind resolve.
+/// behind resolve. The search goes step by step with the packets of a burst, so that what one needs
+/// from memory is on its way while others are looked at.
 
 #include <optional>
 #include <span>
 #include <type_traits>
 
+#include "stages/entropy.hpp"
 #include "stages/parse.hpp"
 #include "stages/stage.hpp"
 
@@ -14,28 +16,11 @@ namespace weft::stage {
 
 inline constexpr std::string_view flow_name = "flow";
 
-template <class Key>
-inline constexpr bool is_key4 = std::is_same_v<Key, FlowKey4>;
-
-/// The VRF by which the packet's flow is known: where it arrived, wherever routes led it since.
-[[gnu::always_inline]] inline const VrfEntry& arrival_vrf(const PacketContext& p) {
-  return p.home != nullptr ? *p.home : *p.vrf;
-}
-
-template <class Key>
-[[gnu::always_inline]] inline Key flow_key(const PacketContext& p, VrfId vrf, FlowPorts ports) {
-  if constexpr (is_key4<Key>) {
-    std::uint64_t addresses;
-    std::memcpy(&addresses, &header_at<wire::Ipv4>(p.l3).source, sizeof addresses);
-    return {addresses, ports, vrf, p.protocol};
-  } else {
-    return {&header_at<wire::Ipv6>(p.l3).source, ports, vrf, p.protocol};
-  }
-}
-
 /// The bytes from the upper layer on that are readable and belong to the packet.
-[[gnu::always_inline]] inline std::size_t readable_l4(const PacketContext& p) {
-  const std::uint8_t* const end = std::min(p.end, p.l3 + p.l3_bytes);
+[[gnu::always_inline]] inline std::size_t readable_l4(const ParsedPacket& p) {
+  const std::uint8_t* const contiguous = p.packet.data() + p.packet.contiguous_bytes();
+  const std::uint8_t* const end =
+      std::min(contiguous, const_cast<const std::uint8_t*>(p.l3) + p.l3_bytes);
   const std::uint8_t* const l4 = p.l3 + p.l4_offset;
   return end > l4 ? static_cast<std::size_t>(end - l4) : 0;
 }
@@ -101,11 +86,11 @@ template <class Key>
   return ports;
 }
 
-[[gnu::always_inline]] inline bool shows_tcp_flags(const PacketContext& p) {
+[[gnu::always_inline]] inline bool shows_tcp_flags(const ParsedPacket& p) {
   return p.protocol == static_cast<std::uint8_t>(wire::IpProtocol::tcp) && p.l4_ports != 0 &&
          readable_l4(p) > offsetof(wire::Tcp, flags);
 }
-[[gnu::always_inline]] inline std::uint8_t tcp_flags(const PacketContext& p) {
+[[gnu::always_inline]] inline std::uint8_t tcp_flags(const ParsedPacket& p) {
   return header_at<wire::Tcp>(p.l3 + p.l4_offset).flags;
 }
 
@@ -123,7 +108,7 @@ inline bool begins_anew(const FlowTable<Key>& table, std::uint32_t direction,
 struct FlowTally {
   explicit FlowTally(const FlowHands* hands)
       : counts(hands != nullptr),
-        worker(counts ? hands->number() : 0),
+        worker(counts ? hands->number() : no_worker),
         now(counts ? hands->now() : 0) {}
 
   /// One packet more in `direction`. False: it is none of this session but begins another.
@@ -136,19 +121,36 @@ struct FlowTally {
     }
     if (!counts) return true;
     if (entry.owner.load(std::memory_order_relaxed) == worker) [[likely]] {
-      entry.packets.add(1);
-      entry.bytes.add(p.l3_bytes);
-    } else {
-      auto& foreign = table.session_of(direction).foreign[direction % 2];
-      foreign.packets.add_shared(1);
-      foreign.bytes.add_shared(p.l3_bytes);
+      count_plain(entry, p);
+      return true;
     }
+    auto& foreign = table.session_of(direction).foreign[direction % 2];
+    foreign.packets.add_shared(1);
+    foreign.bytes.add_shared(p.l3_bytes);
     entry.last_seen.set(now);
     return true;
   }
 
-  bool counts;  ///< false: packets are only looked at
-  std::uint8_t worker;
+  /// The same in two steps for a packet that is plain: whether it says nothing that changes its
+  /// session, whose direction is this worker's; and the counting.
+  template <class Key>
+  [[nodiscard, gnu::always_inline]] bool is_plain(const FlowEntry<Key>& entry,
+                                                  const ParsedPacket& p) const {
+    constexpr std::size_t l4 = is_key4<Key> ? sizeof(wire::Ipv4) : sizeof(wire::Ipv6);
+    return entry.owner.load(std::memory_order_relaxed) == worker &&
+           (p.protocol != static_cast<std::uint8_t>(wire::IpProtocol::tcp) ||
+            !entry.is_news(header_at<wire::Tcp>(p.l3 + l4).flags));
+  }
+  template <class Key>
+  [[gnu::always_inline]] void count_plain(FlowEntry<Key>& entry, const ParsedPacket& p) const {
+    entry.packets.add(1);
+    entry.bytes.add(p.l3_bytes);
+    entry.last_seen.set(now);
+  }
+
+  static constexpr unsigned no_worker = 256;
+  bool counts;      ///< false: packets are only looked at
+  unsigned worker;  ///< or no_worker
   FlowTick now;
 };
 
@@ -160,37 +162,22 @@ inline std::optional<FlowPorts> flow_ports(FlowTables& flows, const FlowTally& t
   return uncommon_ports<Key>(flows, p, tally.counts, tally.now >> 10);
 }
 
-/// A packet on its way through the flow table.
-template <class Key>
-struct FlowProbe {
-  std::uint64_t hash;
-  PacketContext* packet;
-  Key key;
-  std::uint32_t direction;
-};
-
-/// What the flow says, if there is one and it holds.
+/// What the flow says, if there is one and it holds. `direction`: the one with the packet's key.
 template <class Key, class Tracer>
-[[gnu::always_inline]] inline void settle_flow(StageContext<Tracer>& ctx, FlowTable<Key>& table,
-                                               const FlowTally& tally, FlowStamp stamp,
-                                               const FlowProbe<Key>& probe) {
-  PacketContext& p = *probe.packet;
-  std::uint32_t direction = probe.direction;
-  FlowEntry<Key>* entry = &table.entry(direction);
-  if (direction != 0 && !(entry->key == probe.key)) [[unlikely]] {
-    direction = table.find(probe.key, probe.hash);
-    entry = &table.entry(direction);
-  }
+void settle_flow(StageContext<Tracer>& ctx, const FlowTally& tally, FlowStamp stamp,
+                 std::uint32_t direction, PacketContext& p) {
+  FlowTable<Key>& table = ctx.tables.flows->template of<Key>();
+  FlowEntry<Key>& entry = table.entry(direction);
   p.flow = direction;
   p.care = FlowCare::admit;
   // Entry 0 is nobody's, and its stamp never right.
-  if (entry->stamp.load(std::memory_order_acquire) != stamp ||
-      entry->ingress.get() != p.in->vif.raw()) [[unlikely]] {
+  if (entry.stamp.load(std::memory_order_acquire) != stamp ||
+      entry.ingress.get() != p.in->vif.raw()) {
     return;
   }
-  const auto wanted = NexthopId::from_raw(entry->nexthop.get());
+  const auto wanted = NexthopId::from_raw(entry.nexthop.get());
   const NexthopEntry* nexthop = p.nexthop;
-  if (nexthop == nullptr) [[likely]] {
+  if (nexthop == nullptr) {
     nexthop = ctx.tables.nexthops.get(wanted);
     if (nexthop == nullptr) return;
   } else if (nexthop->id != wanted) {
@@ -198,13 +185,13 @@ template <class Key, class Tracer>
   }
   // What goes straight to a VIF asks no VRF, and its flow names none: no other packet finds its way
   // by that.
-  if (entry->vrf.get() != p.vrf->id.raw() && p.nexthop == nullptr) [[unlikely]] {
-    const VrfEntry* vrf = ctx.tables.vrfs.get(VrfId::from_raw(entry->vrf.get()));
+  if (entry.vrf.get() != p.vrf->id.raw() && p.nexthop == nullptr) {
+    const VrfEntry* vrf = ctx.tables.vrfs.get(VrfId::from_raw(entry.vrf.get()));
     if (vrf == nullptr) return;
     p.home = p.vrf;
     p.vrf = vrf;
   }
-  if (!tally.count(table, *entry, direction, p)) [[unlikely]] {
+  if (!tally.count(table, entry, direction, p)) {
     if (p.home != nullptr) p.vrf = std::exchange(p.home, nullptr);  // its route is yet to be found
     return;
   }
@@ -227,60 +214,83 @@ template <class Tracer>
   return stamp;
 }
 
-/// The packets of one family; answers how many are of the other. Each step for all of them before
-/// the next: what a packet needs from memory is on its way while others are looked at.
+/// The search for the flows of a burst, as far as it needs no more of a packet than lies open.
+class FlowSearch {
+ public:
+  FlowSearch(const Tables& tables, const Ingress& ingress)
+      : wanted_(ingress.flows),
+        seed_(tables.hash_seed),
+        v4_(tables.flows->v4.searcher()),
+        v6_(tables.flows->v6.searcher()) {}
+
+  /// Whether any flows are kept of what the port receives.
+  [[nodiscard]] bool wanted() const { return wanted_; }
+
+  /// The hash by which a flow is found; asks for where that leads. `l3` and what follows: see
+  /// flow_key().
+  template <class Key>
+  [[nodiscard, gnu::always_inline]] std::uint64_t begin(const std::uint8_t* l3, FlowPorts ports,
+                                                        VrfId vrf, std::uint8_t protocol) const {
+    const std::uint64_t hash = flow_key<Key>(l3, ports, vrf, protocol).hash(seed_);
+    if constexpr (is_key4<Key>) {
+      v4_.prefetch(hash);
+    } else {
+      v6_.prefetch(hash);
+    }
+    return hash;
+  }
+  /// The same for any packet; says what care its flow needs.
+  template <class Key>
+  void begin(ParsedPacket& p) const {
+    if (!wanted_ || !p.vrf->flows) return;
+    p.care = FlowCare::search;
+    if (p.l4_ports == 0) return;
+    p.care = FlowCare::admit;
+    p.hash = begin<Key>(p.l3, p.l4_ports, p.vrf->id, p.protocol);
+  }
+
+  /// The direction that is most likely the one with this hash, 0: none. Its entry is asked for.
+  template <class Key>
+  [[nodiscard, gnu::always_inline]] std::uint32_t candidate(std::uint64_t hash) const {
+    if constexpr (is_key4<Key>) {
+      return v4_.candidate(hash);
+    } else {
+      return v6_.candidate(hash);
+    }
+  }
+
+ private:
+  bool wanted_;
+  tunnel::HashSeed seed_;
+  FlowTable<FlowKey4>::Searcher v4_;
+  FlowTable<FlowKey6>::Searcher v6_;
+};
+
+/// The flow of any packet. `candidate`: as far as the search has got with its burst.
 template <class Key, class Tracer>
-std::size_t find_flows_of(StageContext<Tracer>& ctx, std::span<PacketContext> packets) {
+void find_flow_of(StageContext<Tracer>& ctx, FlowStamp stamp, std::uint32_t candidate,
+                  PacketContext& p) {
   FlowTables& flows = *ctx.tables.flows;
-  FlowTable<Key>& table = flows.of<Key>();
-  const FlowStamp stamp = begin_search(ctx);
+  const FlowTable<Key>& table = flows.of<Key>();
   const FlowTally tally(ctx.flows);
-  const FlowIndex::Searcher searcher = table.index().searcher();
-  const tunnel::HashSeed seed = ctx.tables.hash_seed;
-  FlowProbe<Key> probes[max_burst];
-  FlowProbe<Key>* end = probes;
-  std::size_t others = 0;
-  for (PacketContext& p : packets) {
-    if (p.v4 != is_key4<Key>) [[unlikely]] {
-      ++others;
-      continue;
-    }
-    if (!p.vrf->flows) continue;
-    FlowPorts ports = p.l4_ports;
-    if (ports == 0) [[unlikely]] {
-      const auto uncommon = flow_ports<Key>(flows, tally, p);
-      if (!uncommon) {
-        p.care = FlowCare::unsearched;
-        continue;
-      }
-      ports = *uncommon;
-    }
-    const Key key = flow_key<Key>(p, p.vrf->id, ports);
-    const std::uint64_t word = key.word(seed);
-    const std::uint64_t hash = flow_hash(key, word, seed);
-    searcher.prefetch(hash);
-    if (p.l4_ports != 0) [[likely]]
-      p.entropy = tunnel::finish(word);
-    end->hash = hash;
-    end->packet = &p;
-    end->key = key;
-    ++end;
+  const auto ports = flow_ports<Key>(flows, tally, p);
+  if (!ports) {
+    p.care = FlowCare::unsearched;
+    return;
   }
-  for (FlowProbe<Key>* probe = probes; probe != end; ++probe) {
-    probe->direction = searcher.candidate(probe->hash);
-    __builtin_prefetch(&table.entry(probe->direction));
-  }
-  for (FlowProbe<Key>* probe = probes; probe != end; ++probe) {
-    settle_flow(ctx, table, tally, stamp, *probe);
-  }
-  return others;
+  const Key key = flow_key<Key>(p, p.vrf->id, *ports);
+  const bool settled =
+      p.care == FlowCare::admit && (candidate == 0 || table.entry(candidate).key == key);
+  const std::uint32_t direction = settled ? candidate : table.find(key, table.hash(key));
+  settle_flow<Key>(ctx, tally, stamp, direction, p);
 }
 
-/// For packets of one port, of which `p.in->flows` says that flows may be kept.
 template <class Tracer>
-[[gnu::always_inline]] inline void find_flows(StageContext<Tracer>& ctx,
-                                              std::span<PacketContext> packets) {
-  if (find_flows_of<FlowKey4>(ctx, packets) != 0) find_flows_of<FlowKey6>(ctx, packets);
+void find_flow(StageContext<Tracer>& ctx, FlowStamp stamp, std::uint32_t candidate,
+               PacketContext& p) {
+  if (p.care != FlowCare::admit && p.care != FlowCare::search) return;
+  return p.v4 ? find_flow_of<FlowKey4>(ctx, stamp, candidate, p)
+              : find_flow_of<FlowKey6>(ctx, stamp, candidate, p);
 }
 
 }  // namespace weft::stage

@@ -22,6 +22,17 @@ inline constexpr std::string_view output_name = "output";
                                              : Next::forward;
 }
 
+/// Where the burst's packets to a port wait; nullptr: the port is being taken away.
+template <class Tracer>
+[[gnu::always_inline]] inline Exits::List* queue_to(StageContext<Tracer>& ctx, std::uint32_t port) {
+  Exits::List& queue = ctx.exits.tx[port];
+  if (queue.count == 0) [[unlikely]] {
+    if (ctx.tables.ports.get(port) == nullptr) return nullptr;
+    ctx.exits.tx_ports |= 1U << port;
+  }
+  return &queue;
+}
+
 template <class Tracer>
 [[gnu::always_inline]] inline Next output_one(StageContext<Tracer>& ctx, PacketContext& p) {
   const AdjacencyEntry& adjacency = *p.adjacency;
@@ -31,18 +42,15 @@ template <class Tracer>
   p.bytes = sizeof(wire::Ethernet) + p.l3_bytes;
   if (!adjacency.resolved) [[unlikely]]
     return Next::hold;
-  Exits::List& queue = ctx.exits.tx[port];
-  if (queue.count == 0) {  // the first packet of the burst to this port
-    if (ctx.tables.ports.get(port) == nullptr) return drop(p, DropReason::port_missing);
-    ctx.exits.tx_ports |= 1U << port;
-  }
+  Exits::List* const queue = queue_to(ctx, port);
+  if (queue == nullptr) return drop(p, DropReason::port_missing);
   p.packet.reshape(l2, p.bytes);
   adjacency.write_header(l2, p.v4);
   if constexpr (Tracer::enabled)
     ctx.tracer.note(output_name, p, [&] {
       return "port " + std::to_string(port) + ", to " + to_string(adjacency.destination);
     });
-  queue.add(p.packet);
+  queue->add(p.packet);
   return Next::forward;
 }
 

@@ -35,15 +35,14 @@ Header& header_at(std::uint8_t* at) {
 
 /// Whether a TCP or UDP checksum is the bare pseudo-header sum that a kernel leaves to hardware
 /// (Linux CHECKSUM_PARTIAL). A right checksum may look so by chance; then the whole sum decides.
-[[gnu::noinline]] inline bool checksum_unfinished(const PacketContext& p, const void* source,
-                                                  const void* destination,
-                                                  std::size_t address_bytes) {
+/// `end`: of the contiguous bytes.
+[[gnu::noinline]] inline bool checksum_unfinished(const ParsedPacket& p, const std::uint8_t* end) {
   const bool tcp = p.protocol == static_cast<std::uint8_t>(wire::IpProtocol::tcp);
   const bool udp = p.protocol == static_cast<std::uint8_t>(wire::IpProtocol::udp);
   const std::size_t need = tcp ? sizeof(wire::Tcp) : sizeof(wire::Udp);
   std::uint8_t* l4 = p.l3 + p.l4_offset;
   if (!(tcp || udp) || p.fragment || p.l4_offset + need > p.l3_bytes ||
-      static_cast<std::size_t>(p.end - l4) < need) {
+      static_cast<std::size_t>(end - l4) < need) {
     return false;
   }
   std::uint16_t field;
@@ -52,90 +51,51 @@ Header& header_at(std::uint8_t* at) {
                   : static_cast<void*>(&header_at<wire::Udp>(l4).checksum),
               sizeof field);
   const std::uint32_t l4_bytes = p.l3_bytes - p.l4_offset;
+  const auto& ip4 = header_at<wire::Ipv4>(p.l3);
+  const auto& ip6 = header_at<wire::Ipv6>(p.l3);
   const std::uint64_t pseudo =
-      wire::pseudo_header_sum(source, destination, address_bytes, p.protocol, l4_bytes);
+      p.v4 ? wire::pseudo_header_sum(&ip4.source, &ip4.destination, 4, p.protocol, l4_bytes)
+           : wire::pseudo_header_sum(&ip6.source, &ip6.destination, 16, p.protocol, l4_bytes);
   if (field == 0 || field != wire::checksum_fold(pseudo)) return false;
   return wire::checksum_fold(pseudo + p.packet.sum(l4, l4_bytes)) != 0xffff;
 }
 
-/// What the first bytes of a frame look like: the stages are compiled for each shape, with what
-/// follows from it known. In all but `other` the MAC addresses are right, IPv4 has no options, and
-/// the fixed header and four bytes behind it lie in one piece.
-enum class Shape : std::uint8_t { ipv4, ipv6, inner_ipv4, inner_ipv6, other };
-
-constexpr bool is_v4(Shape shape) { return shape == Shape::ipv4 || shape == Shape::inner_ipv4; }
-constexpr bool is_v6(Shape shape) { return shape == Shape::ipv6 || shape == Shape::inner_ipv6; }
-
-inline constexpr std::ptrdiff_t shaped_bytes4 = sizeof(wire::Ethernet) + sizeof(wire::Ipv4) + 4;
-inline constexpr std::ptrdiff_t shaped_bytes6 = sizeof(wire::Ethernet) + sizeof(wire::Ipv6) + 4;
-
-/// What most of the frames that a port receives begin with.
-class OrdinaryFrames {
- public:
-  explicit OrdinaryFrames(const Ingress& in)
-      : ipv4_(wire::FramePattern::ipv4(*in.mac, in.guard != nullptr ? &in.guard->mac : nullptr)),
-        ipv6_(wire::FramePattern::ipv6(*in.mac, in.guard != nullptr ? &in.guard->mac : nullptr)) {}
-
-  [[nodiscard, gnu::always_inline]] Shape shape_of(const PacketContext& p) const {
-    if (p.end - p.l2 < shaped_bytes4) return Shape::other;
-    if (ipv4_.matches(p.l2)) [[likely]]
-      return Shape::ipv4;
-    return ipv6_.matches(p.l2) && p.end - p.l2 >= shaped_bytes6 ? Shape::ipv6 : Shape::other;
-  }
-
- private:
-  wire::FramePattern ipv4_;
-  wire::FramePattern ipv6_;
-};
-
-/// As a tunnel brought it.
-[[gnu::always_inline]] inline Shape inner_shape_of(const PacketContext& p) {
-  if (p.l2 == nullptr || p.end - p.l2 < shaped_bytes4 || !p.vrf->router.ipv4.takes(p.l2)) {
-    return Shape::other;
-  }
-  be32 type_version;
-  std::memcpy(&type_version, p.l2 + 2 * sizeof(MacAddress), sizeof type_version);
-  if (type_version.get() >> 8 == 0x080045) [[likely]]
-    return Shape::inner_ipv4;
-  return type_version.get() >> 12 == 0x86dd6 && p.end - p.l2 >= shaped_bytes6 ? Shape::inner_ipv6
-                                                                              : Shape::other;
+/// The VIF from whose own addresses alone the packet may come; nullptr: any source is good.
+inline const VifEntry* guard_of(const PacketContext& p) {
+  return p.tunnels == 0 ? p.in->guard : nullptr;
 }
 
-/// The VIF from whose own addresses alone the packet may come; nullptr: any source is good.
-template <Shape shape>
-[[gnu::always_inline]] inline const VifEntry* guard_of(const PacketContext& p) {
-  if constexpr (shape == Shape::inner_ipv4 || shape == Shape::inner_ipv6) return nullptr;
-  return shape != Shape::other || p.tunnels == 0 ? p.in->guard : nullptr;
+/// Drops a packet whose checksum a kernel left unfinished.
+template <class Tracer>
+inline Next unfinished(StageContext<Tracer>& ctx, PacketContext& p) {
+  ctx.counters.unfinished_checksums[p.in->port.index()].add(1);
+  return drop(p, DropReason::checksum_unfinished);
 }
 
 /// `available`: bytes from p.l3 to the end of the frame.
-template <Shape shape, class Tracer>
+template <class Tracer>
 [[gnu::always_inline]] inline Next parse_ipv4(StageContext<Tracer>& ctx, PacketContext& p,
                                               std::size_t available) {
   std::uint8_t* const l3 = p.l3;
   const auto contiguous = static_cast<std::size_t>(p.end - l3);
   const auto& ip = header_at<wire::Ipv4>(l3);
-  unsigned header = sizeof(wire::Ipv4);
-  if constexpr (!is_v4(shape)) {
-    if (contiguous < sizeof(wire::Ipv4)) return drop(p, DropReason::frame_truncated);
-    if (ip.version() != 4) return drop(p, DropReason::ipv4_version);
-    header = ip.header_bytes();
-    if (header < sizeof(wire::Ipv4) || header > contiguous) {
-      return drop(p, DropReason::ipv4_header_length);
-    }
+  if (contiguous < sizeof(wire::Ipv4)) return drop(p, DropReason::frame_truncated);
+  if (ip.version() != 4) return drop(p, DropReason::ipv4_version);
+  const unsigned header = ip.header_bytes();
+  if (header < sizeof(wire::Ipv4) || header > contiguous) {
+    return drop(p, DropReason::ipv4_header_length);
   }
   const std::uint16_t total = ip.total_length.get();
   // `available` is not below `header`: one comparison for both ends.
   if (total - header > available - header) return drop(p, DropReason::ipv4_total_length);
-  const bool sound = is_v4(shape) ? wire::checksum20_valid(&ip) : ip.checksum_valid();
-  if (!sound) return drop(p, DropReason::ipv4_checksum);
+  if (!ip.checksum_valid()) return drop(p, DropReason::ipv4_checksum);
   p.v4 = true;
   p.l3_bytes = total;
   p.l4_offset = static_cast<std::uint16_t>(header);
   p.protocol = ip.protocol;
   p.fragment = ip.fragment();
 
-  if (const VifEntry* guard = guard_of<shape>(p); guard != nullptr) {
+  if (const VifEntry* guard = guard_of(p); guard != nullptr) {
     std::uint32_t raw;
     std::memcpy(&raw, &ip.source, sizeof raw);
     if (!guard->owns(raw)) return drop(p, DropReason::spoofed_ip);
@@ -148,14 +108,11 @@ template <Shape shape, class Tracer>
     }
   }
   p.l4_ports = 0;
-  if (!p.fragment && total >= header + 4U && (is_v4(shape) || contiguous >= header + 4U)) {
+  if (!p.fragment && total >= header + 4U && contiguous >= header + 4U) {
     p.l4_ports = ports_at(l3 + header, p.protocol);
   }
-  if (p.in->check_finished && checksum_unfinished(PacketContext(p), &ip.source, &ip.destination, 4))
-      [[unlikely]] {
-    ctx.counters.unfinished_checksums[p.in->port.index()].add(1);
-    return drop(p, DropReason::checksum_unfinished);
-  }
+  if (p.in->check_finished && checksum_unfinished(p, p.end)) [[unlikely]]
+    return unfinished(ctx, p);
   if constexpr (Tracer::enabled)
     ctx.tracer.note(parse_name, p, [&] {
       return "IPv4 " + to_string(IpAddress(Ipv4Address{ip.source.get()})) + " → " +
@@ -167,15 +124,13 @@ template <Shape shape, class Tracer>
 }
 
 /// `available`: bytes from p.l3 to the end of the frame.
-template <Shape shape, class Tracer>
+template <class Tracer>
 [[gnu::always_inline]] inline Next parse_ipv6(StageContext<Tracer>& ctx, PacketContext& p,
                                               std::size_t available) {
   const auto contiguous = static_cast<std::size_t>(p.end - p.l3);
   const auto& ip = header_at<wire::Ipv6>(p.l3);
-  if constexpr (!is_v6(shape)) {
-    if (contiguous < sizeof(wire::Ipv6)) return drop(p, DropReason::frame_truncated);
-    if (ip.version() != 6) return drop(p, DropReason::ipv6_version);
-  }
+  if (contiguous < sizeof(wire::Ipv6)) return drop(p, DropReason::frame_truncated);
+  if (ip.version() != 6) return drop(p, DropReason::ipv6_version);
   const std::size_t total = sizeof(wire::Ipv6) + ip.payload_length.get();
   if (total > available || total > 0xffff) {
     return drop(p, DropReason::ipv6_payload_length);
@@ -205,7 +160,7 @@ template <Shape shape, class Tracer>
   }
   // A host's own link-local chatter (MLD, DHCPv6) goes no further than this link.
   const bool link_chatter = ip.source.link_local() || ip.source.unspecified();
-  const VifEntry* guard = guard_of<shape>(p);
+  const VifEntry* guard = guard_of(p);
   if (guard != nullptr && !link_chatter && !guard->owns(ip.source)) {
     return drop(p, DropReason::spoofed_ip);
   }
@@ -219,11 +174,8 @@ template <Shape shape, class Tracer>
   if (!p.fragment && complete && l4_end >= p.l4_offset + 4U) {
     p.l4_ports = ports_at(p.l3 + p.l4_offset, p.protocol);
   }
-  if (p.in->check_finished &&
-      checksum_unfinished(PacketContext(p), &ip.source, &ip.destination, 16)) [[unlikely]] {
-    ctx.counters.unfinished_checksums[p.in->port.index()].add(1);
-    return drop(p, DropReason::checksum_unfinished);
-  }
+  if (p.in->check_finished && checksum_unfinished(p, p.end)) [[unlikely]]
+    return unfinished(ctx, p);
   if constexpr (Tracer::enabled)
     ctx.tracer.note(parse_name, p, [&] {
       return "IPv6 " + to_string(IpAddress(ip.source)) + " → " +
@@ -237,7 +189,6 @@ template <Shape shape, class Tracer>
 /// A frame from p.l2 on, of p.bytes bytes, of which nothing is known.
 template <class Tracer>
 [[gnu::always_inline]] inline Next parse_frame(StageContext<Tracer>& ctx, PacketContext& p) {
-  constexpr Shape shape = Shape::other;
   if (p.end - p.l2 < static_cast<std::ptrdiff_t>(sizeof(wire::Ethernet))) {
     return drop(p, DropReason::frame_truncated);
   }
@@ -248,18 +199,19 @@ template <class Tracer>
     return drop(
         p, p.tunnels != 0 ? DropReason::inner_mac_unknown : DropReason::l2_destination_unknown);
   }
-  const VifEntry* guard = guard_of<shape>(p);
+  const VifEntry* guard = guard_of(p);
   if (guard != nullptr && !wire::same(ethernet.source, guard->mac)) {
     return drop(p, DropReason::spoofed_mac);
   }
   p.l3 = p.l2 + sizeof(wire::Ethernet);
+  p.l2_bytes = sizeof(wire::Ethernet);
   const std::size_t available = p.bytes - sizeof(wire::Ethernet);
   switch (wire::EtherType{ethernet.ether_type.get()}) {
     case wire::EtherType::ipv4:
       if (!ours) return drop(p, DropReason::ip_destination_unsupported);
-      return parse_ipv4<shape>(ctx, p, available);
+      return parse_ipv4(ctx, p, available);
     case wire::EtherType::ipv6: {
-      const Next next = parse_ipv6<shape>(ctx, p, available);
+      const Next next = parse_ipv6(ctx, p, available);
       return !ours && next == Next::forward ? drop(p, DropReason::ip_destination_unsupported)
                                             : next;
     }
@@ -273,17 +225,12 @@ template <class Tracer>
 }
 
 /// A frame, or a bare IP packet at p.l3.
-template <Shape shape, class Tracer>
+template <class Tracer>
 [[gnu::always_inline]] inline Next parse_one(StageContext<Tracer>& ctx, PacketContext& p) {
-  if constexpr (shape != Shape::other) {
-    p.l3 = p.l2 + sizeof(wire::Ethernet);
-    const std::size_t available = p.bytes - sizeof(wire::Ethernet);
-    return is_v4(shape) ? parse_ipv4<shape>(ctx, p, available)
-                        : parse_ipv6<shape>(ctx, p, available);
-  }
   if (p.l2 != nullptr) return parse_frame(ctx, p);
+  p.l2_bytes = 0;
   if (p.end == p.l3) return drop(p, DropReason::frame_truncated);
-  return *p.l3 >> 4 == 6 ? parse_ipv6<shape>(ctx, p, p.bytes) : parse_ipv4<shape>(ctx, p, p.bytes);
+  return *p.l3 >> 4 == 6 ? parse_ipv6(ctx, p, p.bytes) : parse_ipv4(ctx, p, p.bytes);
 }
 
 }  // namespace weft::stage

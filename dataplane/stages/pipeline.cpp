@@ -1,11 +1,14 @@
 #include "stages/pipeline.hpp"
 
+#include <algorithm>
 #include <type_traits>
 #include <utility>
 
 #include "stages/admit.hpp"
 #include "stages/decap.hpp"
 #include "stages/encap.hpp"
+#include "stages/express_in.hpp"
+#include "stages/express_out.hpp"
 #include "stages/flow.hpp"
 #include "stages/output.hpp"
 #include "stages/parse.hpp"
@@ -60,54 +63,119 @@ Ingress ingress_of_held(const Tables& tables, const PacketMetadata& held) {
 
 namespace {
 
-/// Tracers that tell of packets take the general way: it costs less code, and a test that compares
-/// what they tell with what befalls the same packets without them compares both ways.
+/// Whether packets may go the short way. Where a tracer tells of them they go the general way: a
+/// test that compares what it tells with what befalls the same packets without it compares both.
 template <class Tracer>
-constexpr bool by_shape = std::is_same_v<Tracer, NullTracer> || std::is_same_v<Tracer, ClockTracer>;
+constexpr bool has_express = !Tracer::tells;
 
 /// parse → decap for any packet, and again for what is inside a tunnel; decap bounds how often.
 /// False: it has left.
 template <class Tracer>
 [[gnu::noinline]] bool arrive_somehow(StageContext<Tracer>& ctx, PacketContext& p) {
   for (;;) {
-    const Next parsed = stage::parse_one<stage::Shape::other>(ctx, p);
+    const Next parsed = stage::parse_one(ctx, p);
     if (!goes_on(ctx, stage::parse_name, p, parsed)) return false;
+    const std::uint16_t outer_bytes = p.l3_bytes;
     const Next next = stage::decap_one(ctx, p);
     if (next != Next::again) return goes_on(ctx, stage::decap_name, p, next);
+    stage::count_decap(ctx, p, outer_bytes);
     lap(ctx, stage::decap_name);
   }
 }
 
-template <unsigned depth, class Tracer>
-[[gnu::always_inline]] inline void arrive(StageContext<Tracer>& ctx, PacketContext& p,
-                                          stage::Shape shape, PacketContext*& arrived);
+/// parse → decap, and the search for flows, for the frames that a port received. Packets of one
+/// family are taken as long as they come in a row, so that each loop is for one alone.
+template <bool tunnels, class Tracer>
+class Arrival {
+ public:
+  Arrival(StageContext<Tracer>& ctx, const Ingress& ingress, std::span<rte_mbuf* const> packets,
+          Burst& burst)
+      : ctx_(ctx),
+        in_(ingress),
+        flows_(ctx.tables, ingress),
+        next_(packets.data()),
+        end_(next_ + packets.size()),
+        burst_(burst) {}
 
-template <stage::Shape shape, unsigned depth, class Tracer>
-[[gnu::always_inline]] inline void arrive_as(StageContext<Tracer>& ctx, PacketContext& p,
-                                             PacketContext*& arrived) {
-  const Next parsed = stage::parse_one<shape>(ctx, p);
-  if (!goes_on(ctx, stage::parse_name, p, parsed)) return;
-  const Next next = stage::decap_one(ctx, p);
-  if (next == Next::again) {
-    lap(ctx, stage::decap_name);
-    return arrive<depth + 1>(ctx, p, stage::inner_shape_of(p), arrived);
+  void run() {
+    while (next_ != end_) {
+      if constexpr (has_express<Tracer>) {
+        rte_mbuf* const* const before = next_;
+        take_plain<FlowKey4>();
+        take_plain<FlowKey6>();
+        if (next_ != before) continue;
+      }
+      take_any();
+    }
   }
-  if (goes_on(ctx, stage::decap_name, p, next)) *arrived++ = p;
-}
+  /// So many have arrived.
+  [[nodiscard]] unsigned count() const { return count_; }
+  /// Whether each has a direction in the flow table.
+  [[nodiscard]] bool all_known() const { return all_known_; }
 
-/// The same, compiled for each shape of an outer and an inner packet; whatever is deeper takes the
-/// general way. What does not leave stands where `arrived` points, which moves on.
-template <unsigned depth, class Tracer>
-[[gnu::always_inline]] inline void arrive(StageContext<Tracer>& ctx, PacketContext& p,
-                                          stage::Shape shape, PacketContext*& arrived) {
-  if constexpr (by_shape<Tracer> && depth < 2) {
-    constexpr auto ipv4 = depth == 0 ? stage::Shape::ipv4 : stage::Shape::inner_ipv4;
-    constexpr auto ipv6 = depth == 0 ? stage::Shape::ipv6 : stage::Shape::inner_ipv6;
-    if (shape == ipv4) return arrive_as<ipv4, depth>(ctx, p, arrived);
-    if (shape == ipv6) return arrive_as<ipv6, depth>(ctx, p, arrived);
+ private:
+  template <class Key>
+  [[gnu::noinline]] void take_plain() {
+    stage::ExpressIn<Key, tunnels, Tracer> express(ctx_, in_, flows_);
+    rte_mbuf* const* next = next_;
+    rte_mbuf* const* const end = end_;
+    ParsedPacket* p = &burst_.parsed[count_];
+    while (next != end && express.takes(Packet(*next), *p)) {
+      ++next;
+      ++p;
+    }
+    next_ = next;
+    search<Key>(p);
   }
-  *arrived = p;
-  if (arrive_somehow(ctx, *arrived)) ++arrived;
+
+  [[gnu::noinline]] void take_any() {
+    PacketContext p = received(in_, Packet(*next_++));
+    if (!arrive_somehow(ctx_, p)) return;
+    p.v4 ? add<FlowKey4>(p) : add<FlowKey6>(p);
+  }
+  template <class Key>
+  void add(ParsedPacket& p) {
+    flows_.template begin<Key>(p);
+    burst_.parsed[count_] = p;
+    search<Key>(&burst_.parsed[count_ + 1]);
+  }
+
+  /// For the flows of the packets that have just arrived, up to `end`, all of one family.
+  template <class Key>
+  [[gnu::always_inline]] void search(const ParsedPacket* end) {
+    const ParsedPacket* p = &burst_.parsed[count_];
+    std::uint32_t* direction = &burst_.directions[count_];
+    count_ += static_cast<unsigned>(end - p);
+    if (!flows_.wanted()) {
+      std::fill(direction, direction + (end - p), 0);
+      all_known_ = false;
+      return;
+    }
+    for (; p != end; ++p, ++direction) {
+      *direction = p->hash != 0 ? flows_.template candidate<Key>(p->hash) : 0;
+      if (*direction == 0) [[unlikely]]
+        all_known_ = false;
+    }
+  }
+
+  StageContext<Tracer>& ctx_;
+  const Ingress& in_;
+  stage::FlowSearch flows_;
+  rte_mbuf* const* next_;
+  rte_mbuf* const* end_;
+  Burst& burst_;
+  unsigned count_ = 0;
+  bool all_known_ = true;
+};
+
+/// Answers how many packets have arrived.
+template <bool tunnels, class Tracer>
+unsigned arrive(StageContext<Tracer>& ctx, const Ingress& ingress,
+                std::span<rte_mbuf* const> packets, Burst& burst) {
+  Arrival<tunnels, Tracer> arrival(ctx, ingress, packets, burst);
+  arrival.run();
+  if (!arrival.all_known()) stage::search(ctx.tables, burst, arrival.count());
+  return arrival.count();
 }
 
 /// rewrite → encap → output.
@@ -128,27 +196,41 @@ template <class Tracer>
 
 /// resolve → output, whatever next hop the search has found.
 template <class Tracer>
-[[gnu::noinline]] void route_somehow(StageContext<Tracer>& ctx, PacketContext& p) {
+void route(StageContext<Tracer>& ctx, PacketContext& p) {
   Next next = stage::resolve_one(ctx, p);
   if (next == Next::deliver) {
     p.originated = true;
     p.care = FlowCare::none;
     next = Next::forward;
   }
-  if (goes_on(ctx, stage::resolve_name, p, next) && admitted(ctx, p)) {
-    depart(ctx, p);
-  }
+  if (goes_on(ctx, stage::resolve_name, p, next) && admitted(ctx, p)) depart(ctx, p);
 }
 
-/// The same when the search for the route is over. Next hops that lead out are what most packets
-/// find, and compiled apart from the others.
+/// flow → output for any packet, as far as the searches have got with its burst.
 template <class Tracer>
-[[gnu::always_inline]] inline void route(StageContext<Tracer>& ctx, PacketContext& p) {
-  if (!stage::leads_out(p)) [[unlikely]]
-    return route_somehow(ctx, p);
-  if (goes_on(ctx, stage::resolve_name, p, stage::resolve_one(ctx, p)) && admitted(ctx, p)) {
-    depart(ctx, p);
+[[gnu::noinline]] void forward_somehow(StageContext<Tracer>& ctx, const Ingress& ingress,
+                                       FlowStamp stamp, const ParsedPacket& parsed,
+                                       std::uint32_t direction) {
+  PacketContext p(parsed, ingress);
+  stage::find_flow(ctx, stamp, direction, p);
+  lap(ctx, stage::flow_name);
+  stage::search(ctx.tables, p);
+  route(ctx, p);
+}
+
+/// Sends packets that have arrived, from the one in place `i` on, until one is of the other family;
+/// answers where that is. They go the short way where nothing speaks against it.
+template <class Key, class Tracer>
+[[gnu::noinline]] unsigned forward(StageContext<Tracer>& ctx, const Ingress& ingress,
+                                   FlowStamp stamp, const Burst& burst, unsigned count,
+                                   unsigned i) {
+  stage::ExpressOut<Key, Tracer> express(ctx, ingress, stamp);
+  for (; i < count && burst.parsed[i].v4 == stage::is_key4<Key>; ++i) {
+    if (has_express<Tracer> && express.sends(burst.parsed[i], burst.directions[i])) [[likely]]
+      continue;
+    forward_somehow(ctx, ingress, stamp, burst.parsed[i], burst.directions[i]);
   }
+  return i;
 }
 
 }  // namespace
@@ -163,28 +245,18 @@ void run_received(StageContext<Tracer>& ctx, Burst& burst, const Ingress& ingres
       PacketContext& p = burst.packets[burst.count++];
       p = received(ingress, Packet(mbuf));
       p.originated = true;
-      p.care = ingress.care;
     }
     return run_pipeline(ctx, burst, Entry::parse);
   }
-  const stage::OrdinaryFrames ordinary(ingress);
-  PacketContext* arrived = burst.packets.data();
-  for (rte_mbuf* mbuf : packets) {
-    PacketContext p = received(ingress, Packet(mbuf));
-    arrive<0>(ctx, p, ordinary.shape_of(p), arrived);
+  const FlowStamp stamp = stage::begin_search(ctx);
+  // Tunnels end in the underlay only.
+  const unsigned count = ingress.vrf->id == underlay_vrf
+                             ? arrive<true>(ctx, ingress, packets, burst)
+                             : arrive<false>(ctx, ingress, packets, burst);
+  for (unsigned i = 0; i < count;) {
+    i = burst.parsed[i].v4 ? forward<FlowKey4>(ctx, ingress, stamp, burst, count, i)
+                           : forward<FlowKey6>(ctx, ingress, stamp, burst, count, i);
   }
-  const std::span waiting(burst.packets.data(), arrived);
-  if (ingress.care != FlowCare::none) [[unlikely]] {
-    for (PacketContext& p : waiting) p.care = ingress.care;
-  }
-  if (ingress.flows) {
-    stage::find_flows(ctx, waiting);
-    lap(ctx, stage::flow_name, static_cast<unsigned>(waiting.size()));
-  } else {
-    stage::begin_search(ctx);
-  }
-  stage::search(ctx.tables, waiting);
-  for (PacketContext& p : waiting) route(ctx, p);
 }
 
 template <class Tracer>
@@ -197,7 +269,7 @@ void run_pipeline(StageContext<Tracer>& ctx, Burst& burst, Entry entry) {
           p.l2 != nullptr || goes_on(ctx, stage::output_name, p, stage::has_headroom(p));
       if (roomy && arrive_somehow(ctx, p)) {
         stage::search(ctx.tables, p);
-        route_somehow(ctx, p);
+        route(ctx, p);
       }
       continue;
     }

@@ -30,6 +30,7 @@ Ingress ingress_of_held(const Tables& tables, const PacketMetadata& held);
   p.bytes = packet.total_bytes();
   p.vrf = ingress.vrf;
   p.in = &ingress;
+  p.care = ingress.care;
   return p;
 }
 
@@ -53,6 +54,7 @@ void run_pipeline(StageContext<Tracer>& ctx, Burst& burst, Entry entry);
 /// What `leave` and the stages noted, for explain and trace.
 struct RecordTracer {
   static constexpr bool enabled = true;
+  static constexpr bool tells = true;
   std::vector<ExplainStep>* steps = nullptr;
   DropReason reason = DropReason::none;  ///< of the last packet
   PortId way_out{};
@@ -78,6 +80,7 @@ using StageClocks = std::array<StageClock, stage_names.size()>;
 /// Measures the stages: reads the TSC where one ends, and again when that is noted.
 struct ClockTracer {
   static constexpr bool enabled = false;
+  static constexpr bool tells = false;
   StageClocks* clocks = nullptr;
   std::uint64_t since_tsc = 0;
 
@@ -97,6 +100,7 @@ struct ClockTracer {
 /// Tells of each packet that a stage drops, before it is changed for its exit.
 struct DropTracer {
   static constexpr bool enabled = false;
+  static constexpr bool tells = true;
   void* context = nullptr;
   void (*dropped)(void* context, const PacketContext& p) = nullptr;
   template <class Text>

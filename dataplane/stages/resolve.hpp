@@ -1,7 +1,7 @@
 #pragma once
 /// resolve: longest match in the packet's VRF, then the next hop and its adjacency.
 
-#include <span>
+#include <array>
 
 #include "stages/entropy.hpp"
 #include "stages/parse.hpp"
@@ -12,18 +12,18 @@ namespace weft::stage {
 inline constexpr std::string_view resolve_name = "resolve";
 inline constexpr unsigned max_lookups = 4;  ///< VRFs that a chain of lookup next hops may pass
 
-inline fib::Key4 destination4(const PacketContext& p) {
+inline fib::Key4 destination4(const ParsedPacket& p) {
   return fib::key_of(Ipv4Address{header_at<wire::Ipv4>(p.l3).destination.get()});
 }
-inline fib::Key6 destination6(const PacketContext& p) {
+inline fib::Key6 destination6(const ParsedPacket& p) {
   return fib::key_of(header_at<wire::Ipv6>(p.l3).destination);
 }
-[[gnu::always_inline]] inline std::uint32_t fib_lookup(const PacketContext& p) {
+[[gnu::always_inline]] inline std::uint32_t fib_lookup(const ParsedPacket& p) {
   return p.v4 ? p.vrf->fib4->lookup(destination4(p)) : p.vrf->fib6->lookup(destination6(p));
 }
 
 /// Longest match: p.nexthop, which stays nullptr where there is none. Not for packets that
-/// decapsulation gave a next hop.
+/// decapsulation or a flow gave a next hop.
 [[gnu::always_inline]] inline void search(const Tables& tables, PacketContext& p) {
   if (p.nexthop != nullptr) return;
   const std::uint32_t found = fib_lookup(p);
@@ -32,62 +32,79 @@ inline fib::Key6 destination6(const PacketContext& p) {
 }
 
 /// Begins the search, and asks for the memory that it needs next.
-[[gnu::always_inline]] inline void begin_search(PacketContext& p) {
-  if (p.nexthop != nullptr) return;
+[[gnu::always_inline]] inline void begin_search(const ParsedPacket& p, fib::Cursor& route) {
   if (p.v4) {
-    p.route = p.vrf->fib4->start();
-    p.vrf->fib4->prefetch(destination4(p), p.route);
+    route = p.vrf->fib4->start();
+    p.vrf->fib4->prefetch(destination4(p), route);
   } else {
-    p.route = p.vrf->fib6->start();
-    p.vrf->fib6->prefetch(destination6(p), p.route);
+    route = p.vrf->fib6->start();
+    p.vrf->fib6->prefetch(destination6(p), route);
   }
 }
 
 /// One level down, where there is one.
-[[gnu::always_inline]] inline void search_on(PacketContext& p) {
+[[gnu::always_inline]] inline void search_on(const ParsedPacket& p, fib::Cursor& route) {
   if (p.v4) {
     const fib::Key4 key = destination4(p);
-    if (p.vrf->fib4->step(key, p.route)) p.vrf->fib4->prefetch(key, p.route);
+    if (p.vrf->fib4->step(key, route)) p.vrf->fib4->prefetch(key, route);
   } else {
     const fib::Key6 key = destination6(p);
-    if (p.vrf->fib6->step(key, p.route)) p.vrf->fib6->prefetch(key, p.route);
+    if (p.vrf->fib6->step(key, route)) p.vrf->fib6->prefetch(key, route);
   }
 }
 
-[[gnu::always_inline]] inline void end_search(const Tables& tables, PacketContext& p) {
-  if (p.nexthop != nullptr) return;
-  const std::uint32_t found = p.v4 ? p.vrf->fib4->descend(destination4(p), p.route)
-                                   : p.vrf->fib6->descend(destination6(p), p.route);
-  p.route.best = found;
+[[gnu::always_inline]] inline void end_search(const Tables& tables, ParsedPacket& p,
+                                              fib::Cursor& route) {
+  const std::uint32_t found = p.v4 ? p.vrf->fib4->descend(destination4(p), route)
+                                   : p.vrf->fib6->descend(destination6(p), route);
   p.nexthop = tables.nexthops.get(found);
   __builtin_prefetch(p.nexthop);
   __builtin_prefetch(p.nexthop + 1);  // a tunnel's header
 }
 
-/// search() for a burst. Where the tables are far away, level by level, so that reads overlap.
-inline void search(const Tables& tables, std::span<PacketContext> packets) {
+/// Whether a packet in place `i` has neither a flow nor a next hop yet.
+[[gnu::always_inline]] inline bool wants_route(const Burst& burst, unsigned i) {
+  const ParsedPacket& p = burst.parsed[i];
+  return burst.directions[i] == 0 && p.nexthop == nullptr && p.care != FlowCare::search;
+}
+
+/// Longest match for all that want a route of the first `count` packets of a burst; p.nexthop stays
+/// nullptr where there is none. Where the tables are far away, level by level, so that reads
+/// overlap.
+inline void search(const Tables& tables, Burst& burst, unsigned count) {
   if (!tables.far.load(std::memory_order_relaxed)) [[likely]] {
-    for (PacketContext& p : packets) search(tables, p);
+    const auto nexthops = tables.nexthops.reader();
+    for (unsigned i = 0; i < count; ++i) {
+      ParsedPacket& p = burst.parsed[i];
+      if (wants_route(burst, i)) p.nexthop = nexthops.get(fib_lookup(p));
+    }
     return;
   }
+  std::array<std::uint8_t, max_burst> wanting;
+  unsigned wants = 0;
   bool v6 = false;
-  for (PacketContext& p : packets) {
-    begin_search(p);
-    v6 |= !p.v4;
+  for (unsigned i = 0; i < count; ++i) {
+    if (!wants_route(burst, i)) continue;
+    wanting[wants++] = static_cast<std::uint8_t>(i);
+    v6 |= !burst.parsed[i].v4;
   }
+  const auto each = [&](auto&& step) {
+    for (unsigned i = 0; i < wants; ++i) step(burst.parsed[wanting[i]], burst.routes[wanting[i]]);
+  };
+  each([](ParsedPacket& p, fib::Cursor& route) { begin_search(p, route); });
   for (unsigned level = 0; level < fib::upper_levels4; ++level) {
-    for (PacketContext& p : packets) search_on(p);
+    each([](ParsedPacket& p, fib::Cursor& route) { search_on(p, route); });
   }
   for (unsigned level = fib::upper_levels4; v6 && level < fib::upper_levels6; ++level) {
-    for (PacketContext& p : packets) {
-      if (!p.v4) search_on(p);
-    }
+    each([](ParsedPacket& p, fib::Cursor& route) {
+      if (!p.v4) search_on(p, route);
+    });
   }
-  for (PacketContext& p : packets) end_search(tables, p);
+  each([&](ParsedPacket& p, fib::Cursor& route) { end_search(tables, p, route); });
 }
 
 /// Whether the search has found a next hop by which the packet leaves at once.
-[[gnu::always_inline]] inline bool leads_out(const PacketContext& p) {
+[[gnu::always_inline]] inline bool leads_out(const ParsedPacket& p) {
   return p.nexthop != nullptr && has_adjacency(p.nexthop->kind);
 }
 
@@ -124,8 +141,8 @@ template <class Tracer>
 [[gnu::noinline]] Next choose_member(StageContext<Tracer>& ctx, PacketContext& p) {
   const Tables& tables = ctx.tables;
   const NexthopEntry& group = *p.nexthop;
-  p.entropy = entropy(tables, p);  // encap asks for it once more
-  const std::uint32_t bucket = group.bucket_of(p.entropy);
+  p.hash = open_hash(tables, p);  // encap asks for it once more
+  const std::uint32_t bucket = group.bucket_of(tunnel::entropy_of(p.hash));
   const NexthopId kept = kept_nexthop(tables, p);
   const bool keeps = kept.valid() && group.has_member(kept);
   const NexthopId member = keeps ? kept : group.member_in(bucket);

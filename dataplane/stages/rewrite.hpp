@@ -9,6 +9,26 @@ namespace weft::stage {
 
 inline constexpr std::string_view rewrite_name = "rewrite";
 
+/// Whether this router is the last that an IP packet gets to.
+[[gnu::always_inline]] inline bool expires_here(const std::uint8_t* l3, bool v4) {
+  if (v4) {
+    const auto& ip = *reinterpret_cast<const wire::Ipv4*>(l3);
+    return ip.ttl <= 1;
+  }
+  const auto& ip = *reinterpret_cast<const wire::Ipv6*>(l3);
+  return ip.hop_limit <= 1;
+}
+/// TTL or hop limit down by one.
+[[gnu::always_inline]] inline void count_hop(std::uint8_t* l3, bool v4) {
+  if (v4) {
+    auto& ip = header_at<wire::Ipv4>(l3);
+    ip.decrement_ttl();
+  } else {
+    auto& ip = header_at<wire::Ipv6>(l3);
+    --ip.hop_limit;
+  }
+}
+
 template <class Tracer>
 [[gnu::always_inline]] inline Next rewrite_one(StageContext<Tracer>& ctx, PacketContext& p) {
   const unsigned limit = p.adjacency->mtu_bytes;
@@ -26,15 +46,8 @@ template <class Tracer>
                : drop_notify(p, DropReason::too_big);
   }
   if (p.originated) return Next::forward;
-  if (p.v4) {
-    auto& ip = header_at<wire::Ipv4>(p.l3);
-    if (ip.ttl <= 1) return drop_notify(p, DropReason::ttl_expired);
-    ip.decrement_ttl();
-  } else {
-    auto& ip = header_at<wire::Ipv6>(p.l3);
-    if (ip.hop_limit <= 1) return drop_notify(p, DropReason::ttl_expired);
-    --ip.hop_limit;
-  }
+  if (expires_here(p.l3, p.v4)) return drop_notify(p, DropReason::ttl_expired);
+  count_hop(p.l3, p.v4);
   if constexpr (Tracer::enabled)
     ctx.tracer.note(rewrite_name, p, [&] { return std::string("TTL down by one"); });
   return Next::forward;

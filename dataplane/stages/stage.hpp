@@ -10,8 +10,12 @@
 namespace weft {
 
 /// Notes nothing; every call disappears.
+///
+/// Of any tracer: `enabled`: it wants what the stages note of a packet; `tells`: it must hear of
+/// each packet, so that none goes the short way.
 struct NullTracer {
   static constexpr bool enabled = false;
+  static constexpr bool tells = false;
   template <class Text>
   [[gnu::always_inline]] void note(std::string_view, const PacketContext&, Text&&) {}
 };

@@ -16,8 +16,13 @@ using Counter = Relaxed<std::uint64_t>;
 struct PacketCounter {
   Counter packets;
   Counter bytes;
-  void add(std::uint64_t packet_bytes) {
+  [[gnu::always_inline]] void add(std::uint64_t packet_bytes) {
     packets.add(1);
+    bytes.add(packet_bytes);
+  }
+  /// Of many packets.
+  void add(std::uint64_t count, std::uint64_t packet_bytes) {
+    packets.add(count);
     bytes.add(packet_bytes);
   }
   [[nodiscard]] PacketCount get() const { return {packets.get(), bytes.get()}; }

@@ -66,7 +66,8 @@ class DecapTable {
 };
 
 template <class Address>
-inline const DecapEntry* DecapTable::find(std::uint64_t key, const Address& local) const {
+[[gnu::always_inline]] inline const DecapEntry* DecapTable::find(std::uint64_t key,
+                                                                 const Address& local) const {
   const Slots& slots = *slots_.load(std::memory_order_acquire);
   const std::uint64_t h = hash(key);
   for (std::size_t i = h & slots.mask;; i = (i + 1) & slots.mask) {

@@ -185,7 +185,7 @@ class FlowIndex::Searcher {
     const Bucket& bucket = buckets_[hash & mask_];
     const std::uint64_t seen = bucket.head().load(std::memory_order_acquire);
     const Line* line = &bucket.lines[0];
-    unsigned found = line->match(tag_of(hash)) & seen & 0xff;
+    unsigned found = line->match(tag_of(hash)) & static_cast<unsigned>(seen);
     if (found == 0) [[unlikely]] {
       line = &bucket.lines[1];
       if ((seen & 0xff00) != 0) found = line->match(tag_of(hash)) & seen >> 8 & 0xff;

@@ -89,9 +89,8 @@ struct FlowKey4 {
   [[nodiscard]] FlowKey4 reverse(VrfId vrf) const {
     return {std::rotl(addresses, 32), reversed(ports, protocol()), vrf, protocol()};
   }
-  /// The same in every VRF: tunnel::finish() of it chooses the outer source port.
-  [[nodiscard, gnu::always_inline]] std::uint64_t word(const tunnel::HashSeed& seed) const {
-    return tunnel::flow_word4(seed, addresses, ports, protocol());
+  [[nodiscard, gnu::always_inline]] std::uint64_t hash(const tunnel::HashSeed& seed) const {
+    return tunnel::flow_hash4(seed, addresses, ports, protocol(), vrf_index());
   }
 };
 static_assert(sizeof(FlowKey4) == 16);
@@ -116,17 +115,10 @@ struct FlowKey6 {
     const std::uint64_t both[] = {addresses[2], addresses[3], addresses[0], addresses[1]};
     return {both, reversed(ports, protocol()), vrf, protocol()};
   }
-  [[nodiscard, gnu::always_inline]] std::uint64_t word(const tunnel::HashSeed& seed) const {
-    return tunnel::flow_word6(seed, addresses, ports, protocol());
+  [[nodiscard, gnu::always_inline]] std::uint64_t hash(const tunnel::HashSeed& seed) const {
+    return tunnel::flow_hash6(seed, addresses, ports, protocol(), vrf_index());
   }
 };
 static_assert(sizeof(FlowKey6) == 40);
-
-/// Where the key stands in a table. `word`: the key's, by the same seed.
-template <class Key>
-[[gnu::always_inline]] inline std::uint64_t flow_hash(const Key& key, std::uint64_t word,
-                                                      const tunnel::HashSeed& seed) {
-  return tunnel::mix(word ^ key.vrf_index(), seed.second | 1);
-}
 
 }  // namespace weft

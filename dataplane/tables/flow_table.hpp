@@ -169,12 +169,26 @@ class FlowTable {
         vifs_(max_objects) {}
 
   [[nodiscard, gnu::always_inline]] std::uint64_t hash(const Key& key) const {
-    return hash(key, key.word(seed_));
+    return key.hash(seed_);
   }
-  [[nodiscard, gnu::always_inline]] std::uint64_t hash(const Key& key, std::uint64_t word) const {
-    return flow_hash(key, word, seed_);
-  }
-  [[nodiscard]] const FlowIndex& index() const { return index_; }
+  /// Searches the table step by step, for many keys in turn.
+  class Searcher {
+   public:
+    explicit Searcher(const FlowTable& table)
+        : index_(table.index_.searcher()), entries_(&table.entries_[0]) {}
+    [[gnu::always_inline]] void prefetch(std::uint64_t hash) const { index_.prefetch(hash); }
+    /// The direction that most likely has the key, 0: none. Its entry is on its way then.
+    [[nodiscard, gnu::always_inline]] std::uint32_t candidate(std::uint64_t hash) const {
+      const std::uint32_t direction = index_.candidate(hash);
+      __builtin_prefetch(&entries_[direction]);
+      return direction;
+    }
+
+   private:
+    FlowIndex::Searcher index_;
+    const Entry* entries_;
+  };
+  [[nodiscard]] Searcher searcher() const { return Searcher(*this); }
   [[nodiscard]] Entry& entry(std::uint32_t direction) { return entries_[direction]; }
   [[nodiscard]] const Entry& entry(std::uint32_t direction) const { return entries_[direction]; }
   [[nodiscard]] FlowSession& session_of(std::uint32_t direction) {

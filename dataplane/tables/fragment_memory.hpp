@@ -47,7 +47,7 @@ class FragmentMemory {
   template <class Key>
   [[nodiscard]] std::uint64_t name_of(Key datagram, std::uint32_t identification) const {
     datagram.ports = identification;
-    return flow_hash(datagram, datagram.word(seed_), seed_) | 1;  // never that of an empty place
+    return datagram.hash(seed_) | 1;  // never that of an empty place
   }
 
   struct Place {

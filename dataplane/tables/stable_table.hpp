@@ -27,6 +27,19 @@ class StableTable {
     static_assert(Id<Tag>::index_bits == index_bits);
     return get(id.index());
   }
+  /// The same for who looks many up in turn: what it needs of the table it has at hand.
+  class Reader {
+   public:
+    explicit Reader(const StableTable& table) : at_(&table.at_[0]) {}
+    [[nodiscard, gnu::always_inline]] const T* get(std::uint32_t index) const {
+      return at_[index].load(std::memory_order_acquire);
+    }
+
+   private:
+    const std::atomic<const T*>* at_;
+  };
+  [[nodiscard]] Reader reader() const { return Reader(*this); }
+
   /// Publishes `object` and answers what was there, which readers may still hold.
   const T* exchange(std::uint32_t index, const T* object) {
     const T* old = at_[index].load(std::memory_order_relaxed);

@@ -19,36 +19,35 @@ constexpr std::uint64_t mix(std::uint64_t a, std::uint64_t b) {
   return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
 }
 
+/// Hash of an IPv4 flow: its lowest bits and its highest choose its place in tables, those between
+/// its outer source port. `addresses`: source and destination as they lie in the packet; `ports`:
+/// both ports as they lie in the packet, 0 for fragments and protocols without ports; `network`:
+/// what tells tenants apart that use the same addresses.
+///
 /// One product alone maps counting ports to an arithmetic progression; a second one breaks it.
-constexpr std::uint32_t finish(std::uint64_t h) {
-  return static_cast<std::uint32_t>(mix(h, 0xd6e8feb86659fd93) >> 32);
-}
-
-/// What tells IPv4 flows apart, in one word. `addresses`: source and destination as they lie in the
-/// packet; `ports`: both ports as they lie in the packet, 0 for fragments and protocols without
-/// ports.
-constexpr std::uint64_t flow_word4(const HashSeed& seed, std::uint64_t addresses,
-                                   std::uint32_t ports, std::uint8_t protocol) {
+constexpr std::uint64_t flow_hash4(const HashSeed& seed, std::uint64_t addresses,
+                                   std::uint32_t ports, std::uint8_t protocol,
+                                   std::uint32_t network) {
   const std::uint64_t rest = static_cast<std::uint64_t>(ports) << 8 | protocol;
-  return mix(addresses ^ seed.first, rest ^ seed.second);
-}
-/// Hash of an IPv4 flow.
-constexpr std::uint32_t flow_hash4(const HashSeed& seed, std::uint64_t addresses,
-                                   std::uint32_t ports, std::uint8_t protocol) {
-  return finish(flow_word4(seed, addresses, ports, protocol));
+  const std::uint64_t word = mix(addresses ^ seed.first, rest ^ seed.second);
+  return mix(word ^ network, seed.second | 1);
 }
 
 /// The same for IPv6, addresses in four words.
-constexpr std::uint64_t flow_word6(const HashSeed& seed, const std::uint64_t (&addresses)[4],
-                                   std::uint32_t ports, std::uint8_t protocol) {
+constexpr std::uint64_t flow_hash6(const HashSeed& seed, const std::uint64_t (&addresses)[4],
+                                   std::uint32_t ports, std::uint8_t protocol,
+                                   std::uint32_t network) {
   const std::uint64_t rest = static_cast<std::uint64_t>(ports) << 8 | protocol;
   const std::uint64_t source = mix(addresses[0] ^ seed.first, addresses[1] ^ seed.second);
   const std::uint64_t destination = mix(addresses[2] ^ seed.second, addresses[3] ^ seed.first);
-  return mix(source ^ (destination << 1 | destination >> 63), rest ^ seed.second);
+  const std::uint64_t word =
+      mix(source ^ (destination << 1 | destination >> 63), rest ^ seed.second);
+  return mix(word ^ network, seed.second | 1);
 }
-constexpr std::uint32_t flow_hash6(const HashSeed& seed, const std::uint64_t (&addresses)[4],
-                                   std::uint32_t ports, std::uint8_t protocol) {
-  return finish(flow_word6(seed, addresses, ports, protocol));
+
+/// What of a flow's hash chooses the outer source port.
+constexpr std::uint32_t entropy_of(std::uint64_t flow_hash) {
+  return static_cast<std::uint32_t>(flow_hash >> 16);
 }
 
 /// Chooses among the ports of a range, even over all of them.
@@ -58,8 +57,8 @@ class SourcePorts {
   constexpr explicit SourcePorts(PortRange range)
       : first_(range.first), count_(range.last - range.first + 1U) {}
   /// Host byte order.
-  [[nodiscard]] constexpr std::uint16_t choose(std::uint32_t hash) const {
-    return static_cast<std::uint16_t>(first_ + (std::uint64_t{hash} * count_ >> 32));
+  [[nodiscard]] constexpr std::uint16_t choose(std::uint32_t entropy) const {
+    return static_cast<std::uint16_t>(first_ + (std::uint64_t{entropy} * count_ >> 32));
   }
 
  private:

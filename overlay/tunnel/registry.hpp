@@ -12,7 +12,7 @@ using Kinds = std::tuple<Vxlan>;
 
 /// Calls `f` with a value of the codec of `kind`; answers `otherwise` for a kind without codec.
 template <class Answer, class F>
-constexpr Answer with_codec(TunnelKind kind, Answer otherwise, F&& f) {
+[[gnu::always_inline]] constexpr Answer with_codec(TunnelKind kind, Answer otherwise, F&& f) {
   return std::apply(
       [&]<TunnelCodec... Codec>(Codec... codec) {
         (void)((codec.kind == kind && (otherwise = f(codec), true)) || ...);
@@ -22,7 +22,8 @@ constexpr Answer with_codec(TunnelKind kind, Answer otherwise, F&& f) {
 }
 
 /// Reads a tunnel header of `kind` at the start of `in`, which reaches to the end of the packet.
-inline ParsedHeader parse_header(TunnelKind kind, std::span<const std::uint8_t> in) {
+[[gnu::always_inline]] inline ParsedHeader parse_header(TunnelKind kind,
+                                                        std::span<const std::uint8_t> in) {
   return with_codec(kind, ParsedHeader{.reason = DropReason::tunnel_header_invalid},
                     [&](auto codec) { return codec.parse(in); });
 }

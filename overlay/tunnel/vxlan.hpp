@@ -21,7 +21,7 @@ struct Vxlan {
   }
 
   /// RFC 7348 §5: the I flag must be set; reserved bits are ignored.
-  static ParsedHeader parse(std::span<const std::uint8_t> in) {
+  [[gnu::always_inline]] static ParsedHeader parse(std::span<const std::uint8_t> in) {
     if (in.size() < sizeof(wire::Vxlan)) return {.reason = DropReason::tunnel_header_truncated};
     const auto& header = *reinterpret_cast<const wire::Vxlan*>(in.data());
     if ((header.flags & wire::Vxlan::vni_valid) == 0) {

@@ -70,10 +70,15 @@ struct Ipv4 {
   /// TTL down by one with the checksum kept right (RFC 1624 §3: HC' = ~(~HC + ~m + m')). The word m
   /// that holds TTL falls by 0x0100, so HC rises by as much: by one as it lies in memory. A sum of
   /// 0xffff is the other zero.
-  void decrement_ttl() {
-    --ttl;
-    const std::uint32_t sum = std::bit_cast<std::uint16_t>(checksum) + 1U;
-    checksum = std::bit_cast<be16>(static_cast<std::uint16_t>(sum + (sum >= 0xffff)));
+  [[gnu::always_inline]] void decrement_ttl() {
+    static_assert(std::endian::native == std::endian::little);
+    std::uint32_t word;  // TTL, protocol, and the checksum above them
+    std::memcpy(&word, &ttl, sizeof word);
+    const std::uint32_t old = word;
+    word += 0x10000U - 1U;
+    if (old >= 0xfffe0000) [[unlikely]]
+      word += 0x10000U;
+    std::memcpy(&ttl, &word, sizeof word);
   }
 };
 static_assert(sizeof(Ipv4) == 20 && alignof(Ipv4) == 1);

@@ -94,7 +94,7 @@ class World {
       const std::uint32_t back = table_.find(c.back, table_.hash(c.back));
       REQUIRE((there / 2 == at.session || back / 2 == at.session));
       halves += there == 0 || back == 0;
-      REQUIRE((there == 0 || table_.index().searcher().candidate(table_.hash(c.there)) != 0));
+      REQUIRE((there == 0 || table_.searcher().candidate(table_.hash(c.there)) != 0));
     }
     REQUIRE(halves < 10);
   }

@@ -25,6 +25,15 @@ std::uint64_t addresses(std::uint32_t source, std::uint32_t destination) {
          __builtin_bswap32(source);
 }
 
+std::uint32_t entropy4(const HashSeed& seed, std::uint64_t both, std::uint32_t l4_ports,
+                       std::uint8_t protocol, std::uint32_t network = 1) {
+  return entropy_of(flow_hash4(seed, both, l4_ports, protocol, network));
+}
+std::uint32_t entropy6(const HashSeed& seed, const std::uint64_t (&both)[4], std::uint32_t l4_ports,
+                       std::uint8_t protocol, std::uint32_t network = 1) {
+  return entropy_of(flow_hash6(seed, both, l4_ports, protocol, network));
+}
+
 /// Counts flows into equal parts of the port range; a fair choice stays within six deviations of
 /// chi-square's mean.
 class Evenness {
@@ -69,11 +78,11 @@ TEST_CASE("the source port lies in the profile's range", "[entropy]") {
 
 TEST_CASE("the source port is stable for a flow", "[entropy]") {
   const std::uint64_t v6[4] = {1, 2, 3, 4};
-  const auto once4 = flow_hash4(seed_a, addresses(1, 2), ports(3, 4), 6);
-  const auto once6 = flow_hash6(seed_a, v6, ports(3, 4), 6);
+  const auto once4 = entropy4(seed_a, addresses(1, 2), ports(3, 4), 6);
+  const auto once6 = entropy6(seed_a, v6, ports(3, 4), 6);
   for (unsigned i = 0; i < 10; ++i) {
-    REQUIRE(flow_hash4(seed_a, addresses(1, 2), ports(3, 4), 6) == once4);
-    REQUIRE(flow_hash6(seed_a, v6, ports(3, 4), 6) == once6);
+    REQUIRE(entropy4(seed_a, addresses(1, 2), ports(3, 4), 6) == once4);
+    REQUIRE(entropy6(seed_a, v6, ports(3, 4), 6) == once6);
   }
 }
 
@@ -83,8 +92,8 @@ TEST_CASE("random flows spread evenly", "[entropy]") {
   Evenness v6;
   for (unsigned i = 0; i < 200000; ++i) {
     const std::uint64_t words[4] = {random(), random(), random(), random()};
-    v4.add(flow_hash4(seed_a, words[0], static_cast<std::uint32_t>(words[1]), 6));
-    v6.add(flow_hash6(seed_a, words, static_cast<std::uint32_t>(words[1]), 6));
+    v4.add(entropy4(seed_a, words[0], static_cast<std::uint32_t>(words[1]), 6));
+    v6.add(entropy6(seed_a, words, static_cast<std::uint32_t>(words[1]), 6));
   }
   REQUIRE(v4.even());
   REQUIRE(v6.even());
@@ -106,12 +115,12 @@ TEST_CASE("flows that differ by counting spread evenly, whatever the secret", "[
       const std::uint64_t host6[4] = {prefix, host, prefix, __builtin_bswap64(2)};
       const std::uint64_t pair6[4] = {prefix, host, prefix, host};
       const std::uint32_t a = 0x0a010000 + i;
-      patterns[0].add(flow_hash4(secret, addresses(0x0a010001, 0x0a010002), by_port, 6));
-      patterns[1].add(flow_hash4(secret, addresses(a, 0x0a020001), ports(1000, 443), 6));
-      patterns[2].add(flow_hash4(secret, addresses(a, a), ports(1000, 443), 17));
-      patterns[3].add(flow_hash6(secret, fixed6, by_port, 6));
-      patterns[4].add(flow_hash6(secret, host6, ports(1000, 443), 6));
-      patterns[5].add(flow_hash6(secret, pair6, ports(1000, 443), 17));
+      patterns[0].add(entropy4(secret, addresses(0x0a010001, 0x0a010002), by_port, 6));
+      patterns[1].add(entropy4(secret, addresses(a, 0x0a020001), ports(1000, 443), 6));
+      patterns[2].add(entropy4(secret, addresses(a, a), ports(1000, 443), 17));
+      patterns[3].add(entropy6(secret, fixed6, by_port, 6));
+      patterns[4].add(entropy6(secret, host6, ports(1000, 443), 6));
+      patterns[5].add(entropy6(secret, pair6, ports(1000, 443), 17));
     }
     for (std::size_t i = 0; i < patterns.size(); ++i) uneven[i] += patterns[i].even() ? 0 : 1;
   }
@@ -127,29 +136,34 @@ TEST_CASE("every bit of the flow and the secret counts", "[entropy]") {
     const auto p = static_cast<std::uint32_t>(random());
     const auto protocol = static_cast<std::uint8_t>(random());
     const std::uint64_t words[4] = {random(), random(), random(), random()};
-    const std::uint32_t hash4 = flow_hash4(seed_a, a, p, protocol);
-    const std::uint32_t hash6 = flow_hash6(seed_a, words, p, protocol);
+    const std::uint32_t hash4 = entropy4(seed_a, a, p, protocol);
+    const std::uint32_t hash6 = entropy6(seed_a, words, p, protocol);
     for (unsigned bit = 0; bit < 64; ++bit) {
       const std::uint64_t one = std::uint64_t{1} << bit;
-      same += flow_hash4(seed_a, a ^ one, p, protocol) == hash4 ? 1 : 0;
+      same += entropy4(seed_a, a ^ one, p, protocol) == hash4 ? 1 : 0;
       for (unsigned word = 0; word < 4; ++word) {
         std::uint64_t other[4] = {words[0], words[1], words[2], words[3]};
         other[word] ^= one;
-        same += flow_hash6(seed_a, other, p, protocol) == hash6 ? 1 : 0;
+        same += entropy6(seed_a, other, p, protocol) == hash6 ? 1 : 0;
       }
       if (bit < 32) {
         const auto low = static_cast<std::uint32_t>(one);
-        same += flow_hash4(seed_a, a, p ^ low, protocol) == hash4 ? 1 : 0;
-        same += flow_hash6(seed_a, words, p ^ low, protocol) == hash6 ? 1 : 0;
+        same += entropy4(seed_a, a, p ^ low, protocol) == hash4 ? 1 : 0;
+        same += entropy6(seed_a, words, p ^ low, protocol) == hash6 ? 1 : 0;
+      }
+      if (bit < 24) {
+        const auto other = 1U ^ static_cast<std::uint32_t>(one);
+        same += entropy4(seed_a, a, p, protocol, other) == hash4 ? 1 : 0;
+        same += entropy6(seed_a, words, p, protocol, other) == hash6 ? 1 : 0;
       }
       if (bit < 8) {
         const auto other = static_cast<std::uint8_t>(protocol ^ one);
-        same += flow_hash4(seed_a, a, p, other) == hash4 ? 1 : 0;
-        same += flow_hash6(seed_a, words, p, other) == hash6 ? 1 : 0;
+        same += entropy4(seed_a, a, p, other) == hash4 ? 1 : 0;
+        same += entropy6(seed_a, words, p, other) == hash6 ? 1 : 0;
       }
     }
-    same += flow_hash4(seed_b, a, p, protocol) == hash4 ? 1 : 0;
-    same += flow_hash6(seed_b, words, p, protocol) == hash6 ? 1 : 0;
+    same += entropy4(seed_b, a, p, protocol) == hash4 ? 1 : 0;
+    same += entropy6(seed_b, words, p, protocol) == hash6 ? 1 : 0;
   }
   REQUIRE(same <= 1);
 }

@@ -108,22 +108,37 @@ TEST_CASE("twenty bytes are right where the naive sum says so, whatever carries"
 TEST_CASE("a frame pattern takes ordinary frames and no others", "[ethernet]") {
   const MacAddress to{{2, 0, 0x5e, 0, 1, 1}};
   const MacAddress from{{2, 0, 0, 0, 1, 0x11}};
-  for (const bool v4 : {true, false}) {
-    for (const bool any_source : {true, false}) {
-      const MacAddress* source = any_source ? nullptr : &from;
-      const auto pattern = v4 ? FramePattern::ipv4(to, source) : FramePattern::ipv6(to, source);
-      auto frame =
-          hex(v4 ? "02005e000101020000000111080045ff" : "02005e00010102000000011186dd6fff");
-      REQUIRE(pattern.matches(ExactCopy(frame).get().data()));
-      for (std::size_t bit = 0; bit < frame.size() * 8; ++bit) {
-        const std::size_t byte = bit / 8;
-        const bool ignored = (any_source && byte >= 6 && byte < 12) || byte == 15 ||
-                             (!v4 && byte == 14 && bit % 8 < 4);
-        frame[byte] ^= static_cast<std::uint8_t>(1U << bit % 8);
-        CAPTURE(v4, any_source, bit);
-        REQUIRE(pattern.matches(ExactCopy(frame).get().data()) == ignored);
-        frame[byte] ^= static_cast<std::uint8_t>(1U << bit % 8);
-      }
+  const std::uint32_t address = 0x0b00010a;  // 10.1.0.11
+  struct Wanted {
+    bool v4;
+    const MacAddress* source;
+    const std::uint32_t* address;
+  };
+  for (const auto& wanted :
+       {Wanted{true, nullptr, nullptr}, Wanted{true, &from, nullptr}, Wanted{true, &from, &address},
+        Wanted{false, nullptr, nullptr}, Wanted{false, &from, nullptr}}) {
+    const auto pattern = wanted.v4 ? FramePattern::ipv4(to, wanted.source, wanted.address)
+                                   : FramePattern::ipv6(to, wanted.source);
+    auto frame =
+        hex(wanted.v4 ? "02005e000101020000000111080045ff00548000c0003f11beef0a01000b0a01"
+                      : "02005e00010102000000011186dd6fff12340010113ffd000000000000000000");
+    REQUIRE(frame.size() == FramePattern::bytes);
+    REQUIRE(pattern.matches(ExactCopy(frame).get().data()));
+    const auto matters = [&](std::size_t byte, std::size_t bit) {
+      if (byte < 6 || byte == 12 || byte == 13) return true;
+      if (byte < 12) return wanted.source != nullptr;
+      if (!wanted.v4) return byte == 14 && bit >= 4;  // the version
+      if (byte == 14) return true;
+      if (byte == 20) return bit < 6;  // more fragments, and where in the datagram
+      if (byte == 21) return true;
+      return byte >= 26 && byte < 30 && wanted.address != nullptr;
+    };
+    for (std::size_t bit = 0; bit < frame.size() * 8; ++bit) {
+      const std::size_t byte = bit / 8;
+      frame[byte] ^= static_cast<std::uint8_t>(1U << bit % 8);
+      CAPTURE(wanted.v4, wanted.source != nullptr, wanted.address != nullptr, bit);
+      REQUIRE(pattern.matches(ExactCopy(frame).get().data()) == !matters(byte, bit % 8));
+      frame[byte] ^= static_cast<std::uint8_t>(1U << bit % 8);
     }
   }
 }

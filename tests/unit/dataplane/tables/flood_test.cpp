@@ -111,13 +111,16 @@ TEST_CASE("routes chosen to collide cost no more than any others", "[flood]") {
 TEST_CASE("flows chosen to leave by one source port spread under another secret", "[flood]") {
   const HashSeed known = secret();
   const HashSeed other{known.second, known.first};
+  const auto port_of = [](const HashSeed& seed, std::uint64_t addresses) {
+    return tunnel::entropy_of(tunnel::flow_hash4(seed, addresses, 0, 6, 1)) >> 18;
+  };
   std::vector<unsigned> ports(16384);
   unsigned flows = 0;
   for (std::uint64_t i = 0; flows < 2000 && i < 100000000; ++i) {
     const std::uint64_t addresses = 0x0a000001ULL << 32 | (0x0a000000 + i);
-    if (tunnel::flow_hash4(known, addresses, 0, 6) >> 18 != 0) continue;
+    if (port_of(known, addresses) != 0) continue;
     ++flows;
-    ++ports[tunnel::flow_hash4(other, addresses, 0, 6) >> 18];
+    ++ports[port_of(other, addresses)];
   }
   REQUIRE(flows == 2000);
   CHECK(*std::max_element(ports.begin(), ports.end()) < 12);

@@ -1,0 +1,267 @@
+#pragma once
+/// express, arriving: parse and decap for packets that nothing speaks against. A frame that is
+/// refused here is as it was, and goes the general way, where it is found out why.
+
+#include "stages/decap.hpp"
+#include "stages/flow.hpp"
+#include "stages/parse.hpp"
+
+namespace weft::stage {
+
+/// UDP or TCP in one piece and not a fragment, in IPv4 without options or IPv6 without extension
+/// headers, between addresses that are forwarded without a second look.
+template <class Key>
+struct PlainIp;
+
+template <>
+struct PlainIp<FlowKey4> {
+  using Header = wire::Ipv4;
+  static bool has_sole_source(const VifEntry* guard) {
+    return guard != nullptr && guard->addresses4.size() == 1;
+  }
+  static wire::FramePattern pattern(const MacAddress& mac, const VifEntry* guard) {
+    return wire::FramePattern::ipv4(mac, guard != nullptr ? &guard->mac : nullptr,
+                                    has_sole_source(guard) ? guard->addresses4.data() : nullptr);
+  }
+  /// EtherType, version and length of the header, from the last bytes of the Ethernet header on.
+  [[gnu::always_inline]] static bool begins(const std::uint8_t* l3) {
+    std::uint32_t type_version;
+    std::memcpy(&type_version, l3 - 2, sizeof type_version);
+    return (type_version & 0xffffff) == 0x450008;
+  }
+  static std::uint32_t total_bytes(const Header& ip) { return ip.total_length.get(); }
+  static std::uint8_t protocol(const Header& ip) { return ip.protocol; }
+  /// What is particular to the family. The first octets tell of most addresses that they are not
+  /// special.
+  [[gnu::always_inline]] static bool sound(const Header& ip) {
+    const auto* l3 = reinterpret_cast<const std::uint8_t*>(&ip);
+    return wire::checksum20_valid(&ip) && !ip.fragment() && !wire::special_octets[l3[12]] &&
+           !wire::special_octets[l3[16]];
+  }
+  static bool owns(const VifEntry& guard, const Header& ip) {
+    std::uint32_t raw;
+    std::memcpy(&raw, &ip.source, sizeof raw);
+    return guard.owns(raw);
+  }
+};
+
+template <>
+struct PlainIp<FlowKey6> {
+  using Header = wire::Ipv6;
+  static bool has_sole_source(const VifEntry*) { return false; }
+  static wire::FramePattern pattern(const MacAddress& mac, const VifEntry* guard) {
+    return wire::FramePattern::ipv6(mac, guard != nullptr ? &guard->mac : nullptr);
+  }
+  [[gnu::always_inline]] static bool begins(const std::uint8_t* l3) {
+    std::uint32_t type_version;
+    std::memcpy(&type_version, l3 - 2, sizeof type_version);
+    return (type_version & 0xf0ffff) == 0x60dd86;
+  }
+  static std::uint32_t total_bytes(const Header& ip) {
+    return sizeof(Header) + ip.payload_length.get();
+  }
+  static std::uint8_t protocol(const Header& ip) { return ip.next_header; }
+  /// Global and unique local unicast (RFC 4291 §2.4, RFC 4193).
+  static bool plain(const Ipv6Address& address) {
+    return address.bytes[0] >> 5 == 1 || address.bytes[0] >> 1 == 0x7e;
+  }
+  [[gnu::always_inline]] static bool sound(const Header& ip) {
+    return plain(ip.source) && plain(ip.destination);
+  }
+  static bool owns(const VifEntry& guard, const Header& ip) { return guard.owns(ip.source); }
+};
+
+template <class Key>
+constexpr PacketTraits plain_traits(FlowCare care) {
+  return {.l4_offset = sizeof(typename PlainIp<Key>::Header),
+          .v4 = is_key4<Key>,
+          .l2_bytes = sizeof(wire::Ethernet),
+          .plain = true,
+          .care = care};
+}
+/// All at once: g++ 12 would write one after the other.
+[[gnu::always_inline]] inline void set_traits(ParsedPacket& p, const PacketTraits& traits) {
+  const auto word = std::bit_cast<std::uint64_t>(traits);
+  std::memcpy(static_cast<void*>(static_cast<PacketTraits*>(&p)), &word, sizeof word);
+}
+
+/// What is read of such a packet.
+struct PlainHeaders {
+  std::uint16_t l3_bytes = 0;  ///< 0: it is not one
+  std::uint8_t protocol = 0;
+  std::uint32_t ports = 0;
+};
+
+/// Of the packet at `l3`, of which `available` bytes are there, at least an IP and a UDP header.
+template <class Key>
+[[nodiscard, gnu::always_inline]] inline PlainHeaders read_plain(const std::uint8_t* l3,
+                                                                 std::uint32_t available) {
+  using Header = typename PlainIp<Key>::Header;
+  constexpr std::uint32_t least = sizeof(Header) + sizeof(wire::Udp);
+  const auto& ip = *reinterpret_cast<const Header*>(l3);
+  const std::uint32_t total = PlainIp<Key>::total_bytes(ip);
+  // One comparison for both ends.
+  if (total - least > available - least || total > 0xffff || !PlainIp<Key>::sound(ip)) return {};
+  const std::uint8_t protocol = PlainIp<Key>::protocol(ip);
+  if (protocol != static_cast<std::uint8_t>(wire::IpProtocol::udp) &&
+      (protocol != static_cast<std::uint8_t>(wire::IpProtocol::tcp) ||
+       total < sizeof(Header) + sizeof(wire::Tcp))) {
+    return {};
+  }
+  std::uint32_t ports;
+  std::memcpy(&ports, l3 + sizeof(Header), sizeof ports);
+  return {ports != 0 ? static_cast<std::uint16_t>(total) : std::uint16_t{0}, protocol, ports};
+}
+
+/// One way in through a tunnel, open for packets that come the same way.
+template <class Ip>
+struct WayIn {
+  struct Ends {
+    decltype(Ip::source) source;
+    decltype(Ip::destination) destination;
+  };
+  std::uint64_t key = ~std::uint64_t{0};  ///< see decap_key(); no tunnel has this one
+  std::uint8_t ends[sizeof(Ends)];        ///< outer addresses
+  DecapId decap;
+  const VrfEntry* vrf = nullptr;
+
+  [[nodiscard, gnu::always_inline]] bool has_ends_of(const Ip& ip) const {
+    return std::memcmp(&ip.source, ends, sizeof ends) == 0;
+  }
+  /// Whether packets with that outer header are let in, to be routed in a VRF.
+  bool open(const Tables& tables, const Ip& ip, std::uint64_t wanted) {
+    key = ~std::uint64_t{0};
+    const DecapEntry* const entry = find_entry(tables, ip, wanted);
+    if (entry == nullptr || !accepts_source(*entry, ip)) return false;
+    if (sizeof(Ip) == sizeof(wire::Ipv6) && !entry->decap.zero_udp_checksum6) return false;
+    const NexthopEntry* const nexthop = tables.nexthops.get(entry->decap.nexthop);
+    if (nexthop == nullptr || nexthop->kind != NexthopKind::lookup) return false;
+    if (nexthop->vrf == underlay_vrf) return false;  // there may be a tunnel inside
+    vrf = tables.vrfs.get(nexthop->vrf);
+    if (vrf == nullptr) return false;
+    key = wanted;
+    std::memcpy(ends, &ip.source, sizeof ends);
+    decap = entry->id;
+    return true;
+  }
+};
+
+/// Takes frames of one family, `Key`'s, that one port received. `tunnels`: some of them may hold a
+/// tunnel that ends here.
+template <class Key, bool tunnels, class Tracer>
+class ExpressIn {
+ public:
+  ExpressIn(StageContext<Tracer>& ctx, const Ingress& ingress, const FlowSearch& flows)
+      : ctx_(ctx),
+        in_(ingress),
+        flows_(flows),
+        guard_(PlainIp<Key>::has_sole_source(ingress.guard) ? nullptr : ingress.guard),
+        pattern_(PlainIp<Key>::pattern(*ingress.mac, ingress.guard)) {}
+
+  /// Whether it has arrived, and stands in `p` then.
+  [[nodiscard, gnu::always_inline]] bool takes(Packet packet, ParsedPacket& p) {
+    std::uint8_t* const l2 = packet.data();
+    const std::uint32_t bytes = packet.contiguous_bytes();
+    if (bytes < least<Key> || bytes != packet.total_bytes() || !pattern_.matches(l2)) return false;
+    std::uint8_t* const l3 = l2 + sizeof(wire::Ethernet);
+    const PlainHeaders headers = read_plain<Key>(l3, bytes - sizeof(wire::Ethernet));
+    if (headers.l3_bytes == 0 || !from_its_own(l3)) return false;
+    lap(ctx_, parse_name);
+    if constexpr (tunnels) {
+      if (headers.protocol == static_cast<std::uint8_t>(wire::IpProtocol::udp)) [[likely]] {
+        const auto kind =
+            ctx_.tables.udp_kinds[headers.ports >> 16].load(std::memory_order_relaxed);
+        if (kind != TunnelKind::none) [[likely]]
+          return takes_inside(kind, packet, l3, headers.l3_bytes, p);
+      }
+    }
+    arrive<Key>(packet, l3, headers, bytes, in_.vrf, p);
+    p.decap = DecapId{};
+    p.tunnels = 0;
+    return !in_.check_finished || !checksum_unfinished(p, l2 + bytes);
+  }
+
+ private:
+  using Ip = typename PlainIp<Key>::Header;
+  /// Bytes of a frame with a packet of that family.
+  template <class Any>
+  static constexpr std::uint32_t least = sizeof(wire::Ethernet) +
+                                         sizeof(typename PlainIp<Any>::Header) + sizeof(wire::Udp);
+
+  /// Whether the source is one that the port's VIF may use.
+  [[nodiscard, gnu::always_inline]] bool from_its_own(const std::uint8_t* l3) const {
+    return guard_ == nullptr || PlainIp<Key>::owns(*guard_, *reinterpret_cast<const Ip*>(l3));
+  }
+
+  /// The same for what is in the tunnel whose outer packet is at `outer`.
+  [[nodiscard, gnu::always_inline]] bool takes_inside(TunnelKind kind, Packet packet,
+                                                      std::uint8_t* outer,
+                                                      std::uint32_t outer_bytes, ParsedPacket& p) {
+    const Tables& tables = ctx_.tables;
+    const auto& ip = header_at<Ip>(outer);
+    std::uint8_t* const l4 = outer + sizeof(Ip);
+    const auto& udp = header_at<wire::Udp>(l4);
+    const std::uint32_t l4_bytes = outer_bytes - sizeof(Ip);
+    const tunnel::ParsedHeader header = read_header(kind, l4, l4_bytes, l4_bytes);
+    if (header.reason != DropReason::none || header.payload != tunnel::Payload::ethernet ||
+        udp.checksum.get() != 0 || in_.check_finished) {
+      return false;
+    }
+    const std::uint64_t key = decap_key(kind, udp.destination_port.get(), header.vni);
+    if (!(way_.key == key && way_.has_ends_of(ip)) && !way_.open(tables, ip, key)) return false;
+    const VrfEntry* const vrf = way_.vrf;
+    lap(ctx_, decap_name);
+    std::uint8_t* const l2 = l4 + sizeof(wire::Udp) + header.bytes;
+    std::uint8_t* const l3 = l2 + sizeof(wire::Ethernet);
+    const std::uint32_t bytes = l4_bytes - sizeof(wire::Udp) - header.bytes;
+    if (bytes < least<FlowKey4> || !vrf->router.ipv4.takes(l2)) return false;
+    if (PlainIp<FlowKey4>::begins(l3)) [[likely]] {
+      const PlainHeaders inner = read_plain<FlowKey4>(l3, bytes - sizeof(wire::Ethernet));
+      if (inner.l3_bytes == 0) return false;
+      lap(ctx_, parse_name);
+      arrive<FlowKey4>(packet, l3, inner, bytes, vrf, p);
+    } else {
+      if (bytes < least<FlowKey6> || !PlainIp<FlowKey6>::begins(l3)) return false;
+      const PlainHeaders inner = read_plain<FlowKey6>(l3, bytes - sizeof(wire::Ethernet));
+      if (inner.l3_bytes == 0) return false;
+      lap(ctx_, parse_name);
+      arrive<FlowKey6>(packet, l3, inner, bytes, vrf, p);
+    }
+    p.decap = way_.decap;
+    p.tunnels = 1;
+    ctx_.counters.decaps[way_.decap.index()].add(outer_bytes);
+    return true;
+  }
+
+  /// `bytes`: of the frame.
+  template <class Any>
+  [[gnu::always_inline]] void arrive(Packet packet, std::uint8_t* l3, const PlainHeaders& headers,
+                                     std::uint32_t bytes, const VrfEntry* vrf,
+                                     ParsedPacket& p) const {
+    p.hash = 0;
+    if (flows_.wanted() && vrf->flows) {
+      set_traits(p, plain_traits<Any>(FlowCare::admit));
+      p.hash = flows_.template begin<Any>(l3, headers.ports, vrf->id, headers.protocol);
+    } else {
+      set_traits(p, plain_traits<Any>(in_.care));
+    }
+    p.packet = packet;
+    p.l3 = l3;
+    p.vrf = vrf;
+    p.nexthop = nullptr;
+    p.l4_ports = headers.ports;
+    p.bytes = bytes;
+    p.l3_bytes = headers.l3_bytes;
+    p.protocol = headers.protocol;
+    lap(ctx_, decap_name);
+  }
+
+  StageContext<Tracer>& ctx_;
+  const Ingress& in_;
+  FlowSearch flows_;
+  WayIn<Ip> way_;
+  const VifEntry* guard_;  ///< nullptr: the pattern knows the source
+  wire::FramePattern pattern_;
+};
+
+}  // namespace weft::stage
