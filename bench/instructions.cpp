@@ -69,10 +69,10 @@ int main(int argc, char** argv) {
   if (std::strcmp(tunnels, "mixed") == 0) {
     left = run<bench::MixedBursts>(bench::MixedPlane(), what, rounds);
   } else if (std::strcmp(tunnels, "flows") == 0) {
-    left = run<bench::Bursts>(bench::Plane(1, bench::Flows::on), what, rounds);
+    left = run<bench::Bursts>(bench::Plane({.flows = true}), what, rounds);
   } else {
-    left =
-        run<bench::Bursts>(bench::Plane(static_cast<unsigned>(std::atoi(tunnels))), what, rounds);
+    left = run<bench::Bursts>(bench::Plane({.tunnels = static_cast<unsigned>(std::atoi(tunnels))}),
+                              what, rounds);
   }
   bench::stop_eal();
   if (!left) std::fprintf(stderr, "packets did not leave by a port\n");

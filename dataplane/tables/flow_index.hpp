@@ -33,6 +33,12 @@ class FlowIndex {
         buckets_(mask_ + 1, true) {}
 
   [[nodiscard]] std::size_t bytes() const { return buckets_.size() * sizeof(Bucket); }
+  [[nodiscard]] std::size_t buckets() const { return mask_ + 1; }
+  /// How many entries stand in the bucket that the hash leads to.
+  [[nodiscard]] unsigned crowd(std::uint64_t hash) const {
+    const std::uint64_t seen = buckets_[hash & mask_].head().load(std::memory_order_acquire);
+    return static_cast<unsigned>(std::popcount(seen & (change - 1)));
+  }
 
   class Searcher;
   [[nodiscard, gnu::always_inline]] Searcher searcher() const;
