@@ -191,6 +191,9 @@ class FlowTable {
     return index_.find(hash, [&](std::uint32_t d) { return entries_[d].key == key; });
   }
 
+  /// Asks the caches for what open() is going to touch: for a caller that has other things to do
+  /// until then.
+  void prefetch(const FlowWriter& writer, const Key& reverse) const;
   /// Opens a session, or answers the direction that has the key already, in whatever session: of
   /// two workers that meet both ends of a conversation at once, one adopts the other's. 0: the
   /// table is full, or the VIF has as many sessions as it may, and none of those gives way.
