@@ -51,13 +51,17 @@ class Traffic {
     m->pkt_len = m->data_len;
     std::memcpy(rte_pktmbuf_mtod(m, void*), frame.data(), frame.size());
   }
+  [[nodiscard]] const Ingress& ingress() const { return ingress_; }
+  [[nodiscard]] std::span<rte_mbuf* const> laid(unsigned count) const {
+    return {packets_.data(), count};
+  }
   /// Sends the first `count` packets in bursts; answers the TSC ticks that it took.
   std::uint64_t send(unsigned count) {
     plane_.hands()->begin(__rdtsc());
     const std::uint64_t start = __rdtsc();
     for (unsigned first = 0; first < count; first += burst) {
       run_received(ctx_, *burst_, ingress_,
-                   std::span<rte_mbuf* const>(&packets_[first], std::min(burst, count - first)));
+                   laid(count).subspan(first, std::min(burst, count - first)));
       empty(*exits_);
     }
     return __rdtsc() - start;
