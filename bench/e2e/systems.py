@@ -19,6 +19,16 @@ def memory_mb(work, flows):
     return 512 + flows * 4 // 1024 + (256 if work.startswith("mixed") else 0)
 
 
+def sessions(flows):
+    """For which weftd has room: a table of a million, or half full."""
+    return max(1 << 20, 1 << (2 * flows - 1).bit_length())
+
+
+def hugepages_mb(work, flows):
+    """For packets, some more, and sessions: 256 bytes each, those of IPv6, and what may be wasted."""
+    return memory_mb(work, flows) + 256 + sessions(flows) * 256 // (1 << 20) + 96 + 12
+
+
 def testpmd(pcap, flows, mode):
     """DPDK's own forwarder: the cost of input and output alone."""
     command = ["stdbuf", "-oL", "dpdk-testpmd", "--in-memory", "--no-pci", "-l", "0,1", "--main-lcore", "0",
@@ -158,7 +168,7 @@ def weftd(work, pcap, flows, build):
         socket = os.path.join(directory, "api")
         text = (BASE + WORKS[work][1]).format(
             local=packets.LOCAL, remote=packets.REMOTE, vni=packets.VNI, mac=packets.PCAP_MAC,
-            far=packets.FAR_MAC, pcap=pcap, memory=memory_mb(work, flows), sessions=max(1 << 20, 2 * flows), socket=socket)
+            far=packets.FAR_MAC, pcap=pcap, memory=memory_mb(work, flows), sessions=sessions(flows), socket=socket)
         if work == "route100k":
             text += "".join('  - {vrf: underlay, prefix: %d.%d.%d.0/24, via: {gateway: 172.31.2.2}}\n'
                             % (20 + (n >> 16), n >> 8 & 255, n & 255) for n in range(packets.PREFIXES))
