@@ -10,6 +10,7 @@
 
 #include <cstdlib>
 #include <ctime>
+#include <filesystem>
 #include <fstream>
 #include <string>
 #include <vector>
@@ -24,7 +25,11 @@ inline bool& eal_started() {
 }
 
 inline void stop_eal() {
-  if (eal_started()) rte_eal_cleanup();
+  if (!eal_started()) return;
+  const std::filesystem::path runtime = rte_eal_get_runtime_dir();
+  rte_eal_cleanup();
+  std::error_code ignored;  // DPDK leaves the directory behind
+  std::filesystem::remove_all(runtime, ignored);
 }
 
 /// Whether there are the hugepages that the largest rte_hash takes, as `tools/bench micro` sees to.
