@@ -1,6 +1,6 @@
 #pragma once
-/// DPDK without hugepages for benchmarks that need packets, started at first use; and cycles as
-/// Google Benchmark counters.
+/// DPDK for benchmarks that need packets, started at first use, on hugepages where enough are free;
+/// and cycles as Google Benchmark counters.
 
 #include <benchmark/benchmark.h>
 #include <rte_eal.h>
@@ -10,6 +10,8 @@
 
 #include <cstdlib>
 #include <ctime>
+#include <filesystem>
+#include <fstream>
 #include <string>
 #include <vector>
 
@@ -23,23 +25,36 @@ inline bool& eal_started() {
 }
 
 inline void stop_eal() {
-  if (eal_started()) rte_eal_cleanup();
+  if (!eal_started()) return;
+  const std::filesystem::path runtime = rte_eal_get_runtime_dir();
+  rte_eal_cleanup();
+  std::error_code ignored;  // DPDK leaves the directory behind
+  std::filesystem::remove_all(runtime, ignored);
+}
+
+/// Whether there are the hugepages that the largest rte_hash takes, as `tools/bench micro` sees to.
+inline bool hugepages() {
+  constexpr unsigned wanted = 700;  // of 2 MiB
+  unsigned free = 0;
+  std::ifstream("/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages") >> free;
+  return free >= wanted;
 }
 
 /// A pool of 4096 packets.
 inline rte_mempool* pool() {
   static rte_mempool* made = [] {
     std::vector<std::string> words{"bench",
-                                   "--no-huge",
-                                   "--no-shconf",
                                    "--no-pci",
                                    "--no-telemetry",
                                    "--iova-mode=va",
-                                   "-m",
-                                   "256",
                                    "--log-level=error",
                                    "--lcores=0",
                                    "--file-prefix=weft-bench-" + std::to_string(getpid())};
+    if (hugepages()) {
+      words.emplace_back("--in-memory");
+    } else {
+      words.insert(words.end(), {"--no-huge", "--no-shconf", "-m", "256"});
+    }
     std::vector<char*> argv;
     for (auto& word : words) argv.push_back(word.data());
     if (rte_eal_init(static_cast<int>(argv.size()), argv.data()) < 0) std::abort();

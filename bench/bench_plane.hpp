@@ -5,18 +5,20 @@
 #include <array>
 #include <cstring>
 #include <memory>
+#include <random>
 #include <vector>
 
 #include "bench_eal.hpp"
 #include "frames.hpp"
+#include "policy/compiled_policy.hpp"
 #include "stages/pipeline.hpp"
 #include "tables/forwarding_state.hpp"
 
 namespace weft::bench {
 
-inline const MacAddress router_mac{{2, 0, 0x5e, 0, 1, 1}};
-inline const MacAddress port_mac{{2, 0, 0, 0, 9, 1}};
-inline const MacAddress vm_mac{{2, 0, 0, 0, 1, 1}};
+inline constexpr MacAddress router_mac{{2, 0, 0x5e, 0, 1, 1}};
+inline constexpr MacAddress port_mac{{2, 0, 0, 0, 9, 1}};
+inline constexpr MacAddress vm_mac{{2, 0, 0, 0, 1, 1}};
 inline constexpr PortId fabric{0};
 inline constexpr PortId vm_port{1};
 inline constexpr std::uint32_t local = 0xc0000201;    // 192.0.2.1
@@ -25,21 +27,56 @@ inline constexpr std::uint32_t vm = 0x0a010001;       // 10.1.0.1
 inline constexpr std::uint32_t far_vms = 0x0a020000;  // 10.2.0.0/16
 
 enum class Work { encap, decap, route };
-/// Whether VIFs and VRFs keep flows.
-enum class Flows : bool { off, on };
 
-/// VRF 1 + i holds VNI 100 + i; its route to 10.2.0.0/16 leads into a tunnel.
+struct PlaneOptions {
+  unsigned tunnels = 1;
+  bool flows = false;                               ///< VIFs and VRFs keep them
+  unsigned rules = 0;                               ///< of the VIF, each way; 0: it has no policy
+  std::size_t sessions = FlowSettings{}.sessions4;  ///< of IPv4, that fit
+  tunnel::HashSeed seed{};
+};
+
+/// So many rules of which the last lets the bench's packets through.
+inline PolicyRules many_rules(unsigned count) {
+  std::mt19937 random(count);
+  PolicyRules all;
+  while (all.rules.size() + 1 < count) {
+    PolicyRule rule;
+    rule.protocol = random() % 2 != 0 ? 6 : 17;
+    const auto network = static_cast<std::uint32_t>(0x0a000000 | (random() & 0x3ffff));
+    const auto length = static_cast<std::uint8_t>(17 + random() % 16);
+    rule.destinations = {IpPrefix{Ipv4Address{network}, length}.masked()};
+    const auto first = static_cast<std::uint16_t>(random() % 60000);
+    rule.destination_ports = {{first, static_cast<std::uint16_t>(first + random() % 100)}};
+    all.rules.push_back(rule);
+  }
+  all.rules.push_back({});
+  return all;
+}
+
+/// VRF 1 + i holds VNI 100 + i; its routes to 10.2.0.0/16 and address6() of it lead into a tunnel.
 class Plane {
  public:
-  explicit Plane(unsigned tunnels = 1, Flows keep = Flows::off)
-      : state_(rcu_, {}), hands_(*state_.tables().flows, rcu_, 0), tunnels_(tunnels) {
-    const bool flows = keep == Flows::on;
+  explicit Plane(const PlaneOptions& options = {})
+      : state_(rcu_, options.seed, sizes(options), static_cast<std::uint64_t>(tsc_ghz() * 1e9)),
+        hands_(*state_.tables().flows, rcu_, 0),
+        tunnels_(options.tunnels) {
+    const bool flows = options.flows;
     Batch batch;
+    Vif vif{vm_port, VrfId(1), vm_mac, {Ipv4Address{vm}, address6(vm)}, true, false, flows};
+    if (options.rules != 0) {
+      pool();  // rules need DPDK's memory
+      static unsigned compiled_before = 0;
+      const PolicyRules rules = many_rules(options.rules);
+      auto compiled = compile({rules, rules}, "bench" + std::to_string(compiled_before++));
+      if (!compiled) std::abort();
+      batch.policies.push_back({PolicyId(0), std::shared_ptr<const CompiledPolicy>(*compiled)});
+      vif.policy = PolicyId(0);
+    }
     batch.vrfs.push_back({underlay_vrf, Vrf{{}, flows}});
     batch.ports.push_back({fabric, Port{port_mac, 1500, VifId{}, false}});
     batch.ports.push_back({vm_port, Port{port_mac, 1500, VifId(0), false}});
-    batch.vifs.push_back(
-        {VifId(0), Vif{vm_port, VrfId(1), vm_mac, {Ipv4Address{vm}}, true, false, flows}});
+    batch.vifs.push_back({VifId(0), vif});
     batch.adjacencies.push_back(
         {AdjacencyId(0), Adjacency{fabric, Ipv4Address{remote}, port_mac, vm_mac}});
     batch.adjacencies.push_back(
@@ -48,7 +85,7 @@ class Plane {
     batch.nexthops.push_back({NexthopId(1), nexthop::Interface{AdjacencyId(0)}});
     batch.routes.push_back({underlay_vrf, {Ipv4Address{far_vms}, 16}, NexthopId(1)});
     batch.local_addresses = LocalAddresses{{Ipv4Address{local}}};
-    for (unsigned i = 0; i < tunnels; ++i) {
+    for (unsigned i = 0; i < tunnels_; ++i) {
       const VrfId vrf(1 + i);
       TunnelProfile profile;
       profile.local = Ipv4Address{local};
@@ -65,6 +102,8 @@ class Plane {
       batch.decaps.back().object->sources[0] = batch.decaps.back().object->sources[0].masked();
       batch.routes.push_back({vrf, {Ipv4Address{far_vms}, 16}, NexthopId(2 + 2 * i)});
       batch.routes.push_back({vrf, {Ipv4Address{vm}, 32}, NexthopId(0)});
+      batch.routes.push_back({vrf, {address6(far_vms), 112}, NexthopId(2 + 2 * i)});
+      batch.routes.push_back({vrf, {address6(vm), 128}, NexthopId(0)});
     }
     if (!state_.apply(batch)) std::abort();
   }
@@ -72,13 +111,48 @@ class Plane {
   [[nodiscard]] const Tables& tables() const { return state_.tables(); }
   [[nodiscard]] unsigned tunnels() const { return tunnels_; }
   [[nodiscard]] FlowHands* hands() const { return &hands_; }
+  [[nodiscard]] FlowTables& flows() const { return *state_.tables().flows; }
 
  private:
+  static FlowSettings sizes(const PlaneOptions& options) {
+    FlowSettings settings;
+    settings.sessions4 = options.sessions;
+    return settings;
+  }
+
   Rcu rcu_{1};
   ForwardingState state_;
   mutable FlowHands hands_;  // a worker's, as all that counts
   unsigned tunnels_;
 };
+
+/// The flow that a packet of so big a number belongs to, as a VM sends it; 2^27 differ.
+inline Flow flow_of(std::uint32_t number) {
+  const auto port = static_cast<std::uint16_t>(1000 + number % 32 + (number >> 16) * 32);
+  return {vm, far_vms + (number & 0xffff), port, 2000};
+}
+/// The same as packets of the other direction have it.
+inline Flow answer_to(const Flow& flow) {
+  return {flow.destination, flow.source, flow.destination_port, flow.source_port};
+}
+
+/// `inner` as the fabric sends it, through one of so many tunnels.
+inline Bytes tunnelled(const Bytes& inner, std::uint32_t number, unsigned tunnels = 1) {
+  return vxlan_frame({port_mac, vm_mac},
+                     {remote, local, static_cast<std::uint16_t>(49152 + number % 16384), 4789},
+                     100 + number % tunnels, inner);
+}
+
+/// A packet of flow_of(number); to be decapsulated is its answer.
+inline Bytes frame_of(Work work, IpFamily family, std::uint32_t number, unsigned tunnels = 1) {
+  const Macs macs{work == Work::route ? port_mac : router_mac, vm_mac};
+  const Flow flow = work == Work::decap ? answer_to(flow_of(number)) : flow_of(number);
+  const Bytes frame = family == IpFamily::v4 ? small_frame(macs, flow) : udp_frame6(macs, flow);
+  return work == Work::decap ? tunnelled(frame, number, tunnels) : frame;
+}
+inline Ingress ingress_of(const Plane& plane, Work work) {
+  return weft::ingress_of(plane.tables(), work == Work::encap ? vm_port.index() : fabric.index());
+}
 
 /// A burst of 32 that can be sent through the stages again and again: each round undoes what they
 /// did.
@@ -87,12 +161,11 @@ class Bursts {
   static constexpr unsigned size = 32;
   static constexpr unsigned packets_a_round = size;
 
-  Bursts(const Plane& plane, Work work)
-      : ingress_(
-            ingress_of(plane.tables(), work == Work::encap ? vm_port.index() : fabric.index())) {
+  Bursts(const Plane& plane, Work work, IpFamily family = IpFamily::v4)
+      : ingress_(ingress_of(plane, work)) {
     for (std::uint16_t i = 0; i < size; ++i) {
       rte_mbuf* mbuf = rte_pktmbuf_alloc(pool());
-      const Bytes bytes = frame(work, i, plane.tunnels());
+      const Bytes bytes = frame_of(work, family, i, plane.tunnels());
       std::memcpy(rte_pktmbuf_append(mbuf, static_cast<std::uint16_t>(bytes.size())), bytes.data(),
                   bytes.size());
       packets_[i] = mbuf;
@@ -122,15 +195,6 @@ class Bursts {
       m->pkt_len = m->data_len;
       std::memcpy(rte_pktmbuf_mtod(m, void*), originals_[i].data(), originals_[i].size());
     }
-  }
-
-  static Bytes frame(Work work, std::uint16_t i, unsigned tunnels) {
-    const auto port = static_cast<std::uint16_t>(1000 + i);
-    const Macs inner{work == Work::route ? port_mac : router_mac, vm_mac};
-    if (work != Work::decap) return small_frame(inner, {vm, far_vms + i, port, 2000});
-    return vxlan_frame({port_mac, vm_mac},
-                       {remote, local, static_cast<std::uint16_t>(49152 + i), 4789},
-                       100 + i % tunnels, small_frame(inner, {far_vms + i, vm, port, 2000}));
   }
 
   Ingress ingress_;

@@ -56,9 +56,10 @@ struct Filled {
     for (std::uint32_t i = 0; i < flows; ++i) open(make_key<Key>(i));
   }
   std::uint32_t open(const Key& key) {
-    return table.open(
-        writer,
-        {.forward = key, .reverse = key.reverse(weft::VrfId(1)), .forward_hash = table.hash(key)});
+    const Key reverse = key.reverse(weft::VrfId(1));
+    table.prefetch(writer, reverse);
+    return table.open(writer,
+                      {.forward = key, .reverse = reverse, .forward_hash = table.hash(key)});
   }
   weft::Rcu rcu{1};
   weft::FlowRules rules;

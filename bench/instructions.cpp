@@ -1,18 +1,46 @@
 // Sends packets through the pipeline as far as each stage and as a whole, for callgrind to count:
-//   instructions WORK ROUNDS [TUNNELS|mixed|flows]
-// A round is one burst of 32; with `mixed` for TUNNELS it is one of each size, see mixed.hpp. After
-// each way it has callgrind write down what that took, under the stage's name; `pipeline` is all of
-// it, as weftd runs it.
+//   instructions WORK ROUNDS [TUNNELS|mixed|flows|flows6|policy|new]
+// A round is one burst of 32; with `mixed` for TUNNELS it is one of each size, see mixed.hpp; with
+// `flows` (`flows6`: of IPv6; `policy`: a VIF's under 1 000 rules) each packet has a session, and
+// with `new` it opens one, under 1 000 rules. After each way it has callgrind write down what that
+// took, under the stage's name; `pipeline` is all of it, as weftd runs it.
 #include <valgrind/callgrind.h>
 
 #include <cstdio>
 #include <cstring>
 #include <iterator>
+#include <string>
 
+#include "flow_traffic.hpp"
 #include "mixed.hpp"
-#include "stages_up_to.hpp"
 
 namespace {
+
+constexpr unsigned rules = 1000;
+
+/// Rounds of packets of flows that no round before had.
+class FreshBursts {
+ public:
+  FreshBursts(const weft::bench::Plane& plane, weft::bench::Work work, std::size_t rounds)
+      : traffic_(plane, work) {
+    for (std::uint32_t i = 0; i < rounds * weft::bench::Traffic::burst; ++i) {
+      frames_.add(weft::bench::frame_of(work, weft::IpFamily::v4, i));
+    }
+  }
+  template <class Run>
+  void round(Run&& run) {
+    for (unsigned i = 0; i < weft::bench::Traffic::burst; ++i) {
+      traffic_.lay(i, frames_[next_]);
+      next_ = (next_ + 1) % frames_.count();
+    }
+    run(traffic_.ingress(), traffic_.laid(weft::bench::Traffic::burst));
+  }
+
+ private:
+  weft::bench::Traffic traffic_;
+  weft::bench::Frames frames_;
+  std::size_t next_ = 0;
+};
 
 template <std::size_t Count>
 int index_of(const char* const (&names)[Count], const char* name) {
@@ -23,10 +51,9 @@ int index_of(const char* const (&names)[Count], const char* name) {
 }
 
 /// Answers whether all packets left by a port.
-template <class Bursts, class Plane>
-bool run(const Plane& plane, weft::bench::Work work, unsigned long rounds) {
+template <class Plane, class Bursts>
+bool run(const Plane& plane, Bursts&& bursts, unsigned long rounds) {
   namespace bench = weft::bench;
-  Bursts bursts(plane, work);
   auto counters = std::make_unique<weft::WorkerCounters>();
   auto exits = std::make_unique<weft::Exits>();
   auto burst = std::make_unique<weft::Burst>();
@@ -58,21 +85,28 @@ int main(int argc, char** argv) {
   namespace bench = weft::bench;
   const int work = argc > 2 ? index_of(bench::work_names, argv[1]) : -1;
   if (work < 0) {
-    std::fprintf(stderr, "usage: instructions WORK ROUNDS [TUNNELS|mixed|flows]\n");
+    std::fprintf(stderr,
+                 "usage: instructions WORK ROUNDS [TUNNELS|mixed|flows|flows6|policy|new]\n");
     return 2;
   }
   const unsigned long rounds = std::strtoul(argv[2], nullptr, 10);
-  const char* tunnels = argc > 3 ? argv[3] : "1";
+  const std::string kind = argc > 3 ? argv[3] : "1";
   bench::pool();
   const auto what = static_cast<bench::Work>(work);
   bool left = false;
-  if (std::strcmp(tunnels, "mixed") == 0) {
-    left = run<bench::MixedBursts>(bench::MixedPlane(), what, rounds);
-  } else if (std::strcmp(tunnels, "flows") == 0) {
-    left = run<bench::Bursts>(bench::Plane(1, bench::Flows::on), what, rounds);
+  if (kind == "mixed") {
+    const bench::MixedPlane plane;
+    left = run(plane, bench::MixedBursts(plane, what), rounds);
+  } else if (kind == "new") {
+    const bench::Plane plane({.flows = true, .rules = rules});
+    left = run(plane, FreshBursts(plane, what, rounds + 1), rounds);
   } else {
-    left =
-        run<bench::Bursts>(bench::Plane(static_cast<unsigned>(std::atoi(tunnels))), what, rounds);
+    const bool flows = kind == "flows" || kind == "flows6" || kind == "policy";
+    const bench::Plane plane({.tunnels = flows ? 1 : static_cast<unsigned>(std::stoul(kind)),
+                              .flows = flows,
+                              .rules = kind == "policy" ? rules : 0});
+    const auto family = kind == "flows6" ? weft::IpFamily::v6 : weft::IpFamily::v4;
+    left = run(plane, bench::Bursts(plane, what, family), rounds);
   }
   bench::stop_eal();
   if (!left) std::fprintf(stderr, "packets did not leave by a port\n");

@@ -48,7 +48,7 @@ void up_to(benchmark::State& state) {
   const auto work = static_cast<Work>(state.range(0));
   const auto last = state.range(1);
   weft::bench::pool();
-  run<Bursts>(state, Plane(1), work,
+  run<Bursts>(state, Plane(), work,
               [last](Context& ctx, weft::Burst&, const weft::Ingress& ingress,
                      std::span<rte_mbuf* const> packets) {
                 weft::bench::run_up_to(ctx, ingress, packets, static_cast<int>(last));
@@ -60,7 +60,7 @@ BENCHMARK(up_to)->ArgNames({"work", "stage"})->ArgsProduct({{0, 1, 2}, {0, 1, 2,
 
 void pipeline(benchmark::State& state) {
   weft::bench::pool();
-  run<Bursts>(state, Plane(static_cast<unsigned>(state.range(1))),
+  run<Bursts>(state, Plane({.tunnels = static_cast<unsigned>(state.range(1))}),
               static_cast<Work>(state.range(0)), whole);
   state.SetLabel(weft::bench::work_names[state.range(0)]);
 }
@@ -69,7 +69,7 @@ BENCHMARK(pipeline)->ArgNames({"work", "tunnels"})->ArgsProduct({{0, 1, 2}, {1}}
 /// The same with a session for each flow.
 void pipeline_flows(benchmark::State& state) {
   weft::bench::pool();
-  run<Bursts>(state, Plane(1, weft::bench::Flows::on), static_cast<Work>(state.range(0)), whole);
+  run<Bursts>(state, Plane({.flows = true}), static_cast<Work>(state.range(0)), whole);
   state.SetLabel(std::string(weft::bench::work_names[state.range(0)]) + ", flows");
 }
 BENCHMARK(pipeline_flows)->ArgName("work")->Arg(0)->Arg(1)->Arg(2);

@@ -57,6 +57,17 @@ weft::io::RouterOptions router_options(const weft::agent::Config& config) {
   return options;
 }
 
+/// Where sessions lie, for the log.
+std::string flow_memory(const weft::io::Router& router) {
+  weft::FlowCounters flows = router.flow_counters(weft::IpFamily::v4);
+  flows += router.flow_counters(weft::IpFamily::v6);
+  const auto mb = [](std::uint64_t bytes) { return std::to_string(bytes >> 20) + " MiB"; };
+  if (flows.hugepage_bytes == flows.memory_bytes) return mb(flows.memory_bytes) + " on hugepages";
+  const std::string as_used = "up to " + mb(flows.memory_bytes) + " as they are used";
+  if (flows.hugepage_bytes == 0) return as_used + ", without hugepages";
+  return as_used + ", " + mb(flows.hugepage_bytes) + " of it on hugepages";
+}
+
 int fail(const weft::Error& error) {
   spdlog::error("{}", error.message);
   return exit_startup;
@@ -138,6 +149,7 @@ int run(const Options& options, const weft::agent::Config& config) {
   spdlog::info("node {}: {} workers, {} MiB {}", config.node.name, config.workers.lcores.size(),
                config.dpdk.memory_mb,
                (*router)->with_hugepages() ? "on hugepages" : "without hugepages");
+  spdlog::info("sessions: {}", flow_memory(**router));
 
   weft::agent::Agent agent(io, **router);
   agent.set_process({WEFT_VERSION, started.count()});

@@ -19,14 +19,17 @@ WORKS = {"vxlan encap": ("vxlan encap", 1), "vxlan decap": ("vxlan decap", 1),
          "vxlan decap, 32 tunnels": ("vxlan decap", 32), "route": ("route", 1),
          "vxlan encap, mixed": ("vxlan encap", "mixed"), "vxlan decap, mixed": ("vxlan decap", "mixed"),
          "vxlan encap, flows": ("vxlan encap", "flows"), "vxlan decap, flows": ("vxlan decap", "flows"),
-         "route, flows": ("route", "flows")}
+         "route, flows": ("route", "flows"),
+         "vxlan encap, flows, IPv6": ("vxlan encap", "flows6"), "vxlan decap, flows, IPv6": ("vxlan decap", "flows6"),
+         "vxlan encap, policy": ("vxlan encap", "policy"), "vxlan decap, policy": ("vxlan decap", "policy"),
+         "vxlan encap, new flow": ("vxlan encap", "new"), "vxlan decap, new flow": ("vxlan decap", "new")}
 # The mixed rows may cost at most so many times the row of one tunnel.
 MIXED_LIMIT = 1.5
 
 
 def ways(work):
     """What is counted of it. Flows are looked up for a burst, so that they have no row a stage."""
-    return ("pipeline",) if WORKS[work][1] == "flows" else (*STAGES, "pipeline")
+    return ("pipeline",) if WORKS[work][1] in ("flows", "flows6", "policy", "new") else (*STAGES, "pipeline")
 
 
 def _counted(program, work):

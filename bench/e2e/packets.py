@@ -62,17 +62,24 @@ def packet(shape, flow, frame_bytes):
     return ethernet(PCAP_MAC, FAR_MAC, ipv4(*ends, 17, udp(outer_port, 4789, vxlan + frame)))
 
 
-def write(directory, shape, flows, size):
-    """Writes the file unless it is there; answers its path. `size`: a key of FRAME_BYTES."""
+def write(directory, shape, flows, size, ports=1):
+    """Writes the file unless it is there; answers its path. `size`: a key of FRAME_BYTES. Where several ports receive,
+    each has its share of the flows: port N those of PATH.N."""
     path = os.path.join(directory, "%s-%d-%s.pcap" % (shape, flows, size))
-    if os.path.exists(path):
-        return path
     order = list(range(flows))
     random.Random(flows).shuffle(order)
+    _write(path, shape, order, size)
+    for port in range(ports if ports > 1 else 0):
+        _write("%s.%d" % (path, port), shape, [flow for flow in order if flow % ports == port], size)
+    return path
+
+
+def _write(path, shape, order, size):
+    if os.path.exists(path):
+        return
     with open(path + ".part", "wb") as out:
         out.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1))
         for n, flow in enumerate(order):
             data = packet(shape, flow, FRAME_BYTES[size][n % len(FRAME_BYTES[size])])
             out.write(struct.pack("<IIII", n // 1000000, n % 1000000, len(data), len(data)) + data)
     os.rename(path + ".part", path)
-    return path

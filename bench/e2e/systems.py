@@ -1,6 +1,7 @@
 """The systems under test. Each forwards what net_pcap (infinite_rx) offers to net_null on CPU 1.
 
-A run answers cycles a packet, see measured.py; the peer is in ovs.py.
+A run answers cycles a packet, see measured.py; the peer is in ovs.py. net_pcap with infinite_rx keeps a buffer for each
+packet of its file.
 """
 import json
 import os
@@ -11,6 +12,22 @@ import time
 
 import packets
 from measured import cycles, end
+
+
+def memory_mb(work, flows):
+    """For packets, of which weftd makes buffers of 70 %; the mixed works have many ports."""
+    return 512 + flows * 4 // 1024 + (256 if work.startswith("mixed") else 0)
+
+
+def sessions(flows):
+    """For which weftd has room: a table of a million, or half full."""
+    return max(1 << 20, 1 << (2 * flows - 1).bit_length())
+
+
+def hugepages_mb(work, flows):
+    """For packets, some more, and sessions: 256 bytes each, those of IPv6, and what may be wasted."""
+    return memory_mb(work, flows) + 256 + sessions(flows) * 256 // (1 << 20) + 96 + 12
+
 
 def testpmd(pcap, flows, mode):
     """DPDK's own forwarder: the cost of input and output alone."""
@@ -48,6 +65,7 @@ BASE = """
 node: {{name: bench, tunnel_address: {local}}}
 dpdk: {{hugepages: on, memory_mb: {memory}}}
 workers: {{lcores: [1], burst: 32, idle: poll}}
+flows: {{sessions: {sessions}}}
 api: {{socket: {socket}}}
 """
 
@@ -96,18 +114,33 @@ for _work in ("encap", "decap"):
 WORKS["route-flow"] = ("inner", WORKS["route1"][1].replace("addresses: [{local}/24]}}", "addresses: [{local}/24], flows: on}}"))
 
 
-def _mixed(incoming):
+# As encap-flow, and the VIF may send by the last of 1 000 rules.
+RULES = 1000
+WORKS["encap-policy"] = ("inner", WORKS["encap-flow"][1].replace("flows: on", "flows: on, security_groups: [many]") + """
+security_groups:
+  - {{name: many, egress: [%s]}}
+""" % ", ".join(["{{protocol: tcp, to: 10.%d.%d.0/24, ports: %d}}" % (3 + rule // 256, rule % 256, 1 + rule)
+                 for rule in range(RULES - 1)] + ["{{protocol: udp, to: 10.2.0.0/16}}"]))
+
+
+def receivers(work):
+    """How many ports packets come in by."""
+    return packets.MIXED_VRFS if work.startswith("mixed-encap") else 1
+
+
+def _mixed(incoming, flows):
     """256 tunnels in 16 VRFs: packets come through the tunnels, or go into them from a VIF in each VRF."""
     vrfs = range(packets.MIXED_VRFS)
-    source, null = "dpdk:net_pcap%d,rx_pcap=PCAP,infinite_rx=1", "dpdk:net_null%d,no-rx=1"
-    fabric, vif = (source, null) if incoming else (null, source)
+    null = "dpdk:net_null%d,no-rx=1"
+    fabric, vif = ("dpdk:net_pcap%d,rx_pcap=PCAP,infinite_rx=1", null) if incoming else (
+        null, "dpdk:net_pcap%d,rx_pcap=PCAP.%d,infinite_rx=1")
     sections = {
         "vrfs": [{"name": "vrf%d" % v, "id": v + 1, "router_mac": packets.PCAP_MAC,
                   "subnets": [{"prefix": "10.2.0.0/16", "gateway": "10.2.255.1"}]} for v in vrfs],
         "ports": [{"name": "fab0", "device": fabric % packets.MIXED_VRFS, "addresses": [packets.LOCAL + "/24"]}],
         "neighbours": [{"vrf": "underlay", "address": packets.REMOTE, "mac": packets.FAR_MAC}],
-        "vifs": [{"name": "vm%d" % v, "device": vif % v, "vrf": "vrf%d" % v, "mac": packets.FAR_MAC,
-                  "addresses": ["10.1.0.1"], "anti_spoofing": False, "flows": "off"} for v in vrfs],
+        "vifs": [{"name": "vm%d" % v, "device": vif % ((v,) * vif.count("%d")), "vrf": "vrf%d" % v, "mac": packets.FAR_MAC,
+                  "addresses": ["10.1.0.1"], "anti_spoofing": False, "flows": flows} for v in vrfs],
         "decaps" if incoming else "tunnels": [], "routes": []}
     for t in range(packets.MIXED_TUNNELS):
         v, name = t % packets.MIXED_VRFS, "t%d" % t
@@ -124,17 +157,18 @@ def _mixed(incoming):
     return text.replace("{", "{{").replace("}", "}}").replace("PCAP", "{pcap}")
 
 
-WORKS["mixed-encap"] = ("inner", _mixed(False))
-WORKS["mixed-decap"] = ("mixed", _mixed(True))
+for _end, _flows in (("", False), ("-flow", True)):
+    WORKS["mixed-encap" + _end] = ("inner", _mixed(False, _flows))
+    WORKS["mixed-decap" + _end] = ("mixed", _mixed(True, _flows))
 
 
-def weftd(work, pcap, flows, build, memory):
+def weftd(work, pcap, flows, build):
     """Weft with one poll-mode worker."""
     with tempfile.TemporaryDirectory(prefix="weft-bench-") as directory:
         socket = os.path.join(directory, "api")
         text = (BASE + WORKS[work][1]).format(
             local=packets.LOCAL, remote=packets.REMOTE, vni=packets.VNI, mac=packets.PCAP_MAC,
-            far=packets.FAR_MAC, pcap=pcap, memory=memory, socket=socket)
+            far=packets.FAR_MAC, pcap=pcap, memory=memory_mb(work, flows), sessions=sessions(flows), socket=socket)
         if work == "route100k":
             text += "".join('  - {vrf: underlay, prefix: %d.%d.%d.0/24, via: {gateway: 172.31.2.2}}\n'
                             % (20 + (n >> 16), n >> 8 & 255, n & 255) for n in range(packets.PREFIXES))
@@ -145,12 +179,13 @@ def weftd(work, pcap, flows, build, memory):
             process = subprocess.Popen([os.path.join(build, "tools/weftd"), "--config", config],
                                        stderr=log, stdout=log)
             try:
-                return measure(process, build, socket, log)
+                return measure(process, build, socket, log, flows)
             finally:
                 end(process)
 
 
-def measure(process, build, socket, log):
+def measure(process, build, socket, log, flows):
+    """From when each flow has had its first packet on."""
     def sent():
         made = subprocess.run([os.path.join(build, "tools/weftctl"), "--socket", socket, "--json", "show", "stats"],
                               capture_output=True, text=True)
@@ -160,9 +195,9 @@ def measure(process, build, socket, log):
         return sum(r["value"] for r in rows if r["counter"] == "tx_packets")
 
     deadline = time.monotonic() + 60
-    while not sent():
+    while sent() < 2 * flows:
         if process.poll() is not None or time.monotonic() > deadline:
             log.seek(0)
-            raise SystemExit("weftd forwards nothing:\n" + log.read())
+            raise SystemExit("weftd does not forward all flows:\n" + log.read())
         time.sleep(0.1)
     return cycles(process, sent)

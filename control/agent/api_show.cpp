@@ -351,6 +351,8 @@ Reply show_stats(Agent& agent, const Query&) {
     table.add({object, "evicted", flows.evicted});
     table.add({object, "cleared", flows.cleared});
     table.add({object, "refused", flows.refused});
+    table.add({object, "memory_bytes", flows.memory_bytes});
+    table.add({object, "hugepage_bytes", flows.hugepage_bytes});
   }
   return std::move(table).finish();
 }

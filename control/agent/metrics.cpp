@@ -220,6 +220,8 @@ void write_flows(MetricsText& out, const ForwardingPlane& plane) {
   each("weft_flow_memory_bytes", "gauge",
        "Memory that is set aside for sessions; it is taken as they are used.",
        &FlowCounters::memory_bytes);
+  each("weft_flow_hugepage_bytes", "gauge", "Of this, what lies on hugepages that were set aside.",
+       &FlowCounters::hugepage_bytes);
 }
 
 void write_handlers(MetricsText& out, const HandlerTimes& times) {

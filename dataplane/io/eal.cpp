@@ -5,29 +5,40 @@
 #include <rte_errno.h>
 #include <rte_mbuf.h>
 #include <sched.h>
-#include <signal.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <csignal>
 #include <filesystem>
 #include <fstream>
 
 #include "packet/packet.hpp"
+#include "tables/mapped_memory.hpp"
 
 namespace weft::io {
 namespace {
 
-/// Free hugepage memory of all sizes, MiB.
-std::uint64_t free_hugepage_mb() {
-  std::uint64_t total_kb = 0;
+/// Hugepage memory that nobody has or was promised, MiB.
+struct FreeHugepages {
+  std::uint64_t all_mb = 0;
+  std::uint64_t mapped_mb = 0;  ///< in pages as MappedMemory takes them
+};
+FreeHugepages free_hugepages() {
+  FreeHugepages free;
   std::error_code error;
   for (const auto& entry : std::filesystem::directory_iterator("/sys/kernel/mm/hugepages", error)) {
     std::uint64_t pages = 0;
+    std::uint64_t promised = 0;
     std::ifstream(entry.path() / "free_hugepages") >> pages;
+    std::ifstream(entry.path() / "resv_hugepages") >> promised;
     const std::string name = entry.path().filename();  // hugepages-2048kB
-    total_kb += pages * std::strtoull(name.c_str() + std::string("hugepages-").size(), nullptr, 10);
+    const std::uint64_t page_kb =
+        std::strtoull(name.c_str() + std::string("hugepages-").size(), nullptr, 10);
+    const std::uint64_t mb = (pages - std::min(pages, promised)) * page_kb / 1024;
+    free.all_mb += mb;
+    if (page_kb * 1024 == MappedMemory::hugepage_bytes) free.mapped_mb += mb;
   }
-  return total_kb / 1024;
+  return free;
 }
 
 Status check_cpus(const std::vector<unsigned>& cpus) {
@@ -101,7 +112,8 @@ rte_mempool* make_pool(unsigned count, std::size_t room, bool huge) {
 
 Result<std::unique_ptr<Eal>> Eal::start(const EalOptions& options) {
   if (const Status status = check_cpus(options.worker_cpus); !status) return status.error();
-  const std::uint64_t free_mb = free_hugepage_mb();
+  const FreeHugepages free = free_hugepages();
+  const std::uint64_t free_mb = free.all_mb;
   const bool huge = options.hugepages == Hugepages::on ||
                     (options.hugepages == Hugepages::automatic && free_mb >= options.memory_mb);
   if (options.hugepages == Hugepages::on && free_mb < options.memory_mb) {
@@ -136,6 +148,11 @@ Result<std::unique_ptr<Eal>> Eal::start(const EalOptions& options) {
   remove_stale_runtime(std::filesystem::path(rte_eal_get_runtime_dir()).parent_path());
   std::unique_ptr<Eal> eal(new Eal);
   eal->with_hugepages_ = huge;
+  if (options.hugepages != Hugepages::off) {
+    const std::uint64_t ours_mb =
+        std::min<std::uint64_t>(free.mapped_mb, huge ? options.memory_mb : 0);
+    eal->spare_hugepage_bytes_ = (free.mapped_mb - ours_mb) << 20;
+  }
   for (unsigned i = 0; i < options.worker_cpus.size(); ++i) eal->worker_lcores_.push_back(i);
 
   const std::size_t room = options.buffer_bytes + headroom_bytes;

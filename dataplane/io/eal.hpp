@@ -30,6 +30,9 @@ class Eal {
   Eal& operator=(const Eal&) = delete;
 
   [[nodiscard]] bool with_hugepages() const { return with_hugepages_; }
+  /// Hugepage memory in pages of MappedMemory::hugepage_bytes that was free at the start, less what
+  /// DPDK may take of it; 0 where hugepages are switched off.
+  [[nodiscard]] std::size_t spare_hugepage_bytes() const { return spare_hugepage_bytes_; }
   [[nodiscard]] rte_mempool* pool() const { return pool_; }
   /// EAL's lcore numbers of the workers, in the order of EalOptions::worker_cpus.
   [[nodiscard]] const std::vector<unsigned>& worker_lcores() const { return worker_lcores_; }
@@ -37,6 +40,7 @@ class Eal {
  private:
   Eal() = default;
   bool with_hugepages_ = false;
+  std::size_t spare_hugepage_bytes_ = 0;
   rte_mempool* pool_ = nullptr;
   std::vector<unsigned> worker_lcores_;
 };

@@ -29,6 +29,12 @@ tunnel::HashSeed secret_seed() {
   return seed;
 }
 
+/// The flow tables lie on hugepages where there are enough of them beside what DPDK may take.
+Pages flow_pages(const Eal& eal, const FlowSettings& flows) {
+  return eal.spare_hugepage_bytes() >= FlowTables::hugepage_bytes_for(flows) ? Pages::reserved
+                                                                             : Pages::transparent;
+}
+
 int run_worker(void* worker) {
   static_cast<Worker*>(worker)->run();
   return 0;
@@ -53,7 +59,8 @@ Router::Router(std::unique_ptr<Eal> eal, const RouterOptions& options)
     : options_(options),
       eal_(std::move(eal)),
       rcu_(static_cast<unsigned>(options.eal.worker_cpus.size()) + 1),
-      state_(rcu_, secret_seed(), options.flows, rte_get_tsc_hz()),
+      state_(rcu_, secret_seed(), options.flows, rte_get_tsc_hz(),
+             flow_pages(*eal_, options.flows)),
       flow_hands_(*state_.tables().flows, rcu_,
                   static_cast<std::uint8_t>(options.eal.worker_cpus.size())),
       flow_view_(*state_.tables().flows, flow_hands_, rcu_,

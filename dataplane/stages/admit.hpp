@@ -119,6 +119,8 @@ class Admission {
   Next open() {
     const std::uint64_t hash = table_.hash(key_);
     const std::uint32_t over = std::exchange(direction_, 0);
+    const Key reverse = key_.reverse(return_vrf(tables_, p_, parties_.to));
+    if (ctx_.flows != nullptr) table_.prefetch(ctx_.flows->template of<Key>(), reverse);
     const Question question{tuple_of(key_), true};
     const Judgement judgement = judge(tables_, parties_, question);
     if (judgement.denied()) {
@@ -140,7 +142,7 @@ class Admission {
     if (over != 0) table_.close(writer, over);
     FlowOpening<Key> opening;
     opening.forward = key_;
-    opening.reverse = key_.reverse(return_vrf(tables_, p_, parties_.to));
+    opening.reverse = reverse;
     opening.forward_hash = hash;
     opening.stamp = stamp_;
     opening.ingress = parties_.from;

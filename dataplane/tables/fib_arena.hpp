@@ -92,7 +92,7 @@ class Arena {
   Arena(Rcu& rcu, std::size_t capacity_bytes = std::size_t{4} << 30, std::uint64_t hash_seed = 0)
       : rcu_(rcu),
         hash_seed_(hash_seed),
-        units_(capacity_bytes / unit_bytes, true),
+        units_(capacity_bytes / unit_bytes, Pages::transparent),
         children_(capacity_bytes / unit_bytes) {}
 
   ~Arena() { rcu_.forget(this); }

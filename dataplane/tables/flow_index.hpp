@@ -28,11 +28,19 @@ class FlowIndex {
   static constexpr unsigned slots = 16;
 
   /// For up to `entries` entries, rounded up; takes 32 to 64 bytes for each.
-  explicit FlowIndex(std::size_t entries)
-      : mask_(std::bit_ceil(std::max<std::size_t>(entries / 4, 4)) - 1),
-        buckets_(mask_ + 1, true) {}
+  explicit FlowIndex(std::size_t entries, Pages pages = Pages::transparent)
+      : mask_(buckets_for(entries) - 1), buckets_(mask_ + 1, pages) {}
 
-  [[nodiscard]] std::size_t bytes() const { return buckets_.size() * sizeof(Bucket); }
+  [[nodiscard]] static std::size_t bytes_for(std::size_t entries) {
+    return buckets_for(entries) * sizeof(Bucket);
+  }
+  [[nodiscard]] std::size_t buckets() const { return mask_ + 1; }
+  [[nodiscard]] std::size_t hugepage_bytes() const { return buckets_.hugepage_bytes(); }
+  /// How many entries stand in the bucket that the hash leads to.
+  [[nodiscard]] unsigned crowd(std::uint64_t hash) const {
+    const std::uint64_t seen = buckets_[hash & mask_].head().load(std::memory_order_acquire);
+    return static_cast<unsigned>(std::popcount(seen & (change - 1)));
+  }
 
   class Searcher;
   [[nodiscard, gnu::always_inline]] Searcher searcher() const;
@@ -91,6 +99,9 @@ class FlowIndex {
   }
 
  private:
+  static std::size_t buckets_for(std::size_t entries) {
+    return std::bit_ceil(std::max<std::size_t>(entries / 4, 4));
+  }
   static constexpr std::uint64_t change = 1ULL << slots;  ///< counts above the visibility bits
   static std::uint16_t tag_of(std::uint64_t hash) { return static_cast<std::uint16_t>(hash >> 48); }
 

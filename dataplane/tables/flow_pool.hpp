@@ -26,15 +26,16 @@ class FlowPool {
   using Hand = std::vector<std::uint32_t>;
 
   /// Holds the numbers from 1 to `sessions`, in whole chunks.
-  explicit FlowPool(std::size_t sessions)
+  explicit FlowPool(std::size_t sessions, Pages pages = Pages::transparent)
       : capacity_(static_cast<std::uint32_t>((sessions + chunk - 1) / chunk * chunk)),
-        records_(capacity_ + 1, true),
+        records_(capacity_ + 1, pages),
         shared_(capacity_) {}
 
   [[nodiscard]] Record& operator[](std::uint32_t number) { return records_[number]; }
   [[nodiscard]] const Record& operator[](std::uint32_t number) const { return records_[number]; }
 
   [[nodiscard]] std::uint32_t capacity() const { return capacity_; }
+  [[nodiscard]] std::size_t hugepage_bytes() const { return records_.hugepage_bytes(); }
   /// No number above it was ever taken.
   [[nodiscard]] std::uint32_t frontier() const { return frontier_.load(std::memory_order_relaxed); }
   /// Those in nobody's hand.

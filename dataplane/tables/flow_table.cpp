@@ -30,15 +30,18 @@ FlowIndex::PutResult FlowTable<Key>::put(std::uint32_t direction, std::uint64_t 
 }
 
 template <class Key>
+void FlowTable<Key>::prefetch(const FlowWriter& writer, const Key& reverse) const {
+  index_.searcher().prefetch(hash(reverse));
+  if (writer.hand.empty()) return;
+  const std::uint32_t session = writer.hand.back();
+  __builtin_prefetch(&sessions_[session], 1);
+  __builtin_prefetch(&entries_[2 * session], 1);
+  __builtin_prefetch(&entries_[2 * session + 1], 1);
+}
+
+template <class Key>
 std::uint32_t FlowTable<Key>::open(FlowWriter& writer, const FlowOpening<Key>& opening) {
-  // The caches are asked for all places before the first is touched.
   const std::uint64_t reverse_hash = hash(opening.reverse);
-  index_.searcher().prefetch(reverse_hash);
-  if (!writer.hand.empty()) {
-    __builtin_prefetch(&sessions_[writer.hand.back()], 1);
-    __builtin_prefetch(&entries_[2 * writer.hand.back()], 1);
-    __builtin_prefetch(&entries_[2 * writer.hand.back() + 1], 1);
-  }
   if (sessions_.shared() < reserve()) make_room(writer, opening.now);
   writer.refusal = DropReason::flow_vif_limit;
   if (!charge(writer, opening.charged, opening.now)) return refuse(writer);

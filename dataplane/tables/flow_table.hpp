@@ -160,12 +160,13 @@ class FlowTable {
  public:
   using Entry = FlowEntry<Key>;
 
-  FlowTable(tunnel::HashSeed seed, std::size_t sessions, const FlowRules& rules)
+  FlowTable(tunnel::HashSeed seed, std::size_t sessions, const FlowRules& rules,
+            Pages pages = Pages::transparent)
       : seed_(seed),
         rules_(rules),
-        sessions_(std::bit_ceil(std::max<std::size_t>(sessions, 64))),
-        entries_(2 * (sessions_.capacity() + std::size_t{1}), true),
-        index_(2 * std::size_t{sessions_.capacity()}),
+        sessions_(capacity_for(sessions), pages),
+        entries_(2 * (sessions_.capacity() + std::size_t{1}), pages),
+        index_(2 * std::size_t{sessions_.capacity()}, pages),
         vifs_(max_objects) {}
 
   [[nodiscard, gnu::always_inline]] std::uint64_t hash(const Key& key) const {
@@ -205,6 +206,9 @@ class FlowTable {
     return index_.find(hash, [&](std::uint32_t d) { return entries_[d].key == key; });
   }
 
+  /// Asks the caches for what open() is going to touch: for a caller that has other things to do
+  /// until then.
+  void prefetch(const FlowWriter& writer, const Key& reverse) const;
   /// Opens a session, or answers the direction that has the key already, in whatever session: of
   /// two workers that meet both ends of a conversation at once, one adopts the other's. 0: the
   /// table is full, or the VIF has as many sessions as it may, and none of those gives way.
@@ -233,11 +237,23 @@ class FlowTable {
   [[nodiscard]] std::uint32_t of_vif(VifId vif) const {
     return VifSessions::of(vifs_[vif.index()].count.load(std::memory_order_relaxed), vif);
   }
-  [[nodiscard]] std::size_t bytes() const {
-    return index_.bytes() + sessions_.capacity() * (sizeof(FlowSession) + 2 * sizeof(Entry));
+  /// What a table for so many sessions takes when it is full.
+  [[nodiscard]] static std::size_t bytes_for(std::size_t sessions) {
+    const std::size_t capacity = capacity_for(sessions);
+    return FlowIndex::bytes_for(2 * capacity) +
+           capacity * (sizeof(FlowSession) + 2 * sizeof(Entry));
+  }
+  [[nodiscard]] std::size_t bytes() const { return bytes_for(capacity()); }
+  /// Of these, what lies on hugepages that were set aside.
+  [[nodiscard]] std::size_t hugepage_bytes() const {
+    return std::min(
+        bytes(), index_.hugepage_bytes() + sessions_.hugepage_bytes() + entries_.hugepage_bytes());
   }
 
  private:
+  static std::size_t capacity_for(std::size_t sessions) {
+    return std::bit_ceil(std::max<std::size_t>(sessions, FlowPool<FlowSession>::chunk));
+  }
   /// Closed sessions are used again only after a while: room is made when so few are left.
   [[nodiscard]] std::uint32_t reserve() const { return sessions_.capacity() / 64 + 64; }
   void make_room(FlowWriter& writer, FlowTick now);

@@ -31,12 +31,21 @@ class FlowClock {
 };
 
 struct FlowTables {
-  FlowTables(tunnel::HashSeed seed, const FlowSettings& settings, std::uint64_t tsc_hz)
+  FlowTables(tunnel::HashSeed seed, const FlowSettings& settings, std::uint64_t tsc_hz,
+             Pages pages = Pages::transparent)
       : clock(tsc_hz),
-        v4(seed, settings.sessions4, rules),
-        v6(seed, settings.sessions6, rules),
+        v4(seed, settings.sessions4, rules, pages),
+        v6(seed, settings.sessions6, rules, pages),
         fragments(seed) {
     set_rules(settings);
+  }
+  /// What tables of these sizes take of Pages::reserved; each of their arrays may waste most of a
+  /// page.
+  [[nodiscard]] static std::size_t hugepage_bytes_for(const FlowSettings& settings) {
+    constexpr std::size_t arrays = 6;
+    return FlowTable<FlowKey4>::bytes_for(settings.sessions4) +
+           FlowTable<FlowKey6>::bytes_for(settings.sessions6) +
+           arrays * MappedMemory::hugepage_bytes;
   }
   /// Timeouts and limits; sizes stay.
   void set_rules(const FlowSettings& settings) {

@@ -144,6 +144,7 @@ FlowCounters FlowView::counters(IpFamily family, std::span<const FlowHands* cons
   sum.sessions = sum.opened > closed ? sum.opened - closed : 0;
   sum.capacity = v4 ? tables_.v4.capacity() : tables_.v6.capacity();
   sum.memory_bytes = v4 ? tables_.v4.bytes() : tables_.v6.bytes();
+  sum.hugepage_bytes = v4 ? tables_.v4.hugepage_bytes() : tables_.v6.hugepage_bytes();
   return sum;
 }
 

@@ -8,10 +8,11 @@
 namespace weft {
 
 ForwardingState::ForwardingState(Rcu& rcu, tunnel::HashSeed seed, const FlowSettings& flows,
-                                 std::uint64_t tsc_hz, std::size_t fib_capacity_bytes)
+                                 std::uint64_t tsc_hz, Pages flow_pages,
+                                 std::size_t fib_capacity_bytes)
     : rcu_(rcu),
       arena_(rcu, fib_capacity_bytes, seed.first),
-      tables_(rcu, seed, flows, tsc_hz),
+      tables_(rcu, seed, flows, tsc_hz, flow_pages),
       udp_port_users_(65536) {
   tables_.local_addresses.store(new LocalAddressSet);
 }

@@ -14,9 +14,9 @@ namespace weft {
 
 class ForwardingState {
  public:
-  /// `fib_capacity_bytes`: address space of all FIBs together.
+  /// `flow_pages`: of the flow tables. `fib_capacity_bytes`: address space of all FIBs together.
   ForwardingState(Rcu& rcu, tunnel::HashSeed seed, const FlowSettings& flows = {},
-                  std::uint64_t tsc_hz = 2'000'000'000,
+                  std::uint64_t tsc_hz = 2'000'000'000, Pages flow_pages = Pages::transparent,
                   std::size_t fib_capacity_bytes = std::size_t{8} << 30);
   /// All readers must be gone.
   ~ForwardingState();

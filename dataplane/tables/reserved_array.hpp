@@ -1,13 +1,11 @@
 #pragma once
 /// An array of zeroed elements whose address never changes: address space is reserved at once,
-/// memory comes with the first touch.
-
-#include <sys/mman.h>
+/// memory comes with the first touch, or at once where hugepages are asked for.
 
 #include <cstddef>
-#include <new>
 #include <type_traits>
-#include <utility>
+
+#include "tables/mapped_memory.hpp"
 
 namespace weft {
 
@@ -17,26 +15,19 @@ class ReservedArray {
 
  public:
   /// Throws std::bad_alloc when the kernel refuses the address space.
-  explicit ReservedArray(std::size_t count, bool large_pages = false) : count_(count) {
-    void* at = mmap(nullptr, bytes(), PROT_READ | PROT_WRITE,
-                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (at == MAP_FAILED) throw std::bad_alloc();
-    if (large_pages) madvise(at, bytes(), MADV_HUGEPAGE);
-    at_ = static_cast<T*>(at);
-  }
-  ReservedArray(ReservedArray&& other) noexcept
-      : at_(std::exchange(other.at_, nullptr)), count_(other.count_) {}
-  ReservedArray& operator=(ReservedArray&&) = delete;
-  ~ReservedArray() {
-    if (at_ != nullptr) munmap(at_, bytes());
-  }
+  explicit ReservedArray(std::size_t count, Pages pages = Pages::ordinary)
+      : memory_(count * sizeof(T), pages), at_(static_cast<T*>(memory_.at())), count_(count) {}
 
   [[nodiscard]] std::size_t size() const { return count_; }
+  /// Of its elements' memory, what lies on hugepages that were set aside.
+  [[nodiscard]] std::size_t hugepage_bytes() const {
+    return memory_.on_hugepages() ? count_ * sizeof(T) : 0;
+  }
   T& operator[](std::size_t i) { return at_[i]; }
   const T& operator[](std::size_t i) const { return at_[i]; }
 
  private:
-  [[nodiscard]] std::size_t bytes() const { return count_ * sizeof(T); }
+  MappedMemory memory_;
   T* at_;
   std::size_t count_;
 };

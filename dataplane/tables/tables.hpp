@@ -18,10 +18,11 @@ namespace weft {
 inline constexpr std::size_t max_vrfs = 1 << 20;
 
 struct Tables {
-  Tables(Rcu& rcu, tunnel::HashSeed seed, const FlowSettings& settings, std::uint64_t tsc_hz)
+  Tables(Rcu& rcu, tunnel::HashSeed seed, const FlowSettings& settings, std::uint64_t tsc_hz,
+         Pages flow_pages)
       : decaps(rcu, seed),
         hash_seed(seed),
-        flows(std::make_unique<FlowTables>(seed, settings, tsc_hz)) {}
+        flows(std::make_unique<FlowTables>(seed, settings, tsc_hz, flow_pages)) {}
 
   StableTable<PortEntry> ports{max_ports};
   StableTable<VifEntry> vifs{max_objects};

@@ -89,11 +89,12 @@ struct FlowCounters {
   std::uint64_t sessions = 0;  ///< that stand now
   std::uint64_t capacity = 0;
   std::uint64_t opened = 0;
-  std::uint64_t expired = 0;  ///< by a timeout
-  std::uint64_t evicted = 0;  ///< to make room
-  std::uint64_t cleared = 0;  ///< by the operator, or since a policy denies them now
-  std::uint64_t refused = 0;  ///< packets that found no room for a session
-  std::uint64_t memory_bytes = 0;
+  std::uint64_t expired = 0;         ///< by a timeout
+  std::uint64_t evicted = 0;         ///< to make room
+  std::uint64_t cleared = 0;         ///< by the operator, or since a policy denies them now
+  std::uint64_t refused = 0;         ///< packets that found no room for a session
+  std::uint64_t memory_bytes = 0;    ///< of a full table
+  std::uint64_t hugepage_bytes = 0;  ///< of these, on hugepages that were set aside
 
   FlowCounters& operator+=(const FlowCounters& other) {
     sessions += other.sessions;
@@ -104,6 +105,7 @@ struct FlowCounters {
     cleared += other.cleared;
     refused += other.refused;
     memory_bytes += other.memory_bytes;
+    hugepage_bytes += other.hugepage_bytes;
     return *this;
   }
 };

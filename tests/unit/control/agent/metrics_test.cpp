@@ -34,7 +34,7 @@ TEST_CASE("metrics: values with their labels") {
   c.ports.push_back({model.ports.at("fab0").id, {10, 1000}, {20, 2000}, 0, 11});
   c.ports.push_back({model.vifs.at("vm1").port, {3, 300}, {5, 500}, 0, 12});
   c.buffers = {1300, 17000};
-  s.plane.flow_counts = {6, 1024, 21, 8, 4, 3, 5, 4096};
+  s.plane.flow_counts = {6, 1024, 21, 8, 4, 3, 5, 4096, 2048};
   c.ports.push_back({model.vifs.at("vm2").port, {4, 400}, {6, 600}});
   c.workers.push_back({3, 1000, 500, 200, 4000, 16000, 9, 1, {"fab0/0"}, {{"parse", 32, 640}}});
   s.plane.nexthop_counts[model.tunnels.at("to-b").nexthop] = {8, 800};
@@ -73,6 +73,7 @@ TEST_CASE("metrics: values with their labels") {
            R"(weft_flow_cleared_total{family="ipv4"} 3)",
            R"(weft_flow_refused_total{family="ipv4"} 5)",
            R"(weft_flow_memory_bytes{family="ipv4"} 4096)",
+           R"(weft_flow_hugepage_bytes{family="ipv4"} 2048)",
            R"(weft_flow_sessions{family="ipv6"} 0)",
            "process_start_time_seconds 1700000000",
        }) {

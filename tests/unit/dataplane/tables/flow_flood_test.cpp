@@ -2,6 +2,7 @@
 #include <catch2/catch.hpp>
 
 #include "support/flow_keys.hpp"
+#include "support/seed.hpp"
 #include "tables/flow_table.hpp"
 #include "wire/tcp.hpp"
 
@@ -105,6 +106,37 @@ TEST_CASE("flows chosen to meet in one bucket are spread by another secret", "[f
   }
   CHECK(kept_guessed <= 16);
   CHECK(kept_safe == chosen);
+}
+
+TEST_CASE("a secret seed keeps chains short whatever it is", "[flood]") {
+  const tunnel::HashSeed known;
+  auto random = test::random_engine();
+  std::vector<FlowKey4> chosen;
+  {
+    const Table guessed(4096, known);
+    const std::uint64_t mask = guessed.flows.index().buckets() - 1;
+    for (std::uint32_t i = 0; chosen.size() < 500; ++i) {
+      const FlowKey4 key = connection(i);
+      if ((guessed.flows.hash(key) & mask) == 7) chosen.push_back(key);
+    }
+  }
+  /// Refused sessions, and the longest chain.
+  const auto flood = [&](const tunnel::HashSeed& seed) {
+    Table t(4096, seed);
+    unsigned refused = 0;
+    unsigned longest = 0;
+    for (const FlowKey4& key : chosen) {
+      refused += t.open(key) == 0;
+      longest = std::max(longest, t.flows.index().crowd(t.flows.hash(key)));
+    }
+    return std::pair(refused, longest);
+  };
+  CHECK(flood(known) == std::pair(484U, 16U));
+  for (unsigned i = 0; i < 50; ++i) {
+    const auto [refused, longest] = flood({random(), random()});
+    CHECK(refused == 0);
+    CHECK(longest <= 9);  // one entry in two buckets on average
+  }
 }
 
 TEST_CASE("sessions take no more memory than is said", "[flood]") {

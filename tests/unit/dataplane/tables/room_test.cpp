@@ -33,7 +33,7 @@ struct Full {
   std::vector<IpPrefix> held;
   std::string error;
 
-  explicit Full(std::size_t bytes) : state(rcu, {}, {}, 2'000'000'000, bytes) {
+  explicit Full(std::size_t bytes) : state(rcu, {}, {}, 2'000'000'000, Pages::transparent, bytes) {
     if (!state.apply(test::small_world())) throw std::runtime_error("the world is refused");
   }
   bool put(const std::vector<IpPrefix>& prefixes, NexthopId nexthop = NexthopId(1)) {
