@@ -121,8 +121,9 @@ inline bool begins_anew(const FlowTable<Key>& table, std::uint32_t direction,
 
 /// What a worker counts with, at hand for a burst.
 struct FlowTally {
-  explicit FlowTally(const FlowHands* hands)
-      : counts(hands != nullptr),
+  explicit FlowTally(FlowHands* flow_hands)
+      : hands(flow_hands),
+        counts(hands != nullptr),
         worker(counts ? hands->number() : 0),
         now(counts ? hands->now() : 0) {}
 
@@ -139,14 +140,13 @@ struct FlowTally {
       entry.packets.add(1);
       entry.bytes.add(p.l3_bytes);
     } else {
-      auto& foreign = table.session_of(direction).foreign[direction % 2];
-      foreign.packets.add_shared(1);
-      foreign.bytes.add_shared(p.l3_bytes);
+      table.count_foreign(hands->of<Key>(), direction, p.l3_bytes);
     }
     entry.last_seen.set(now);
     return true;
   }
 
+  FlowHands* hands;
   bool counts;  ///< false: packets are only looked at
   std::uint8_t worker;
   FlowTick now;

@@ -136,6 +136,44 @@ void FlowTable<Key>::reclaim(FlowWriter& writer, std::size_t at_once) {
 }
 
 template <class Key>
+void FlowTable<Key>::count_foreign(FlowWriter& writer, std::uint32_t direction,
+                                   std::uint32_t bytes) {
+  auto& foreign = session_of(direction).foreign[direction % 2];
+  foreign.bytes.add_shared(bytes);
+  const std::uint64_t before = foreign.packets.add_shared(1);
+  if (before % foreign_packets_a_move == foreign_packets_a_move - 1) ask_for(writer, direction);
+}
+
+/// The owner may be counting at this moment, and does so to the end of its burst.
+template <class Key>
+void FlowTable<Key>::ask_for(FlowWriter& writer, std::uint32_t direction) {
+  if (writer.moves.full()) return;  // the next time
+  auto& owner = entries_[direction].owner;
+  std::uint8_t old = owner.load(std::memory_order_relaxed);
+  if (!Entry::is_worker(old) || old == writer.worker ||
+      !owner.compare_exchange_strong(old, Entry::moving_to(writer.worker),
+                                     std::memory_order_relaxed)) {
+    return;
+  }
+  writer.moves.push_back({writer.grace->begin_grace(), session_of(direction).id.get(), direction});
+}
+
+/// If the session's number has been used again meanwhile, by this worker even, which has asked for
+/// it again, then the id tells; by another, then the entry moves to this worker no more.
+template <class Key>
+void FlowTable<Key>::take_over(FlowWriter& writer) {
+  while (!writer.moves.empty()) {
+    const auto [token, id, direction] = writer.moves.front();
+    if (!writer.grace->grace_over(token)) return;
+    writer.moves.pop_front();
+    if (session_of(direction).id.get() != id) continue;
+    std::uint8_t moving = Entry::moving_to(writer.worker);
+    entries_[direction].owner.compare_exchange_strong(moving, writer.worker,
+                                                      std::memory_order_relaxed);
+  }
+}
+
+template <class Key>
 FlowState FlowTable<Key>::state(std::uint32_t session) const {
   const Entry& forward = entries_[2 * session];
   const Entry& reverse = entries_[2 * session + 1];

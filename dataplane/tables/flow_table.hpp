@@ -3,10 +3,13 @@
 ///
 /// Direction 2n and 2n + 1 belong to session n; they are adjacent cache lines. Any worker looks
 /// directions up and opens sessions, without locks. One worker, the owner, writes a direction; what
-/// others see of it they count in the session, by atomic additions. A session that is closed is
-/// unlinked at once, and its number is used again when no thread can hold it any more (RCU).
+/// others see of it they count in the session, by atomic additions. A direction that another sees
+/// much of becomes that one's, by way of a time in which it is nobody's and all count in the
+/// session. A session that is closed is unlinked at once, and its number is used again when no
+/// thread can hold it any more (RCU).
 
 #include <atomic>
+#include <boost/circular_buffer.hpp>
 #include <cstdint>
 #include <deque>
 #include <random>
@@ -36,6 +39,10 @@ constexpr FlowStamp flow_stamp(std::uint32_t route, std::uint32_t policy) {
 template <class Key>
 struct alignas(64) FlowEntry {
   static constexpr std::uint8_t nobody = 0xff;
+  /// On its way to `worker`, which alone can end that: nobody writes the entry, but `last_seen` and
+  /// flags, as anybody may at any time.
+  static constexpr std::uint8_t moving_to(std::uint8_t worker) { return worker | 0x80; }
+  static constexpr bool is_worker(std::uint8_t owner) { return owner < 0x80; }
 
   Key key;                       ///< fixed as long as the entry is visible
   std::atomic<FlowStamp> stamp;  ///< the generations for which nexthop and verdict hold
@@ -46,7 +53,7 @@ struct alignas(64) FlowEntry {
   Relaxed<std::uint32_t> vrf;      ///< raw id of the one whose route was found; none: no route was
   Relaxed<FlowTick> last_seen;
   Relaxed<std::uint32_t> extension;     ///< room: NAT binding, service path, mirror; 0: none
-  std::atomic<std::uint8_t> owner;      ///< worker, or nobody
+  std::atomic<std::uint8_t> owner;      ///< worker, moving_to() one, or nobody
   std::atomic<std::uint8_t> tcp_flags;  ///< all that were seen, but SYN
   std::atomic<bool> tcp_syn;            ///< a SYN was seen
 
@@ -118,7 +125,7 @@ static_assert(sizeof(VifSessions) == 64);
 
 /// What one thread that opens and closes sessions keeps for itself.
 struct FlowWriter {
-  /// `number`: at most 254, and different for each thread; `family`: different for each table.
+  /// `number`: at most 126, and different for each thread; `family`: different for each table.
   FlowWriter(Rcu& rcu, std::uint8_t number, IpFamily family)
       : worker(number),
         grace(&rcu),
@@ -129,10 +136,17 @@ struct FlowWriter {
     std::uint64_t token;
     std::uint32_t session;
   };
+  /// A direction that is to become this worker's; `id`: of its session.
+  struct Move {
+    std::uint64_t token;
+    std::uint64_t id;
+    std::uint32_t direction;
+  };
   std::uint8_t worker;
   Rcu* grace;
   std::vector<std::uint32_t> hand;
   std::deque<Closed> closed;  ///< that wait for their grace period
+  boost::circular_buffer<Move> moves{64};
   std::uint64_t next_id;
   std::uint32_t scan = 0;  ///< where aging goes on
   std::minstd_rand random;
@@ -199,6 +213,13 @@ class FlowTable {
   /// Unlinks the session of `direction`. False: somebody did so already, or still opens it.
   bool close(FlowWriter& writer, std::uint32_t direction);
 
+  /// Counts a packet of `bytes` that another than the owner saw. One in so many asks that the
+  /// direction become the writer's; it does by take_over().
+  void count_foreign(FlowWriter& writer, std::uint32_t direction, std::uint32_t bytes);
+  /// Makes the writer owner of what it asked for, once nobody can take another for the owner any
+  /// more. Between bursts.
+  void take_over(FlowWriter& writer);
+
   /// Looks at `count` sessions from where it left off, of the share that falls to the writer, one
   /// of `writers`; closes those that are idle for too long.
   void age(FlowWriter& writer, FlowTick now, std::uint32_t count, unsigned writers);
@@ -224,6 +245,8 @@ class FlowTable {
   }
 
  private:
+  static constexpr std::uint64_t foreign_packets_a_move = 64;
+  void ask_for(FlowWriter& writer, std::uint32_t direction);
   /// Closed sessions are used again only after a while: room is made when so few are left.
   [[nodiscard]] std::uint32_t reserve() const { return sessions_.capacity() / 64 + 64; }
   void make_room(FlowWriter& writer, FlowTick now);
