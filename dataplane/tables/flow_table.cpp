@@ -276,7 +276,7 @@ void FlowTable<Key>::make_room(FlowWriter& writer, FlowTick now) {
 
 template <class Key>
 void FlowTable<Key>::discharge(VifId vif) {
-  if (vif.valid()) vifs_[vif.index()].add(vif, -1);
+  if (vif.valid()) vifs_[vif.index()].remove(vif);
 }
 
 template <class Key>
@@ -285,27 +285,32 @@ std::uint32_t FlowTable<Key>::refuse(FlowWriter& writer) {
   return 0;
 }
 
-/// Counts one more session of the VIF; false: it has as many as it may.
+/// Counts one more session of the VIF; false: it has as many as it may. Another worker may take the
+/// room that was made.
 template <class Key>
 bool FlowTable<Key>::charge(FlowWriter& writer, VifId vif, FlowTick now) {
   if (!vif.valid()) return true;
-  VifSessions& sessions = vifs_[vif.index()];
-  const std::uint32_t limit = rules_.sessions_a_vif.get();
-  if (limit != 0 && of_vif(vif) >= limit) {
-    std::uint32_t best = 0;
-    std::uint64_t best_score = 0;
-    for (const auto& recent : sessions.recent) {
-      const std::uint32_t session = recent.load(std::memory_order_relaxed);
-      if (session == 0 || sessions_[session].charged_vif.get() != vif.raw()) continue;
-      if (const std::uint64_t score = expendable(session, now); score > best_score) {
-        best_score = score;
-        best = session;
-      }
-    }
-    if (best == 0 || !close(writer, 2 * best)) return false;
-    writer.evicted.add(1);
+  while (!vifs_[vif.index()].add(vif, rules_.sessions_a_vif.get())) {
+    if (!close_recent(writer, vif, now)) return false;
   }
-  sessions.add(vif, 1);
+  return true;
+}
+
+/// Closes the session, of the last of a VIF, that can best be done without. False: none can.
+template <class Key>
+bool FlowTable<Key>::close_recent(FlowWriter& writer, VifId vif, FlowTick now) {
+  std::uint32_t best = 0;
+  std::uint64_t best_score = 0;
+  for (const auto& recent : vifs_[vif.index()].recent) {
+    const std::uint32_t session = recent.load(std::memory_order_relaxed);
+    if (session == 0 || sessions_[session].charged_vif.get() != vif.raw()) continue;
+    if (const std::uint64_t score = expendable(session, now); score > best_score) {
+      best_score = score;
+      best = session;
+    }
+  }
+  if (best == 0) return false;
+  if (close(writer, 2 * best)) writer.evicted.add(1);  // else another worker has
   return true;
 }
 

@@ -107,18 +107,27 @@ struct alignas(64) VifSessions {
   static constexpr std::uint32_t of(std::uint64_t count, VifId vif) {
     return count >> 32 == vif.raw() ? static_cast<std::uint32_t>(count) : 0;
   }
-  /// One more or less for `vif`. What a VIF had open that was deleted is no matter of the next one
-  /// under its index.
-  void add(VifId vif, std::int32_t n) {
+  /// One more for `vif`, unless it has `limit`; 0: any number. What a VIF had open that was deleted
+  /// is no matter of the next one under its index.
+  bool add(VifId vif, std::uint32_t limit) {
     std::uint64_t old = count.load(std::memory_order_relaxed);
-    for (;;) {
-      if (n < 0 && of(old, vif) == 0) return;
-      const auto now = of(old, vif) + static_cast<std::uint32_t>(n);
-      if (count.compare_exchange_weak(old, std::uint64_t{vif.raw()} << 32 | now,
-                                      std::memory_order_relaxed)) {
-        return;
-      }
-    }
+    do {
+      if (limit != 0 && of(old, vif) >= limit) return false;
+    } while (
+        !count.compare_exchange_weak(old, with(vif, of(old, vif) + 1), std::memory_order_relaxed));
+    return true;
+  }
+  void remove(VifId vif) {
+    std::uint64_t old = count.load(std::memory_order_relaxed);
+    do {
+      if (of(old, vif) == 0) return;
+    } while (
+        !count.compare_exchange_weak(old, with(vif, of(old, vif) - 1), std::memory_order_relaxed));
+  }
+
+ private:
+  static constexpr std::uint64_t with(VifId vif, std::uint32_t n) {
+    return std::uint64_t{vif.raw()} << 32 | n;
   }
 };
 static_assert(sizeof(VifSessions) == 64);
@@ -251,6 +260,7 @@ class FlowTable {
   [[nodiscard]] std::uint32_t reserve() const { return sessions_.capacity() / 64 + 64; }
   void make_room(FlowWriter& writer, FlowTick now);
   bool charge(FlowWriter& writer, VifId vif, FlowTick now);
+  bool close_recent(FlowWriter& writer, VifId vif, FlowTick now);
   void discharge(VifId vif);
   static std::uint32_t refuse(FlowWriter& writer);
   /// How well the table can do without a session: 0 not at all.
