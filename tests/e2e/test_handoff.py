@@ -7,7 +7,7 @@ from collections import defaultdict
 import pytest
 from stall import Stalled, worker_thread
 from topology import Lone, configure_vm, vif
-from weft import BACKGROUND, udp_socket, wait_until
+from weft import udp_socket, wait_until
 
 FLOWS = 48
 ROUNDS = 300
@@ -114,7 +114,7 @@ def test_both_workers_forward_and_flows_keep_their_order(lone, flows):
     flows.send(ROUNDS)
     wait_until(lambda: flows.receive() == flows.sent, 5, "all datagrams")
     assert flows.in_order() and len(flows.arrived) == FLOWS
-    assert set(lone.router.drops() - drops) <= {BACKGROUND}
+    assert not set(lone.router.drops() - drops) & {"handoff_ring_full", "arrival_port_gone", "tx_queue_full"}
     after = at_rest(lone.router)
     shares = handled(before, after)
     # About the half of 48 flows, give or take four standard deviations.
