@@ -14,8 +14,9 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 bool counts(const std::string& column) {
-  constexpr std::array<std::string_view, 7> names{"packets", "bytes",  "back_packets", "back_bytes",
-                                                  "loops",   "sleeps", "value"};
+  constexpr std::array<std::string_view, 9> names{"packets",    "bytes",      "back_packets",
+                                                  "back_bytes", "loops",      "sleeps",
+                                                  "handed_off", "taken_over", "value"};
   return std::ranges::find(names, column) != names.end();
 }
 

@@ -54,6 +54,7 @@ weft::io::RouterOptions router_options(const weft::agent::Config& config) {
   options.burst = config.workers.burst;
   options.flows = config.flows;
   options.adaptive_idle = config.workers.idle == weft::agent::WorkersConfig::Idle::adaptive;
+  options.handoff = config.workers.handoff;
   return options;
 }
 

@@ -358,16 +358,17 @@ Reply show_stats(Agent& agent, const Query&) {
 }
 
 Reply show_workers(Agent& agent, const Query&) {
-  Table table("Workers", {"lcore", "queues", "loops", "busy_percent", "packets",
-                          "cycles_per_packet", "sleeps", "held"});
+  Table table("Workers", {"lcore", "queues", "loops", "busy_percent", "packets", "handed_off",
+                          "taken_over", "cycles_per_packet", "sleeps", "held"});
   const auto ratio = [](std::uint64_t part, std::uint64_t whole) {
     return whole == 0 ? 0.0 : static_cast<double>(part) / static_cast<double>(whole);
   };
   for (const auto& worker : agent.counters().workers) {
+    const std::uint64_t handled = worker.packets - worker.handed_off + worker.taken_over;
     table.add({worker.lcore, worker.queues, worker.loops,
                rounded(100 * ratio(worker.busy_cycles, worker.total_cycles)), worker.packets,
-               rounded(ratio(worker.busy_cycles, worker.packets)), worker.sleeps,
-               worker.held_packets});
+               worker.handed_off, worker.taken_over, rounded(ratio(worker.busy_cycles, handled)),
+               worker.sleeps, worker.held_packets});
   }
   return std::move(table).finish();
 }

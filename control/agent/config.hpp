@@ -44,6 +44,7 @@ struct WorkersConfig {
   std::vector<unsigned> lcores{0, 1};  ///< CPU numbers
   unsigned burst = 32;
   Idle idle = Idle::adaptive;
+  bool handoff = true;  ///< all workers serve ports that have fewer queues
   friend bool operator==(const WorkersConfig&, const WorkersConfig&) = default;
 };
 

@@ -203,6 +203,7 @@ std::optional<WorkersConfig> read_workers(const Value& v) {
                yaml::choice<unsigned>({{"16", 16}, {"32", 32}, {"64", 64}}));
   map.optional("idle", workers.idle,
                yaml::choice<Idle>({{"adaptive", Idle::adaptive}, {"poll", Idle::poll}}));
+  map.optional("handoff", workers.handoff, yaml::boolean);
   map.finish();
   return workers;
 }

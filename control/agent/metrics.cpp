@@ -139,6 +139,12 @@ void write_workers(MetricsText& out, const CountersSnapshot& counters) {
   };
   each("weft_worker_packets_total", "counter", "Packets that a worker took from ports.",
        [](const auto& w) { return w.packets; });
+  each("weft_worker_handed_off_packets_total", "counter",
+       "Of those, packets that a worker gave to the workers of their flows.",
+       [](const auto& w) { return w.handed_off; });
+  each("weft_worker_taken_over_packets_total", "counter",
+       "Packets that a worker was given by others, which took them from ports.",
+       [](const auto& w) { return w.taken_over; });
   each("weft_worker_busy_cycles_total", "counter", "TSC cycles of turns that found packets.",
        [](const auto& w) { return w.busy_cycles; });
   each("weft_worker_cycles_total", "counter", "TSC cycles since the worker started.",

@@ -77,6 +77,7 @@ Router::Router(std::unique_ptr<Eal> eal, const RouterOptions& options)
                       .event_fd = event_fd_},
         state_.tables(), rcu_));
   }
+  for (const auto& worker : workers_) worker->set_peers(workers_);
 }
 
 Router::~Router() {
@@ -125,7 +126,7 @@ Status Router::close_port(PortId id) {
 }
 
 /// Each worker polls its own queue of ports that have one for each; queues of the others go to the
-/// workers in turn.
+/// workers in turn, who hand out what they receive.
 void Router::publish_ports() {
   ++view_number_;
   std::size_t next = 0;
@@ -136,10 +137,11 @@ void Router::publish_ports() {
   }
   for (const auto& port : ports_) {
     for (const auto& view : views) view->ports[port->index()] = port.get();
+    const bool for_all = options_.handoff && port->queues() < workers_.size();
     for (unsigned queue = 0; queue < port->queues(); ++queue) {
       const std::size_t owner = port->queues() == workers_.size() ? queue : next++ % views.size();
       PortView& view = *views[owner];
-      view.receive.push_back({port->index(), static_cast<std::uint16_t>(queue)});
+      view.receive.push_back({port->index(), static_cast<std::uint16_t>(queue), for_all});
       if (const int fd = port->descriptor(queue); fd >= 0) {
         view.descriptors.push_back(fd);
       } else {

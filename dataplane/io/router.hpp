@@ -19,6 +19,7 @@ struct RouterOptions {
   unsigned burst = 32;
   FlowSettings flows;
   bool adaptive_idle = true;
+  bool handoff = true;  ///< ports with fewer queues than workers are served by all workers
 };
 
 class Router final : public ForwardingPlane {

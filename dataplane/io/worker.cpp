@@ -29,6 +29,7 @@ Worker::Worker(const WorkerOptions& options, const Tables& tables, Rcu& rcu)
       trace_bucket_(trace_rate, bucket_burst),
       flows_(*tables.flows, rcu, static_cast<std::uint8_t>(options.number)),
       idle_(options.adaptive_idle, tsc_hz_),
+      inbox_(options.number, options.workers),
       buckets_{TokenBucket(neighbour_rate, bucket_burst), TokenBucket(local_rate, bucket_burst),
                TokenBucket(icmp_error_rate, bucket_burst)} {
   rcu_.register_reader(options_.number);
@@ -40,6 +41,11 @@ Worker::~Worker() {
     queue.consume_all([](rte_mbuf* mbuf) { rte_pktmbuf_free(mbuf); });
   }
   injected_.packets.consume_all([](const Injected& i) { rte_pktmbuf_free(i.packet); });
+  while (!inbox_.empty()) {
+    inbox_.take(max_burst, [](std::span<const Handed> handed) {
+      for (const Handed& one : handed) rte_pktmbuf_free(one.packet);
+    });
+  }
   traced_.consume_all([](const TraceRecord* record) { delete record; });
   delete ports_.load();
 }
@@ -75,6 +81,7 @@ void Worker::turn() {
   now_ = rte_rdtsc();
   flows_.begin(now_);
   unsigned work = view != nullptr ? receive(*view) : 0;
+  if (!inbox_.empty()) work += take_handed();
   work += take_injected();
   if (held_.size() != 0) work += take_held();
   flows_.tidy(options_.workers, work == 0);
@@ -97,7 +104,8 @@ void Worker::turn() {
   sleeps_.add(1);
   rcu_.offline(options_.number);
   idle_.sleep(held_.size() != 0 ? 1 : 1000, [this, view] {
-    return injected_.packets.read_available() == 0 && !stopping_.load(std::memory_order_seq_cst) &&
+    return injected_.packets.read_available() == 0 && inbox_.empty() &&
+           !stopping_.load(std::memory_order_seq_cst) &&
            ports_.load(std::memory_order_acquire) == view;
   });
   rcu_.online(options_.number);
@@ -106,7 +114,7 @@ void Worker::turn() {
 unsigned Worker::receive(const PortView& view) {
   unsigned total = 0;
   std::array<rte_mbuf*, max_burst> packets;
-  for (const auto [port, queue] : view.receive) {
+  for (const auto [port, queue, for_all] : view.receive) {
     const Ingress ingress = ingress_of(tables_, port);
     if (ingress.vrf == nullptr) continue;  // the port is being set up or taken away
     const std::uint16_t count =
@@ -121,16 +129,20 @@ unsigned Worker::receive(const PortView& view) {
     PacketCounter& rx = counters_.rx[port];
     rx.packets.add(count);
     rx.bytes.add(bytes);
-    if (observed_ != nullptr && (observed_->arrivals >> port & 1) != 0) [[unlikely]] {
-      receive_observed(ingress, {packets.data(), count});
-      continue;
-    }
-    run_burst(count, [&](auto& ctx) {
-      run_received(ctx, burst_, ingress, {packets.data(), count});
-    });
+    const unsigned own = for_all ? hand_out(ingress, {packets.data(), count}) : count;
+    if (own != 0) arrive(ingress, {packets.data(), own});
   }
   packets_.add(total);
   return total;
+}
+
+/// Frames of one port that this worker is to handle.
+void Worker::arrive(const Ingress& ingress, std::span<rte_mbuf* const> mbufs) {
+  if (observed_ != nullptr && (observed_->arrivals >> ingress.port.index() & 1) != 0) [[unlikely]] {
+    return receive_observed(ingress, mbufs);
+  }
+  run_burst(static_cast<unsigned>(mbufs.size()),
+            [&](auto& ctx) { run_received(ctx, burst_, ingress, mbufs); });
 }
 
 unsigned Worker::take_injected() {
@@ -350,6 +362,8 @@ WorkerStatus Worker::status() const {
   const std::uint64_t started = started_tsc_.load(std::memory_order_relaxed);
   status.total_cycles = started == 0 ? 0 : rte_rdtsc() - started;
   status.sleeps = sleeps_.get();
+  status.handed_off = handed_off_.get();
+  status.taken_over = taken_over_.get();
   status.held_packets = held_count_.load(std::memory_order_relaxed);
   for (std::size_t i = 0; i < clocks_.size(); ++i) {
     status.stages.push_back({stage_names[i], clocks_[i].packets.get(), clocks_[i].cycles.get()});

@@ -5,6 +5,7 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -12,6 +13,7 @@
 #include "io/channel.hpp"
 #include "io/hold_queue.hpp"
 #include "io/idle.hpp"
+#include "io/inbox.hpp"
 #include "io/observer.hpp"
 #include "io/port.hpp"
 #include "stages/pipeline.hpp"
@@ -25,6 +27,7 @@ struct PortView {
   struct Queue {
     std::uint16_t port;
     std::uint16_t queue;
+    bool for_all;  ///< its packets are handed out to all workers
   };
   std::vector<Queue> receive;
   std::array<AttachedPort*, max_ports> ports{};
@@ -49,6 +52,9 @@ class Worker {
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
 
+  /// All workers by number, this one too, before any of them runs; they outlive it.
+  void set_peers(std::span<const std::unique_ptr<Worker>> peers) { peers_ = peers; }
+
   /// The worker's whole life, on its own lcore.
   void run();
 
@@ -70,6 +76,7 @@ class Worker {
  private:
   void turn();
   unsigned receive(const PortView& view);
+  void arrive(const Ingress& ingress, std::span<rte_mbuf* const> mbufs);
   unsigned take_injected();
   unsigned take_held();
   void run_burst(Entry entry);
@@ -113,8 +120,15 @@ class Worker {
   void hold(Packet packet);
   void signal_control();
 
+  // worker_handoff.cpp
+  unsigned hand_out(const Ingress& ingress, std::span<rte_mbuf*> mbufs);
+  unsigned accept(unsigned from, std::span<const Handed> packets);
+  unsigned take_handed();
+  void lose_unseen(const Handed& handed, DropReason reason);
+
   // worker_observe.cpp; only while observed_ is set.
   void receive_observed(const Ingress& ingress, std::span<rte_mbuf* const> mbufs);
+  void capture_arrived(PortId port, const FrameView& frame, std::uint64_t tsc);
   bool may_trace(Observer& trace);
   void follow(const Ingress& ingress, rte_mbuf* mbuf, std::vector<ObserverId> traces,
               std::uint64_t time_ns);
@@ -160,6 +174,8 @@ class Worker {
   Idle idle_;
   PuntChannel punts_;
   InjectChannel injected_;
+  Inbox inbox_;
+  std::span<const std::unique_ptr<Worker>> peers_;
   std::array<TokenBucket, punt_class_count> buckets_;
 
   static constexpr unsigned bursts_per_measurement = 1024;
@@ -170,6 +186,8 @@ class Worker {
   Counter packets_;
   Counter busy_cycles_;
   Counter sleeps_;
+  Counter handed_off_;
+  Counter taken_over_;
   std::atomic<std::uint32_t> held_count_{0};
   std::atomic<std::uint64_t> started_tsc_{0};
 };

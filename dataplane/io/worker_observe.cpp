@@ -9,7 +9,7 @@
 
 namespace weft::io {
 
-/// As receive() does with a burst, but those that a trace takes go through the stages alone and
+/// As arrive() does with a burst, but those that a trace takes go through the stages alone and
 /// are recorded. Packets keep their order.
 void Worker::receive_observed(const Ingress& ingress, std::span<rte_mbuf* const> mbufs) {
   const std::uint64_t tsc = rte_rdtsc();
@@ -24,11 +24,7 @@ void Worker::receive_observed(const Ingress& ingress, std::span<rte_mbuf* const>
   };
   for (rte_mbuf* mbuf : mbufs) {
     const FrameView frame = FrameView::of(mbuf);
-    for (Observer* capture : observed_->captures) {
-      if (capture->in && capture->at_port(ingress.port) && capture->matches(frame)) {
-        record(*capture, tsc, CapturePoint::in, ingress.port, DropReason::none, frame);
-      }
-    }
+    capture_arrived(ingress.port, frame, tsc);
     std::vector<ObserverId> traces;
     std::uint64_t time_ns = 0;
     for (Observer* trace : observed_->traces) {
@@ -48,6 +44,14 @@ void Worker::receive_observed(const Ingress& ingress, std::span<rte_mbuf* const>
     }
   }
   run_waiting();
+}
+
+void Worker::capture_arrived(PortId port, const FrameView& frame, std::uint64_t tsc) {
+  for (Observer* capture : observed_->captures) {
+    if (capture->in && capture->at_port(port) && capture->matches(frame)) {
+      record(*capture, tsc, CapturePoint::in, port, DropReason::none, frame);
+    }
+  }
 }
 
 /// Bounded in rate and by the queue, so that what is traced does not slow the rest.

@@ -191,9 +191,16 @@ class Admission {
     return judge(tables_, parties, Question{tuple_of(first.key), true});
   }
 
+  /// Whether a route has led the session's packets to where answers arrive in another VRF than
+  /// before: nobody would know them.
+  [[nodiscard]] bool answers_come_elsewhere() const {
+    if (!FlowTable<Key>::is_forward(direction_)) return false;
+    const FlowEntry<Key>& back = table_.entry(FlowTable<Key>::other(direction_));
+    return back.key.vrf_index() != return_vrf(tables_, p_, parties_.to).index();
+  }
+
   /// The session is judged again where the policies changed, or the VIFs at its ends.
   Next pass_with_session() {
-    FlowEntry<Key>& entry = table_.entry(direction_);
     const bool own = has_its_ends();
     if (!own || !policies_hold()) {
       const Judgement judgement = judge_session();
@@ -205,10 +212,16 @@ class Admission {
         return direction_ == 0 ? next : pass_with_session();
       }
     }
+    if (answers_come_elsewhere()) {
+      const Next next = open();  // and the old one gives way
+      if (direction_ == 0) return next;
+    }
     p_.flow = direction_;
-    const bool opened = FlowTable<Key>::is_forward(direction_) && entry.packets.get() == 0;
+    const bool opened =
+        FlowTable<Key>::is_forward(direction_) && table_.entry(direction_).packets.get() == 0;
     note(opened ? "admitted" : "the session stands");
     if (!tally_.counts) return Next::forward;
+    FlowEntry<Key>& entry = table_.entry(direction_);
     restamp(entry, tally_.worker, stamp_, p_, route_vrf(tables_, p_));
     (void)tally_.count(table_, entry, direction_, p_);
     return Next::forward;

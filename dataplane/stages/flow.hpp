@@ -106,8 +106,9 @@ inline bool begins_anew(const FlowTable<Key>& table, std::uint32_t direction,
 
 /// What a worker counts with, at hand for a burst.
 struct FlowTally {
-  explicit FlowTally(const FlowHands* hands)
-      : counts(hands != nullptr),
+  explicit FlowTally(FlowHands* flow_hands)
+      : hands(flow_hands),
+        counts(hands != nullptr),
         worker(counts ? hands->number() : no_worker),
         now(counts ? hands->now() : 0) {}
 
@@ -124,9 +125,7 @@ struct FlowTally {
       count_plain(entry, p);
       return true;
     }
-    auto& foreign = table.session_of(direction).foreign[direction % 2];
-    foreign.packets.add_shared(1);
-    foreign.bytes.add_shared(p.l3_bytes);
+    table.count_foreign(hands->of<Key>(), direction, p.l3_bytes);
     entry.last_seen.set(now);
     return true;
   }
@@ -149,6 +148,7 @@ struct FlowTally {
   }
 
   static constexpr unsigned no_worker = 256;
+  FlowHands* hands;
   bool counts;      ///< false: packets are only looked at
   unsigned worker;  ///< or no_worker
   FlowTick now;

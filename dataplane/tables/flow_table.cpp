@@ -139,6 +139,44 @@ void FlowTable<Key>::reclaim(FlowWriter& writer, std::size_t at_once) {
 }
 
 template <class Key>
+void FlowTable<Key>::count_foreign(FlowWriter& writer, std::uint32_t direction,
+                                   std::uint32_t bytes) {
+  auto& foreign = session_of(direction).foreign[direction % 2];
+  foreign.bytes.add_shared(bytes);
+  const std::uint64_t before = foreign.packets.add_shared(1);
+  if (before % foreign_packets_a_move == foreign_packets_a_move - 1) ask_for(writer, direction);
+}
+
+/// The owner may be counting at this moment, and does so to the end of its burst.
+template <class Key>
+void FlowTable<Key>::ask_for(FlowWriter& writer, std::uint32_t direction) {
+  if (writer.moves.full()) return;  // the next time
+  auto& owner = entries_[direction].owner;
+  std::uint8_t old = owner.load(std::memory_order_relaxed);
+  if (!Entry::is_worker(old) || old == writer.worker ||
+      !owner.compare_exchange_strong(old, Entry::moving_to(writer.worker),
+                                     std::memory_order_relaxed)) {
+    return;
+  }
+  writer.moves.push_back({writer.grace->begin_grace(), session_of(direction).id.get(), direction});
+}
+
+/// If the session's number has been used again meanwhile, by this worker even, which has asked for
+/// it again, then the id tells; by another, then the entry moves to this worker no more.
+template <class Key>
+void FlowTable<Key>::take_over(FlowWriter& writer) {
+  while (!writer.moves.empty()) {
+    const auto [token, id, direction] = writer.moves.front();
+    if (!writer.grace->grace_over(token)) return;
+    writer.moves.pop_front();
+    if (session_of(direction).id.get() != id) continue;
+    std::uint8_t moving = Entry::moving_to(writer.worker);
+    entries_[direction].owner.compare_exchange_strong(moving, writer.worker,
+                                                      std::memory_order_relaxed);
+  }
+}
+
+template <class Key>
 FlowState FlowTable<Key>::state(std::uint32_t session) const {
   const Entry& forward = entries_[2 * session];
   const Entry& reverse = entries_[2 * session + 1];
@@ -241,7 +279,7 @@ void FlowTable<Key>::make_room(FlowWriter& writer, FlowTick now) {
 
 template <class Key>
 void FlowTable<Key>::discharge(VifId vif) {
-  if (vif.valid()) vifs_[vif.index()].add(vif, -1);
+  if (vif.valid()) vifs_[vif.index()].remove(vif);
 }
 
 template <class Key>
@@ -250,27 +288,32 @@ std::uint32_t FlowTable<Key>::refuse(FlowWriter& writer) {
   return 0;
 }
 
-/// Counts one more session of the VIF; false: it has as many as it may.
+/// Counts one more session of the VIF; false: it has as many as it may. Another worker may take the
+/// room that was made.
 template <class Key>
 bool FlowTable<Key>::charge(FlowWriter& writer, VifId vif, FlowTick now) {
   if (!vif.valid()) return true;
-  VifSessions& sessions = vifs_[vif.index()];
-  const std::uint32_t limit = rules_.sessions_a_vif.get();
-  if (limit != 0 && of_vif(vif) >= limit) {
-    std::uint32_t best = 0;
-    std::uint64_t best_score = 0;
-    for (const auto& recent : sessions.recent) {
-      const std::uint32_t session = recent.load(std::memory_order_relaxed);
-      if (session == 0 || sessions_[session].charged_vif.get() != vif.raw()) continue;
-      if (const std::uint64_t score = expendable(session, now); score > best_score) {
-        best_score = score;
-        best = session;
-      }
-    }
-    if (best == 0 || !close(writer, 2 * best)) return false;
-    writer.evicted.add(1);
+  while (!vifs_[vif.index()].add(vif, rules_.sessions_a_vif.get())) {
+    if (!close_recent(writer, vif, now)) return false;
   }
-  sessions.add(vif, 1);
+  return true;
+}
+
+/// Closes the session, of the last of a VIF, that can best be done without. False: none can.
+template <class Key>
+bool FlowTable<Key>::close_recent(FlowWriter& writer, VifId vif, FlowTick now) {
+  std::uint32_t best = 0;
+  std::uint64_t best_score = 0;
+  for (const auto& recent : vifs_[vif.index()].recent) {
+    const std::uint32_t session = recent.load(std::memory_order_relaxed);
+    if (session == 0 || sessions_[session].charged_vif.get() != vif.raw()) continue;
+    if (const std::uint64_t score = expendable(session, now); score > best_score) {
+      best_score = score;
+      best = session;
+    }
+  }
+  if (best == 0) return false;
+  if (close(writer, 2 * best)) writer.evicted.add(1);  // else another worker has
   return true;
 }
 

@@ -3,10 +3,13 @@
 ///
 /// Direction 2n and 2n + 1 belong to session n; they are adjacent cache lines. Any worker looks
 /// directions up and opens sessions, without locks. One worker, the owner, writes a direction; what
-/// others see of it they count in the session, by atomic additions. A session that is closed is
-/// unlinked at once, and its number is used again when no thread can hold it any more (RCU).
+/// others see of it they count in the session, by atomic additions. A direction that another sees
+/// much of becomes that one's, by way of a time in which it is nobody's and all count in the
+/// session. A session that is closed is unlinked at once, and its number is used again when no
+/// thread can hold it any more (RCU).
 
 #include <atomic>
+#include <boost/circular_buffer.hpp>
 #include <cstdint>
 #include <deque>
 #include <random>
@@ -36,6 +39,10 @@ constexpr FlowStamp flow_stamp(std::uint32_t route, std::uint32_t policy) {
 template <class Key>
 struct alignas(64) FlowEntry {
   static constexpr std::uint8_t nobody = 0xff;
+  /// On its way to `worker`, which alone can end that: nobody writes the entry, but `last_seen` and
+  /// flags, as anybody may at any time.
+  static constexpr std::uint8_t moving_to(std::uint8_t worker) { return worker | 0x80; }
+  static constexpr bool is_worker(std::uint8_t owner) { return owner < 0x80; }
 
   Key key;                       ///< fixed as long as the entry is visible
   std::atomic<FlowStamp> stamp;  ///< the generations for which nexthop and verdict hold
@@ -46,7 +53,7 @@ struct alignas(64) FlowEntry {
   Relaxed<std::uint32_t> vrf;      ///< raw id of the one whose route was found; none: no route was
   Relaxed<FlowTick> last_seen;
   Relaxed<std::uint32_t> extension;     ///< room: NAT binding, service path, mirror; 0: none
-  std::atomic<std::uint8_t> owner;      ///< worker, or nobody
+  std::atomic<std::uint8_t> owner;      ///< worker, moving_to() one, or nobody
   std::atomic<std::uint8_t> tcp_flags;  ///< all that were seen, but SYN
   std::atomic<bool> tcp_syn;            ///< a SYN was seen
 
@@ -100,25 +107,34 @@ struct alignas(64) VifSessions {
   static constexpr std::uint32_t of(std::uint64_t count, VifId vif) {
     return count >> 32 == vif.raw() ? static_cast<std::uint32_t>(count) : 0;
   }
-  /// One more or less for `vif`. What a VIF had open that was deleted is no matter of the next one
-  /// under its index.
-  void add(VifId vif, std::int32_t n) {
+  /// One more for `vif`, unless it has `limit`; 0: any number. What a VIF had open that was deleted
+  /// is no matter of the next one under its index.
+  bool add(VifId vif, std::uint32_t limit) {
     std::uint64_t old = count.load(std::memory_order_relaxed);
-    for (;;) {
-      if (n < 0 && of(old, vif) == 0) return;
-      const auto now = of(old, vif) + static_cast<std::uint32_t>(n);
-      if (count.compare_exchange_weak(old, std::uint64_t{vif.raw()} << 32 | now,
-                                      std::memory_order_relaxed)) {
-        return;
-      }
-    }
+    do {
+      if (limit != 0 && of(old, vif) >= limit) return false;
+    } while (
+        !count.compare_exchange_weak(old, with(vif, of(old, vif) + 1), std::memory_order_relaxed));
+    return true;
+  }
+  void remove(VifId vif) {
+    std::uint64_t old = count.load(std::memory_order_relaxed);
+    do {
+      if (of(old, vif) == 0) return;
+    } while (
+        !count.compare_exchange_weak(old, with(vif, of(old, vif) - 1), std::memory_order_relaxed));
+  }
+
+ private:
+  static constexpr std::uint64_t with(VifId vif, std::uint32_t n) {
+    return std::uint64_t{vif.raw()} << 32 | n;
   }
 };
 static_assert(sizeof(VifSessions) == 64);
 
 /// What one thread that opens and closes sessions keeps for itself.
 struct FlowWriter {
-  /// `number`: at most 254, and different for each thread; `family`: different for each table.
+  /// `number`: at most 126, and different for each thread; `family`: different for each table.
   FlowWriter(Rcu& rcu, std::uint8_t number, IpFamily family)
       : worker(number),
         grace(&rcu),
@@ -129,10 +145,17 @@ struct FlowWriter {
     std::uint64_t token;
     std::uint32_t session;
   };
+  /// A direction that is to become this worker's; `id`: of its session.
+  struct Move {
+    std::uint64_t token;
+    std::uint64_t id;
+    std::uint32_t direction;
+  };
   std::uint8_t worker;
   Rcu* grace;
   std::vector<std::uint32_t> hand;
   std::deque<Closed> closed;  ///< that wait for their grace period
+  boost::circular_buffer<Move> moves{64};
   std::uint64_t next_id;
   std::uint32_t scan = 0;  ///< where aging goes on
   std::minstd_rand random;
@@ -190,6 +213,7 @@ class FlowTable {
     const Entry* entries_;
   };
   [[nodiscard]] Searcher searcher() const { return Searcher(*this); }
+  [[nodiscard]] const FlowIndex& index() const { return index_; }
   [[nodiscard]] Entry& entry(std::uint32_t direction) { return entries_[direction]; }
   [[nodiscard]] const Entry& entry(std::uint32_t direction) const { return entries_[direction]; }
   [[nodiscard]] FlowSession& session_of(std::uint32_t direction) {
@@ -216,6 +240,13 @@ class FlowTable {
 
   /// Unlinks the session of `direction`. False: somebody did so already, or still opens it.
   bool close(FlowWriter& writer, std::uint32_t direction);
+
+  /// Counts a packet of `bytes` that another than the owner saw. One in so many asks that the
+  /// direction become the writer's; it does by take_over().
+  void count_foreign(FlowWriter& writer, std::uint32_t direction, std::uint32_t bytes);
+  /// Makes the writer owner of what it asked for, once nobody can take another for the owner any
+  /// more. Between bursts.
+  void take_over(FlowWriter& writer);
 
   /// Looks at `count` sessions from where it left off, of the share that falls to the writer, one
   /// of `writers`; closes those that are idle for too long.
@@ -254,10 +285,13 @@ class FlowTable {
   static std::size_t capacity_for(std::size_t sessions) {
     return std::bit_ceil(std::max<std::size_t>(sessions, FlowPool<FlowSession>::chunk));
   }
+  static constexpr std::uint64_t foreign_packets_a_move = 64;
+  void ask_for(FlowWriter& writer, std::uint32_t direction);
   /// Closed sessions are used again only after a while: room is made when so few are left.
   [[nodiscard]] std::uint32_t reserve() const { return sessions_.capacity() / 64 + 64; }
   void make_room(FlowWriter& writer, FlowTick now);
   bool charge(FlowWriter& writer, VifId vif, FlowTick now);
+  bool close_recent(FlowWriter& writer, VifId vif, FlowTick now);
   void discharge(VifId vif);
   static std::uint32_t refuse(FlowWriter& writer);
   /// How well the table can do without a session: 0 not at all.

@@ -109,10 +109,13 @@ class FlowHands {
   [[nodiscard]] DeniedLog& denied() { return denied_; }
 
   /// Between bursts: ages a share of the sessions, so that `writers` threads pass over all of them
-  /// in about four seconds, and makes numbers of closed ones usable.
+  /// in about four seconds, makes numbers of closed ones usable and takes over directions that it
+  /// asked for.
   /// `idle`: nothing else waits, so that more can be looked at.
   void tidy(unsigned writers, bool idle = false) {
     reclaim();
+    tables_.v4.take_over(v4_);
+    tables_.v6.take_over(v6_);
     const FlowTick passed = now_ - tidied_;
     if (passed == 0) return;
     tidied_ = now_;

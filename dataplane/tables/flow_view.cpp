@@ -77,7 +77,7 @@ FlowRecord FlowView::record(FlowTable<Key>& table, std::uint32_t session, FlowTi
     d.bytes = entry.bytes.get() + s.foreign[back].bytes.get();
     d.tcp_flags = entry.seen_tcp_flags();
     const std::uint8_t owner = entry.owner.load(std::memory_order_relaxed);
-    if (owner != FlowEntry<Key>::nobody) d.owner = owner;
+    if (FlowEntry<Key>::is_worker(owner)) d.owner = owner;
   }
   return r;
 }

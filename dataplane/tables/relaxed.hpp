@@ -14,8 +14,8 @@ class Relaxed {
   [[gnu::always_inline]] void set(T value) { value_.store(value, std::memory_order_relaxed); }
   /// For values that one thread alone writes.
   [[gnu::always_inline]] void add(T n) { set(static_cast<T>(get() + n)); }
-  /// For values that several threads write.
-  void add_shared(T n) { value_.fetch_add(n, std::memory_order_relaxed); }
+  /// For values that several threads write; answers what it was before.
+  T add_shared(T n) { return value_.fetch_add(n, std::memory_order_relaxed); }
 
  private:
   std::atomic<T> value_{};

@@ -59,6 +59,8 @@ struct WorkerStatus {
   std::uint64_t busy_cycles = 0;    ///< TSC cycles of turns that found packets
   std::uint64_t total_cycles = 0;   ///< TSC cycles since start
   std::uint64_t sleeps = 0;         ///< times it went to wait on descriptors
+  std::uint64_t handed_off = 0;     ///< of `packets`: given to the workers of their flows
+  std::uint64_t taken_over = 0;     ///< packets that other workers gave it
   std::uint32_t held_packets = 0;   ///< waiting for a neighbour now
   std::vector<std::string> queues;  ///< receive queues that it polls, "port/queue"
   std::vector<StageCount> stages;   ///< in the order of the pipeline

@@ -62,7 +62,9 @@ namespace weft {
   X(neighbour_malformed, "punt", "an ARP or ND message that breaks its format")                    \
   X(neighbour_not_ours, "punt", "an ARP or ND message that asks for or tells nothing of ours")     \
   X(inject_queue_full, "input", "control sent more packets than the workers took")                 \
-  X(buffer_exhausted, "input", "no packet buffer was free")
+  X(buffer_exhausted, "input", "no packet buffer was free")                                        \
+  X(handoff_ring_full, "input", "the worker that its flow belongs to does not keep up")            \
+  X(arrival_port_gone, "input", "its port was taken away before its flow's worker came to it")
 
 /// `none` is no drop; the others are explained by describe().
 enum class DropReason : std::uint8_t {

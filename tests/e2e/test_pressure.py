@@ -1,18 +1,17 @@
 """Whatever presses on one part, the others go on, and all is well again within a second."""
 
-import os
 import socket
 import time
 
 import pytest
-from stall import Stalled
+from stall import Stalled, worker_thread
 from topology import Pair
 from weft import Stream, inside, udp_socket, wait_until
 
 
 @pytest.fixture(scope="module")
 def pair(module_lab):
-    return Pair(module_lab)
+    return Pair(module_lab, each_vif_has_its_worker)
 
 
 @pytest.fixture
@@ -24,18 +23,14 @@ def stream(pair):
     made.close()
 
 
+def each_vif_has_its_worker(_node, config):
+    config["workers"]["handoff"] = False
+
+
 def worker_of(router, port):
     """The thread that polls the port's one queue."""
     lcore, = [w["lcore"] for w in router.table("workers") if any(q.startswith(f"{port}/") for q in w["queues"])]
-    tasks = f"/proc/{router_pid(router)}/task"
-    for task in os.listdir(tasks):
-        with open(f"{tasks}/{task}/status", encoding="ascii") as status:
-            fields = dict(line.split(":", 1) for line in status)
-        with open(f"{tasks}/{task}/comm", encoding="ascii") as comm:
-            name = comm.read()
-        if "worker" in name and fields["Cpus_allowed_list"].strip() == str(lcore):
-            return int(task)
-    raise AssertionError(f"no worker on lcore {lcore}")
+    return worker_thread(router, lcore)
 
 
 def arp_socket(vm):
@@ -51,11 +46,6 @@ def arp_request(raw):
     mac = raw.getsockname()[4]
     return (b"\xff" * 6 + mac + bytes.fromhex("08060001080006040001") + mac + socket.inet_aton("10.1.0.11") +
             bytes(6) + socket.inet_aton("10.1.0.1"))
-
-
-def router_pid(router):
-    """`ip netns exec` becomes the router itself."""
-    return router.process.pid
 
 
 def test_a_worker_that_stalls_costs_the_others_nothing(pair, stream):

@@ -395,6 +395,7 @@ TARGETS = {
     "icmp": lambda: ((f"{n}-{f}", bytes([f]) + word(1400) + p) for n, p in ip_packets() for f in (0, 1, 3, 5, 7, 9)),
     "ipv4": lambda: ((f"{n}-{f}", bytes([f]) + p) for n, p in ip_packets() if p[0] >> 4 == 4 for f in (0, 1)),
     "ipv6": lambda: ((n, p) for n, p in ip_packets() if p[0] >> 4 == 6),
+    "spread": lambda: ((n, bytes(12) + word(0x0800 if p[0] >> 4 == 4 else 0x86dd) + p) for n, p in ip_packets()),
     "checksum": lambda: ((n, word(6) + p) for n, p in ip_packets()),
     "arp": lambda: ((n, f[14:]) for n, f in NEIGHBOUR_FRAMES.items() if f[12:14] == b"\x08\x06"),
     "tunnel": lambda: ((str(v), b"\0" + bytes(VXLAN(flags=8, vni=v)) + bytes(20)) for v in (0, 100, 0xffffff)),

@@ -142,6 +142,29 @@ TEMPLATE_TEST_CASE("Sessions that age under other workers' eyes leave whole ones
   REQUIRE(expired > 0);
 }
 
+TEST_CASE("Workers that open sessions of one VIF at once keep its limit", "[flow]") {
+  Race<FlowKey4> race;
+  constexpr VifId vif(5);
+  constexpr std::uint32_t limit = 20;
+  race.ticks_.sessions_a_vif.set(limit);
+  std::atomic<unsigned> number{0};
+  std::atomic<unsigned> opened{0};
+  std::atomic<unsigned> above{0};
+  race.run(std::chrono::milliseconds(500), [&](FlowWriter& writer, std::mt19937&) {
+    const Conversation<FlowKey4> c = conversation<FlowKey4>(number.fetch_add(1) % 100000);
+    const std::uint64_t hash = race.table_.hash(c.there);
+    if (race.table_.open(
+            writer,
+            {.forward = c.there, .reverse = c.back, .forward_hash = hash, .charged = vif}) != 0) {
+      opened.fetch_add(1);
+    }
+    if (race.table_.of_vif(vif) > limit) above.fetch_add(1);
+  });
+  REQUIRE(opened.load() > 10 * limit);
+  REQUIRE(above.load() == 0);
+  REQUIRE(race.live() <= static_cast<int>(limit));
+}
+
 TEST_CASE("Packets that several workers count are all counted", "[flow]") {
   Race<FlowKey4> race;
   constexpr unsigned conversations = 500;

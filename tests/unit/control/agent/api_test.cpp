@@ -47,13 +47,13 @@ TEST_CASE("counters") {
   c.punts[1] = {7, 2};
   c.ports.push_back({PortId(0), {10, 1000}, {20, 2000}, 0, 11});
   c.buffers = {1300, 17000};
-  c.workers.push_back({3, 1000, 500, 200, 4000, 16000, 9, 1, {"fab0/0", "vm1/0"}, {}});
+  c.workers.push_back({3, 1000, 500, 200, 4000, 16000, 9, 60, 20, 1, {"fab0/0", "vm1/0"}, {}});
   CHECK(s.rows("drops") == Json::parse(R"([{"reason":"no_route","stage":"resolve","packets":4,
           "explanation":"the VRF has no route to the destination"}])"));
   CHECK(s.rows("drops?all=1").size() == drop_reason_count - 1);
   CHECK(s.rows("workers") ==
         Json::parse(R"([{"lcore":3,"queues":["fab0/0","vm1/0"],"loops":1000,"busy_percent":25.0,
-          "packets":200,"cycles_per_packet":20.0,"sleeps":9,"held":1}])"));
+          "packets":200,"handed_off":60,"taken_over":20,"cycles_per_packet":25.0,"sleeps":9,"held":1}])"));
   s.plane.flow_counts = {6, 1024, 21, 8, 4, 3, 5, 4096};
   const auto stats = s.rows("stats");
   const auto value = [&](const char* object, const char* counter) {

@@ -81,6 +81,7 @@ TEST_CASE("config: what may be left out has a default") {
   const Config c = load("node: {name: n}\nvrfs: [{name: blue, id: 7}]\n");
   CHECK(c.vrfs[0].router_mac == *parse_mac("02:00:5e:00:01:01"));
   CHECK(c.workers.burst == 32);
+  CHECK(c.workers.handoff);
   CHECK(c.ports.empty());
 }
 
@@ -89,7 +90,7 @@ TEST_CASE("config: what may be said, is heard") {
 node: {name: n, tunnel_address: [192.0.2.1, "2001:db8::1"]}
 api: {socket: /tmp/weftd.sock}
 dpdk: {hugepages: off}
-workers: {lcores: [3], burst: 64, idle: poll}
+workers: {lcores: [3], burst: 64, idle: poll, handoff: off}
 ports:
   - {name: p0, device: "null:", addresses: [192.0.2.1/24, "2001:db8::1/64"],
      gateway: [192.0.2.254, "2001:db8::ff"], workers: exclusive, mtu: 9000}
@@ -120,6 +121,7 @@ routes:
   CHECK(c.dpdk.hugepages == DpdkConfig::Hugepages::off);
   CHECK(c.workers.burst == 64);
   CHECK(c.workers.idle == WorkersConfig::Idle::poll);
+  CHECK_FALSE(c.workers.handoff);
   CHECK(c.ports[0].gateways.size() == 2);
   CHECK(c.ports[0].workers == QueueSharing::exclusive);
   CHECK(c.ports[1].workers == QueueSharing::automatic);
@@ -211,6 +213,8 @@ TEST_CASE("config: numbers and words") {
   memory("\"512\"", "found the text \"512\"");
   memory("[512]", "found a list");
   expect(with("burst: 32", "burst: ^33"), "workers.burst", "one of 16, 32, 64");
+  expect(with("idle: adaptive", "idle: adaptive, handoff: ^some"), "workers.handoff",
+         "wanted true or false");
   expect(with("idle: adaptive", "idle: ^lazy"), "workers.idle", "one of adaptive, poll");
   expect(with("hugepages: auto", "hugepages: ^maybe"), "dpdk.hugepages", "auto, on, off");
   expect(with("workers: shared", "workers: ^all"), "ports[0].workers", "shared, exclusive, auto");

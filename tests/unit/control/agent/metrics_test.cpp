@@ -36,7 +36,8 @@ TEST_CASE("metrics: values with their labels") {
   c.buffers = {1300, 17000};
   s.plane.flow_counts = {6, 1024, 21, 8, 4, 3, 5, 4096, 2048};
   c.ports.push_back({model.vifs.at("vm2").port, {4, 400}, {6, 600}});
-  c.workers.push_back({3, 1000, 500, 200, 4000, 16000, 9, 1, {"fab0/0"}, {{"parse", 32, 640}}});
+  c.workers.push_back(
+      {3, 1000, 500, 200, 4000, 16000, 9, 60, 20, 1, {"fab0/0"}, {{"parse", 32, 640}}});
   s.plane.nexthop_counts[model.tunnels.at("to-b").nexthop] = {8, 800};
   const auto text = text_of(s);
   for (const auto* line : {
@@ -60,6 +61,8 @@ TEST_CASE("metrics: values with their labels") {
            R"(weft_punt_limited_packets_total{class="local"} 2)",
            R"(weft_worker_idle_ratio{lcore="3"} 0.75)",
            R"(weft_worker_sleeps_total{lcore="3"} 9)",
+           R"(weft_worker_handed_off_packets_total{lcore="3"} 60)",
+           R"(weft_worker_taken_over_packets_total{lcore="3"} 20)",
            R"(weft_stage_cycles_total{lcore="3",stage="parse"} 640)",
            R"(weft_stage_packets_total{lcore="3",stage="parse"} 32)",
            R"(weft_port_up{port="fab0"} 1)",
@@ -137,8 +140,8 @@ TEST_CASE("metrics: handler times are cumulated") {
 TEST_CASE("health: workers that stand still and links that are down") {
   Service s;
   auto& workers = s.plane.counters_now.workers;
-  workers.push_back({2, 100, 0, 0, 0, 0, 0, 0, {}, {}});
-  workers.push_back({3, 100, 0, 0, 0, 0, 0, 0, {}, {}});
+  workers.push_back({2, 100, 0, 0, 0, 0, 0, 0, 0, 0, {}, {}});
+  workers.push_back({3, 100, 0, 0, 0, 0, 0, 0, 0, 0, {}, {}});
   const auto turn = [&](std::chrono::milliseconds time) {
     s.now += time;
     s.agent.watch_workers();

@@ -163,6 +163,26 @@ TEST_CASE("what a session's next hop comes to lead to another VIF by is judged a
   CHECK(w.from_vm1(packet) == ingress);
 }
 
+TEST_CASE("answers are known wherever a route has led the session's packets", "[policy]") {
+  // VM 3 opens a session to 10.1.0.11, which is VM 1, and VM 2 in another VRF from then on.
+  World w({all(), all()}, {all(), none()});
+  add_routes(w, {{world::red, prefix("10.1.0.13/32"), world::lookup_blue}});
+  const Bytes from_red = with(request, 0, "02005e000201020000000201");
+  const auto send = [&](const Bytes& packet) {
+    return describe(w.rig.receive_judged(world::vm2, packet));
+  };
+  REQUIRE(w.from_vm3(answer) == passes);
+  REQUIRE(w.from_vm1(request) == passes);
+  REQUIRE(send(from_red) == ingress);
+  add_routes(w, {{world::blue, prefix("10.1.0.11/32"), world::deliver_vm2}});
+  CHECK(send(from_red) == ingress);
+  CHECK(w.from_vm3(answer) == passes);
+  CHECK(send(from_red) == passes);
+  CHECK(w.from_vm3(answer) == passes);
+  CHECK(w.rig.hands().v4().opened.get() == 2);
+  CHECK(w.from_vm1(request) == ingress);
+}
+
 TEST_CASE("a neighbour that answers makes nobody judge anew", "[policy]") {
   World w({all(), all()}, {all(), all()});
   const FlowStamp before = w.rig.flows().stamp.load();
