@@ -78,7 +78,8 @@ void Worker::turn() {
   rcu_.quiescent(options_.number);
   const PortView* view = ports_.load(std::memory_order_acquire);
   observed_ = observers_.load(std::memory_order_acquire);
-  now_ = rte_rdtsc();
+  const std::uint64_t before = std::exchange(now_, rte_rdtsc());
+  if (std::exchange(was_busy_, false)) busy_cycles_.add(now_ - before);
   flows_.begin(now_);
   unsigned work = view != nullptr ? receive(*view) : 0;
   if (!inbox_.empty()) work += take_handed();
@@ -93,7 +94,7 @@ void Worker::turn() {
   if (work != 0) {
     idle_.busy();
     busy_loops_.add(1);
-    busy_cycles_.add(rte_rdtsc() - now_);
+    was_busy_ = true;  // its cycles are known when the next turn begins
     return;
   }
   if (!idle_.tired(now_)) return;

@@ -146,6 +146,7 @@ class Worker {
   Rcu& rcu_;
   std::uint64_t tsc_hz_;
   std::uint64_t now_ = 0;
+  bool was_busy_ = false;  // the last turn had work
 
   std::atomic<const PortView*> ports_{nullptr};
   std::uint64_t watched_ = 0;  // number of the view that idle_ watches

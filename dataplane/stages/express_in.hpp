@@ -258,7 +258,7 @@ class ExpressIn {
 
   StageContext<Tracer>& ctx_;
   const Ingress& in_;
-  FlowSearch flows_;
+  const FlowSearch& flows_;
   WayIn<Ip> way_;
   const VifEntry* guard_;  ///< nullptr: the pattern knows the source
   wire::FramePattern pattern_;

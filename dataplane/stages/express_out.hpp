@@ -12,53 +12,40 @@
 
 namespace weft::stage {
 
-/// One way out for packets of one VRF and family, ready for many: all that a packet gets in front
-/// of it, from the Ethernet header on, in one piece that ends where the IP packet begins.
+/// One way out, open for packets in a row.
 struct WayOut {
-  static constexpr std::size_t most_bytes = 128;
-
-  alignas(64) std::uint8_t image[most_bytes];
   const NexthopEntry* nexthop = nullptr;  ///< nullptr: it leads nowhere
   std::uint32_t nexthop_id = NexthopId{}.raw();
-  const VrfEntry* vrf = nullptr;
+  const AdjacencyEntry* adjacency = nullptr;
   Exits::List* queue = nullptr;
-  std::uint32_t port = 0;
-  std::uint32_t copy_bytes = 0;    ///< 16, 64 or 128: of the image's end
-  std::uint32_t header_bytes = 0;  ///< of it what is a tunnel's, without the Ethernet header
+  std::uint32_t header_bytes = 0;  ///< a tunnel's, without the Ethernet header in front of it
+  std::uint32_t room_bytes = 0;    ///< in front of a packet, to write all of that
   std::uint32_t most_l3_bytes = 0;
   std::uint64_t packets = 0;  ///< that have taken it and are not counted yet
   std::uint64_t bytes = 0;    ///< as IP packets on the way out
 
-  /// Whether packets of that family in `from` can take this way to `to`.
-  template <bool v4, class Tracer>
-  bool open(StageContext<Tracer>& ctx, const NexthopEntry* to, const VrfEntry* from);
-  /// Counts what has taken it.
+  /// Closes the way that is open. Whether packets can take the one to `to`.
+  template <class Tracer>
+  [[nodiscard]] bool open(StageContext<Tracer>& ctx, const NexthopEntry* to);
+  /// Counts what has taken it, which is something.
   template <class Tracer>
   void close(StageContext<Tracer>& ctx);
 };
 
-template <bool v4, class Tracer>
-bool WayOut::open(StageContext<Tracer>& ctx, const NexthopEntry* to, const VrfEntry* from) {
-  close(ctx);
+template <class Tracer>
+bool WayOut::open(StageContext<Tracer>& ctx, const NexthopEntry* to) {
+  if (packets != 0) close(ctx);
   nexthop = nullptr;
   nexthop_id = NexthopId{}.raw();
   if (to == nullptr || !to->plain) return false;
-  const AdjacencyEntry* const adjacency = ctx.tables.adjacencies.get(to->adjacency);
+  adjacency = ctx.tables.adjacencies.get(to->adjacency);
   if (adjacency == nullptr || !adjacency->resolved) return false;
-  port = adjacency->port.index();
-  if (ctx.tables.ports.get(port) == nullptr) return false;
-  header_bytes = to->header_bytes;
-  const bool tunnel = to->kind == NexthopKind::tunnel;
-  std::uint8_t* const l3 = image + most_bytes;
-  if (tunnel) {
-    std::memcpy(l3 - to->copy_bytes, to->header(), to->copy_bytes);
-    if (to->inner_ethernet_offset != 0) from->router.write(l3 - sizeof(wire::EthernetTail), v4);
-  }
-  adjacency->write_header(l3 - header_bytes - sizeof(wire::Ethernet), tunnel ? to->outer_v4 : v4);
-  copy_bytes = !tunnel ? 16 : header_bytes + sizeof(wire::Ethernet) <= 64 ? 64 : most_bytes;
-  most_l3_bytes = adjacency->mtu_bytes > header_bytes ? adjacency->mtu_bytes - header_bytes : 0;
+  const std::uint32_t port = adjacency->port.index();
   queue = &ctx.exits.tx[port];
-  vrf = from;
+  if (queue->count == 0 && ctx.tables.ports.get(port) == nullptr) return false;
+  header_bytes = to->header_bytes;
+  room_bytes = to->copy_bytes + sizeof(wire::Ethernet);
+  most_l3_bytes = adjacency->mtu_bytes > header_bytes ? adjacency->mtu_bytes - header_bytes : 0;
   nexthop = to;
   nexthop_id = to->id.raw();
   return true;
@@ -66,8 +53,7 @@ bool WayOut::open(StageContext<Tracer>& ctx, const NexthopEntry* to, const VrfEn
 
 template <class Tracer>
 void WayOut::close(StageContext<Tracer>& ctx) {
-  if (packets == 0) return;
-  ctx.exits.tx_ports |= 1U << port;
+  ctx.exits.tx_ports |= 1U << adjacency->port.index();
   if (nexthop->kind == NexthopKind::tunnel) {
     ctx.counters.nexthops[nexthop->id.index()].add(packets, bytes);
   }
@@ -85,7 +71,9 @@ class ExpressOut {
         stamp_(stamp),
         vif_(ingress.vif.raw()),
         tally_(ctx.flows) {}
-  ~ExpressOut() { way_.close(ctx_); }
+  ~ExpressOut() {
+    if (way_.packets != 0) way_.close(ctx_);
+  }
   ExpressOut(const ExpressOut&) = delete;
   ExpressOut& operator=(const ExpressOut&) = delete;
 
@@ -99,18 +87,18 @@ class ExpressOut {
       if (!holds(*entry, p)) [[unlikely]]
         return false;
       const std::uint32_t id = entry->nexthop.get();
-      if (id != way_.nexthop_id || p.vrf != way_.vrf) [[unlikely]] {
-        if (!open(ctx_.tables.nexthops.get(NexthopId::from_raw(id)), p.vrf)) return false;
+      if (id != way_.nexthop_id) [[unlikely]] {
+        if (!open(ctx_.tables.nexthops.get(NexthopId::from_raw(id)))) return false;
       }
     } else {
       if (p.care != FlowCare::none) return false;
-      if (p.nexthop != way_.nexthop || p.vrf != way_.vrf) [[unlikely]] {
-        if (!open(p.nexthop, p.vrf)) return false;
+      if (p.nexthop != way_.nexthop) [[unlikely]] {
+        if (!open(p.nexthop)) return false;
       }
     }
     const Packet packet = p.packet;
     std::uint8_t* const l3 = p.l3;
-    if (p.l3_bytes > way_.most_l3_bytes || packet.room_before(l3) < way_.copy_bytes ||
+    if (p.l3_bytes > way_.most_l3_bytes || packet.room_before(l3) < way_.room_bytes ||
         expires_here(l3, is_key4<Key>)) [[unlikely]] {
       return false;
     }
@@ -120,17 +108,15 @@ class ExpressOut {
     lap(ctx_, rewrite_name);
     const std::uint32_t bytes = p.l3_bytes + way_.header_bytes;
     std::uint8_t* const outer = l3 - way_.header_bytes;
-    if (way_.copy_bytes == 16) {
-      std::memcpy(l3 - 16, way_.image + WayOut::most_bytes - 16, 16);
-    } else {
-      if (way_.copy_bytes == 128) [[unlikely]]
-        std::memcpy(l3 - 128, way_.image, 64);
-      std::memcpy(l3 - 64, way_.image + WayOut::most_bytes - 64, 64);
-      complete_header(*way_.nexthop, outer, static_cast<std::uint16_t>(bytes),
-                      open_hash<Key>(ctx_.tables, p, p.vrf->id));
+    bool v4 = is_key4<Key>;
+    if (way_.header_bytes != 0) {
+      encap(p, l3, outer, bytes);
+      v4 = way_.nexthop->outer_v4;
       lap(ctx_, encap_name);
     }
-    packet.reshape_whole(outer - sizeof(wire::Ethernet), sizeof(wire::Ethernet) + bytes);
+    std::uint8_t* const l2 = outer - sizeof(wire::Ethernet);
+    packet.reshape_whole(l2, sizeof(wire::Ethernet) + bytes);
+    way_.adjacency->write_header(l2, v4);
     way_.queue->add(packet);
     ++way_.packets;
     way_.bytes += bytes;
@@ -147,8 +133,24 @@ class ExpressOut {
            entry.stamp.load(std::memory_order_acquire) == stamp_ && entry.ingress.get() == vif_ &&
            entry.vrf.get() == vrf.raw() && tally_.is_plain(entry, p);
   }
-  [[nodiscard, gnu::noinline]] bool open(const NexthopEntry* nexthop, const VrfEntry* vrf) {
-    return way_.template open<is_key4<Key>>(ctx_, nexthop, vrf);
+  [[gnu::always_inline]] void encap(const ParsedPacket& p, std::uint8_t* l3, std::uint8_t* outer,
+                                    std::uint32_t bytes) const {
+    const NexthopEntry& tunnel = *way_.nexthop;
+    const std::uint64_t hash = open_hash<Key>(ctx_.tables, p, p.vrf->id);
+    const wire::IpEthernetTails& router = p.vrf->router;
+    const std::uint8_t* header = tunnel.header();
+    if (tunnel.copy_bytes != 64) [[unlikely]] {
+      std::memcpy(l3 - 128, header, 64);
+      header += 64;
+    }
+    std::memcpy(l3 - 64, header, 64);
+    if (tunnel.inner_ethernet_offset != 0) {
+      router.write(l3 - sizeof(wire::EthernetTail), is_key4<Key>);
+    }
+    complete_header(tunnel, outer, static_cast<std::uint16_t>(bytes), hash);
+  }
+  [[nodiscard, gnu::noinline]] bool open(const NexthopEntry* nexthop) {
+    return way_.open(ctx_, nexthop);
   }
 
   StageContext<Tracer>& ctx_;

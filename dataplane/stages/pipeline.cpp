@@ -102,12 +102,16 @@ class Arrival {
       if constexpr (has_express<Tracer>) {
         rte_mbuf* const* const before = next_;
         take_plain<FlowKey4>();
+        if (next_ == end_) break;
         take_plain<FlowKey6>();
         if (next_ != before) continue;
       }
       take_any();
     }
   }
+  template <class Key>
+  using Other = std::conditional_t<stage::is_key4<Key>, FlowKey6, FlowKey4>;
+
   /// So many have arrived.
   [[nodiscard]] unsigned count() const { return count_; }
   /// Whether each has a direction in the flow table.
@@ -140,7 +144,8 @@ class Arrival {
     search<Key>(&burst_.parsed[count_ + 1]);
   }
 
-  /// For the flows of the packets that have just arrived, up to `end`, all of one family.
+  /// For the flows of the packets that have just arrived, up to `end`; of one family, `Key`'s, but
+  /// for what tunnels brought.
   template <class Key>
   [[gnu::always_inline]] void search(const ParsedPacket* end) {
     const ParsedPacket* p = &burst_.parsed[count_];
@@ -152,7 +157,12 @@ class Arrival {
       return;
     }
     for (; p != end; ++p, ++direction) {
-      *direction = p->hash != 0 ? flows_.template candidate<Key>(p->hash) : 0;
+      *direction = 0;
+      if (p->hash != 0) [[likely]] {
+        *direction = !tunnels || p->v4 == stage::is_key4<Key>
+                         ? flows_.template candidate<Key>(p->hash)
+                         : flows_.template candidate<Other<Key>>(p->hash);
+      }
       if (*direction == 0) [[unlikely]]
         all_known_ = false;
     }

@@ -123,7 +123,7 @@ class FlowHands {
     age(tables_.v4, v4_, passed, writers, most);
     age(tables_.v6, v6_, passed, writers, most);
   }
-  void reclaim(std::size_t at_once = 64) {
+  void reclaim(std::size_t at_once = 256) {
     tables_.v4.reclaim(v4_, at_once);
     tables_.v6.reclaim(v6_, at_once);
   }

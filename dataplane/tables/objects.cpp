@@ -91,8 +91,7 @@ NexthopEntry::Owner NexthopEntry::compile(NexthopId id, const Nexthop& nexthop) 
     std::memset(header, 0, copy);
     std::memcpy(header + copy - made.bytes.size(), made.bytes.bytes().data(), made.bytes.size());
   }
-  entry->plain = has_adjacency(entry->kind) && !entry->udp_checksum &&
-                 entry->header_bytes + sizeof(wire::Ethernet) <= 128;
+  entry->plain = has_adjacency(entry->kind) && !entry->udp_checksum && copy <= 128;
   if (ecmp != nullptr) {
     entry->members = static_cast<std::uint16_t>(members.size());
     auto* behind = std::uninitialized_copy(ecmp->buckets.begin(), ecmp->buckets.end(),

@@ -94,8 +94,7 @@ struct alignas(64) NexthopEntry {
   NexthopKind kind = NexthopKind::discard;
   bool outer_v4 = true;
   bool udp_checksum = false;
-  /// Leads out by nothing but a copy of at most 128 bytes, with an Ethernet header in front, and
-  /// what complete_header() patches.
+  /// Leads out by nothing but a copy of at most 128 bytes and what complete_header() patches.
   bool plain = false;
   NexthopId id;
   AdjacencyId adjacency;                    ///< interface, tunnel; receive: of the host, if any

@@ -23,58 +23,87 @@ class FramePattern {
   /// for.
   static FramePattern ipv4(const MacAddress& destination, const MacAddress* source,
                            const std::uint32_t* address = nullptr) {
-    FramePattern pattern(destination, source, EtherType::ipv4, Ipv4::plain, 0xff);
-    constexpr std::size_t l3 = sizeof(Ethernet);
-    const be16 fragment(Ipv4::more_fragments | Ipv4::offset_mask);
-    std::memcpy(pattern.mask_ + l3 + offsetof(Ipv4, flags_fragment), &fragment, sizeof fragment);
-    if (address != nullptr) pattern.want(l3 + offsetof(Ipv4, source), address, sizeof *address);
-    return pattern;
+    const std::uint64_t from = address != nullptr ? *address : 0;
+    const std::uint64_t from_mask = address != nullptr ? 0xffffffff : 0;
+    constexpr std::uint64_t fragment = __builtin_bswap16(Ipv4::more_fragments | Ipv4::offset_mask);
+    // From the length on: length, identification, fragment, TTL and protocol; checksum, source.
+    return {destination,
+            source,
+            EtherType::ipv4,
+            Ipv4::plain,
+            0xff,
+            {0, from << 16},
+            {fragment << 32, from_mask << 16}};
   }
   /// The same of IPv6, whatever its addresses.
   static FramePattern ipv6(const MacAddress& destination, const MacAddress* source) {
-    return FramePattern(destination, source, EtherType::ipv6, 0x60, 0xf0);
+    return {destination, source, EtherType::ipv6, 0x60, 0xf0, {0, 0}, {0, 0}};
   }
 
   /// `frame`: at least 32 readable bytes.
   [[nodiscard, gnu::always_inline]] bool matches(const std::uint8_t* frame) const {
-    return half_matches(frame, 0) && half_matches(frame, 16);
+    return half_[0].matches(frame) && half_[1].matches(frame + 16);
   }
 
  private:
-  FramePattern(const MacAddress& destination, const MacAddress* source, EtherType type,
-               std::uint8_t first, std::uint8_t first_mask) {
-    want(offsetof(Ethernet, destination), &destination, sizeof destination);
-    if (source != nullptr) want(offsetof(Ethernet, source), source, sizeof *source);
-    const be16 ether_type(static_cast<std::uint16_t>(type));
-    want(offsetof(Ethernet, ether_type), &ether_type, sizeof ether_type);
-    wanted_[sizeof(Ethernet)] = first;
-    mask_[sizeof(Ethernet)] = first_mask;
-  }
-  void want(std::size_t at, const void* value, std::size_t size) {
-    std::memcpy(wanted_ + at, value, size);
-    std::memset(mask_ + at, 0xff, size);
-  }
-
-  [[nodiscard, gnu::always_inline]] bool half_matches(const std::uint8_t* frame,
-                                                      std::size_t at) const {
+  struct Words {
+    std::uint64_t low;
+    std::uint64_t high;
+  };
+  /// 16 bytes, as they lie in memory, where the mask has ones.
+  class Half {
+   public:
 #ifdef __SSE4_1__
-    const auto load = [](const std::uint8_t* from) {
-      return _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
-    };
-    return _mm_testz_si128(_mm_xor_si128(load(frame + at), load(wanted_ + at)), load(mask_ + at));
+    Half(Words wanted, Words mask) : wanted_(vector(wanted)), mask_(vector(mask)) {}
+    [[nodiscard, gnu::always_inline]] bool matches(const std::uint8_t* at) const {
+      const __m128i theirs = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
+      return _mm_testz_si128(_mm_xor_si128(theirs, wanted_), mask_);
+    }
+
+   private:
+    static __m128i vector(Words w) {
+      return _mm_set_epi64x(static_cast<long long>(w.high), static_cast<long long>(w.low));
+    }
+    __m128i wanted_;
+    __m128i mask_;
 #else
-    std::uint64_t theirs[2];
-    std::uint64_t wanted[2];
-    std::uint64_t mask[2];
-    std::memcpy(theirs, frame + at, sizeof theirs);
-    std::memcpy(wanted, wanted_ + at, sizeof wanted);
-    std::memcpy(mask, mask_ + at, sizeof mask);
-    return (((theirs[0] ^ wanted[0]) & mask[0]) | ((theirs[1] ^ wanted[1]) & mask[1])) == 0;
+    Half(Words wanted, Words mask) : wanted_(wanted), mask_(mask) {}
+    [[nodiscard]] bool matches(const std::uint8_t* at) const {
+      Words theirs;
+      std::memcpy(&theirs, at, sizeof theirs);
+      return (((theirs.low ^ wanted_.low) & mask_.low) |
+              ((theirs.high ^ wanted_.high) & mask_.high)) == 0;
+    }
+
+   private:
+    Words wanted_;
+    Words mask_;
 #endif
+  };
+
+  /// `first`: what stands behind the Ethernet header.
+  FramePattern(const MacAddress& destination, const MacAddress* source, EtherType type,
+               std::uint8_t first, std::uint8_t first_mask, Words tail, Words tail_mask)
+      : half_{Half(head(as_word(destination), source != nullptr ? as_word(*source) : 0,
+                        __builtin_bswap16(static_cast<std::uint16_t>(type)), first),
+                   head(mac_bits, source != nullptr ? mac_bits : 0, 0xffff, first_mask)),
+              Half(tail, tail_mask)} {}
+
+  static constexpr std::uint64_t mac_bits = 0xffffffffffff;
+  static constexpr Words head(std::uint64_t destination, std::uint64_t source, std::uint64_t type,
+                              std::uint64_t first) {
+    return {destination | source << 48, source >> 16 | type << 32 | first << 48};
+  }
+  /// Six bytes as a little-endian machine would load them, were there two zeros behind.
+  static std::uint64_t as_word(const MacAddress& mac) {
+    std::uint32_t low;
+    std::uint16_t high;
+    std::memcpy(&low, mac.bytes.data(), sizeof low);
+    std::memcpy(&high, mac.bytes.data() + sizeof low, sizeof high);
+    return low | std::uint64_t{high} << 32;
   }
 
-  alignas(16) std::uint8_t wanted_[bytes] = {};  // where mask_ has ones
-  alignas(16) std::uint8_t mask_[bytes] = {};
+  Half half_[2];
 };
 
 }  // namespace weft::wire
