@@ -18,11 +18,11 @@ struct WayOut {
   std::uint32_t nexthop_id = NexthopId{}.raw();
   const AdjacencyEntry* adjacency = nullptr;
   Exits::List* queue = nullptr;
-  std::uint32_t header_bytes = 0;  ///< a tunnel's, without the Ethernet header in front of it
-  std::uint32_t room_bytes = 0;    ///< in front of a packet, to write all of that
-  std::uint32_t most_l3_bytes = 0;
-  std::uint64_t packets = 0;  ///< that have taken it and are not counted yet
-  std::uint64_t bytes = 0;    ///< as IP packets on the way out
+  std::uint32_t header_bytes = 0;   ///< a tunnel's, without the Ethernet header in front of it
+  std::uint32_t room_bytes = 0;     ///< in front of a packet, to write all of that
+  std::uint32_t most_l3_bytes = 0;  ///< 0: nothing can take it
+  std::uint64_t packets = 0;        ///< that have taken it and are not counted yet
+  std::uint64_t bytes = 0;          ///< as IP packets on the way out
 
   /// Closes the way that is open. Whether packets can take the one to `to`.
   template <class Tracer>
@@ -37,6 +37,7 @@ bool WayOut::open(StageContext<Tracer>& ctx, const NexthopEntry* to) {
   if (packets != 0) close(ctx);
   nexthop = nullptr;
   nexthop_id = NexthopId{}.raw();
+  most_l3_bytes = 0;
   if (to == nullptr || !to->plain) return false;
   adjacency = ctx.tables.adjacencies.get(to->adjacency);
   if (adjacency == nullptr || !adjacency->resolved) return false;

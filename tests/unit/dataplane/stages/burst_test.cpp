@@ -28,6 +28,7 @@ std::vector<Bytes> mixture(PortId port) {
             with(peer_udp4, 12, "8100"),
             with_ipv4(peer_udp4, at::inner_ip, 8, "01"),
             with_ipv4(underlay_transit, at::ip, 16, "c0000263"),
+            with_ipv4(underlay_transit, at::ip, 16, "0b000001"),
             with_ipv4(underlay_transit, at::ip, 16, "c0000201")};
   }
   return {hex(vm1_udp4),
@@ -45,6 +46,7 @@ std::vector<Bytes> mixture(PortId port) {
           with_ipv4(vm1_udp4, at::ip, 16, "0a060001"),
           with_ipv4(vm1_udp4, at::ip, 16, "0a080001"),
           with_ipv4(vm1_udp4, at::ip, 16, "0a090001"),
+          with_ipv4(vm1_udp4, at::ip, 16, "0b000001"),
           with_ipv4(vm1_udp4, at::ip, 8, "01"),
           {}};
 }
