@@ -73,8 +73,7 @@ inline unsigned worker_for(const rte_mbuf* mbuf, unsigned workers, unsigned othe
   };
   // RSS chose the queue by its lowest bits, and is linear: close addresses have close hashes.
   if ((mbuf->ol_flags & RTE_MBUF_F_RX_RSS_HASH) != 0) {
-    const std::uint64_t mixed = tunnel::mix(mbuf->hash.rss ^ seed.first, seed.second | 1);
-    return share(static_cast<std::uint32_t>(mixed >> 32));
+    return share(tunnel::entropy_of(tunnel::flow_hash4(seed, mbuf->hash.rss, 0, 0, 0)));
   }
   const auto hash =
       spread_hash({rte_pktmbuf_mtod(mbuf, const std::uint8_t*), mbuf->data_len}, seed);
