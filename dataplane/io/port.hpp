@@ -38,6 +38,10 @@ class AttachedPort {
   /// Packets that the device lost since no buffer was free for them.
   [[nodiscard]] std::uint64_t lost_for_buffers() const;
   [[nodiscard]] unsigned queues() const { return queues_; }
+  /// Who polls it, where it has not a queue for each worker: always the same one, since DPDK lets
+  /// nobody else look into a queue at the same time.
+  void set_worker(unsigned worker) { worker_ = worker; }
+  [[nodiscard]] unsigned worker() const { return worker_; }
   /// A descriptor that turns readable when the queue has packets; -1: there is none.
   [[nodiscard]] int descriptor(unsigned queue) const {
     return queue < descriptors_.size() ? descriptors_[queue] : -1;
@@ -67,6 +71,7 @@ class AttachedPort {
   std::uint16_t index_ = 0;
   PortId id_;
   unsigned queues_ = 0;
+  unsigned worker_ = 0;
   bool attached_ = false;
   bool shared_ = false;  ///< more workers than queues: transmit takes the lock
   rte_spinlock_t transmit_lock_ = RTE_SPINLOCK_INITIALIZER;

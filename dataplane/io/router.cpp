@@ -104,11 +104,21 @@ Result<PortStatus> Router::open_port(const PortRequest& request) {
   if ((*port)->index() >= max_ports) {
     return Error{fmt::format("{}: more than {} ports", request.name, max_ports)};
   }
+  if ((*port)->queues() < workers_.size()) (*port)->set_worker(least_busy());
   (*port)->set_generation(generations_[(*port)->index()]++);
   counters_before_[(*port)->index()] = port_totals((*port)->index());
   ports_.push_back(std::move(*port));
   publish_ports();
   return ports_.back()->status();
+}
+
+/// The worker that polls the fewest of the ports which have no queue for each.
+unsigned Router::least_busy() const {
+  std::vector<unsigned> ports(workers_.size());
+  for (const auto& port : ports_) {
+    if (port->queues() < workers_.size()) ++ports[port->worker()];
+  }
+  return static_cast<unsigned>(std::min_element(ports.begin(), ports.end()) - ports.begin());
 }
 
 Status Router::close_port(PortId id) {
@@ -125,11 +135,10 @@ Status Router::close_port(PortId id) {
   return ok();
 }
 
-/// Each worker polls its own queue of ports that have one for each; queues of the others go to the
-/// workers in turn, who hand out what they receive.
+/// Each worker polls its own queue of ports that have one for each; of the others one worker polls
+/// the queue as long as the port lives, and hands out what it receives.
 void Router::publish_ports() {
   ++view_number_;
-  std::size_t next = 0;
   std::vector<std::unique_ptr<PortView>> views;
   for (std::size_t i = 0; i < workers_.size(); ++i) {
     views.push_back(std::make_unique<PortView>());
@@ -139,7 +148,7 @@ void Router::publish_ports() {
     for (const auto& view : views) view->ports[port->index()] = port.get();
     const bool for_all = options_.handoff && port->queues() < workers_.size();
     for (unsigned queue = 0; queue < port->queues(); ++queue) {
-      const std::size_t owner = port->queues() == workers_.size() ? queue : next++ % views.size();
+      const unsigned owner = port->queues() == workers_.size() ? queue : port->worker();
       PortView& view = *views[owner];
       view.receive.push_back({port->index(), static_cast<std::uint16_t>(queue), for_all});
       if (const int fd = port->descriptor(queue); fd >= 0) {

@@ -66,6 +66,7 @@ class Router final : public ForwardingPlane {
 
  private:
   Router(std::unique_ptr<Eal> eal, const RouterOptions& options);
+  [[nodiscard]] unsigned least_busy() const;
   void publish_ports();
   void publish_observers();
   Result<ObserverId> started(Result<ObserverId> id);

@@ -104,7 +104,8 @@ void Worker::turn() {
   }
   sleeps_.add(1);
   rcu_.offline(options_.number);
-  idle_.sleep(held_.size() != 0 ? 1 : 1000, [this, view] {
+  const bool soon = held_.size() != 0 || flows_.moving();
+  idle_.sleep(soon ? 1 : 1000, [this, view] {
     return injected_.packets.read_available() == 0 && inbox_.empty() &&
            !stopping_.load(std::memory_order_seq_cst) &&
            ports_.load(std::memory_order_acquire) == view;

@@ -87,7 +87,8 @@ class Admission {
       const auto ports = flow_ports<Key>(*tables_.flows, tally_, p_);
       if (!ports) return pass_alone();
       key_ = flow_key<Key>(p_, arrival_vrf(p_).id, *ports);
-      if (unsearched) direction_ = table_.find(key_, table_.hash(key_));
+      // The packet before it in the burst may have opened one.
+      direction_ = table_.find(key_, table_.hash(key_));
     }
     const bool anew = direction_ != 0 && begins_anew(table_, direction_, p_);
     if (direction_ == 0 || anew) {
@@ -282,7 +283,7 @@ class Admission {
   FlowTally tally_;
   FlowStamp stamp_;
   std::uint32_t direction_ = 0;  ///< of its session; 0: none
-  Key key_;
+  Key key_ = Key::none();
 };
 
 template <class Key, class Tracer>

@@ -71,7 +71,9 @@ class ExpressOut {
         entries_(&ctx.tables.flows->template of<Key>().entry(0)),
         stamp_(stamp),
         vif_(ingress.vif.raw()),
-        tally_(ctx.flows) {}
+        tally_(ctx.flows) {
+    for_nobody_.key = Key::none();
+  }
   ~ExpressOut() {
     if (way_.packets != 0) way_.close(ctx_);
   }

@@ -141,7 +141,7 @@ class Arrival {
   void add(ParsedPacket& p) {
     flows_.template begin<Key>(p);
     burst_.parsed[count_] = p;
-    search<Key>(&burst_.parsed[count_ + 1]);
+    search<Key>(burst_.parsed.data() + count_ + 1);
   }
 
   /// For the flows of the packets that have just arrived, up to `end`; of one family, `Key`'s, but

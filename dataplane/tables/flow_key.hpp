@@ -69,6 +69,7 @@ struct FlowKey4 {
   std::uint32_t vrf_protocol;  ///< VRF index << 8 | protocol
 
   FlowKey4() noexcept {}  // holds nothing yet
+  static FlowKey4 none() { return {0, 0, VrfId(0), 0}; }
   [[gnu::always_inline]] FlowKey4(std::uint64_t both, FlowPorts l4, VrfId vrf,
                                   std::uint8_t protocol)
       : addresses(both), ports(l4), vrf_protocol(vrf.index() << 8 | protocol) {}
@@ -101,6 +102,10 @@ struct FlowKey6 {
   std::uint32_t vrf_protocol;
 
   FlowKey6() noexcept {}  // holds nothing yet
+  static FlowKey6 none() {
+    constexpr std::uint64_t nobody[4] = {};
+    return {nobody, 0, VrfId(0), 0};
+  }
   /// `both`: source and destination as they lie in the packet, 32 bytes.
   [[gnu::always_inline]] FlowKey6(const void* both, FlowPorts l4, VrfId vrf, std::uint8_t protocol)
       : ports(l4), vrf_protocol(vrf.index() << 8 | protocol) {

@@ -127,6 +127,8 @@ class FlowHands {
     tables_.v4.reclaim(v4_, at_once);
     tables_.v6.reclaim(v6_, at_once);
   }
+  /// Whether directions are about to be taken over, which some packets wait for.
+  [[nodiscard]] bool moving() const { return !v4_.moves.empty() || !v6_.moves.empty(); }
   /// Sessions that were closed and wait for the workers to let go of them.
   [[nodiscard]] std::size_t waiting() const { return v4_.closed.size() + v6_.closed.size(); }
 

@@ -91,6 +91,45 @@ std::string whole(const Outcome& o) {
          (o.exit == Exit::dropped ? "" : to_hex(o.frame));
 }
 
+/// What the stages have counted beside their outcomes, of the first objects of each kind.
+std::string counted(const WorkerCounters& counters) {
+  constexpr std::size_t objects = 128;
+  std::string text;
+  const auto say = [&](const char* kind, std::size_t i, const PacketCounter& counter) {
+    const PacketCount count = counter.get();
+    if (count.packets == 0 && count.bytes == 0) return;
+    text += std::string(" ") + kind + " " + std::to_string(i) + ": " +
+            std::to_string(count.packets) + "/" + std::to_string(count.bytes);
+  };
+  for (std::size_t i = 0; i < objects; ++i) say("next hop", i, counters.nexthops[i]);
+  for (std::size_t i = 0; i < objects; ++i) say("decap", i, counters.decaps[i]);
+  for (std::size_t i = 0; i < drop_reason_count; ++i) {
+    if (counters.drops[i].get() != 0) {
+      text += " drop " + std::to_string(i) + ": " + std::to_string(counters.drops[i].get());
+    }
+  }
+  return text;
+}
+
+/// Of all directions: packets and bytes.
+template <class Key>
+void add_counts(const FlowTable<Key>& table, PacketCount& sum) {
+  for (std::uint32_t session = 1; session <= table.frontier(); ++session) {
+    if (!table.live(session)) continue;
+    for (const std::uint32_t direction : {2 * session, 2 * session + 1}) {
+      const auto& foreign = table.session_of(direction).foreign[direction % 2];
+      sum.packets += table.entry(direction).packets.get() + foreign.packets.get();
+      sum.bytes += table.entry(direction).bytes.get() + foreign.bytes.get();
+    }
+  }
+}
+PacketCount counted(const FlowTables& flows) {
+  PacketCount sum;
+  add_counts(flows.v4, sum);
+  add_counts(flows.v6, sum);
+  return sum;
+}
+
 }  // namespace
 
 std::string describe(const Outcome& outcome) {
@@ -211,25 +250,43 @@ std::vector<Outcome> Rig::run_once(const std::vector<Bytes>& frames, const Layou
 
 std::vector<Outcome> Rig::run(const std::vector<Bytes>& frames, const Layout& layout,
                               const Source& source) {
+  struct Way {
+    std::vector<Outcome> outcomes;
+    std::string counts;
+    PacketCount flows;
+  };
+  const auto go = [&](Node& node, auto tracer) {
+    const PacketCount before = counted(*node.state.tables().flows);
+    Way way{run_once(frames, layout, source, node, tracer, &node.hands), counted(*counters_), {}};
+    const PacketCount after = counted(*node.state.tables().flows);
+    way.flows = {after.packets - before.packets, after.bytes - before.bytes};
+    return way;
+  };
   std::vector<ExplainStep> steps;
-  const auto explained =
-      run_once(frames, layout, source, node_, RecordTracer{&steps}, &node_.hands);
+  std::vector<ExplainStep> unread;
+  const Way explained = go(node_, RecordTracer{&steps});
   clocks_ = std::make_unique<StageClocks>();
-  const auto measured = run_once(frames, layout, source, node_,
-                                 ClockTracer{clocks_.get(), rte_rdtsc()}, &node_.hands);
-  const auto opened = run_once(frames, layout, source, twin_, NullTracer{}, &twin_.hands);
-  const auto cached = run_once(frames, layout, source, twin_, NullTracer{}, &twin_.hands);
-  auto outcomes = run_once(frames, layout, source, node_, NullTracer{}, &node_.hands);
-  const auto compare = [&](const std::vector<Outcome>& others, const std::string& how) {
+  const Way measured = go(node_, ClockTracer{clocks_.get(), rte_rdtsc()});
+  const Way opened = go(twin_, NullTracer{});
+  const Way cached = go(twin_, NullTracer{});
+  const Way known = go(twin_, RecordTracer{&unread});
+  auto [outcomes, counts, flows] = go(node_, NullTracer{});
+  const auto compare = [&](const Way& other, const std::string& how) {
     for (std::size_t i = 0; i < outcomes.size(); ++i) {
-      if (whole(others[i]) == whole(outcomes[i])) continue;
-      broken(how + " as " + whole(others[i]) + ", fared as " + whole(outcomes[i]));
+      if (whole(other.outcomes[i]) == whole(outcomes[i])) continue;
+      broken(how + " as " + whole(other.outcomes[i]) + ", fared as " + whole(outcomes[i]));
     }
+    if (other.counts != counts) broken(how + " and counted" + other.counts + ", else" + counts);
   };
   compare(explained, "explained");
   compare(measured, "measured");
   compare(opened, "opened a flow");
   compare(cached, "found a flow");
+  compare(known, "explained with a flow");
+  if (cached.flows.packets != known.flows.packets || cached.flows.bytes != known.flows.bytes) {
+    broken("flows counted " + std::to_string(cached.flows.packets) + " packets, explained " +
+           std::to_string(known.flows.packets));
+  }
   if (outcomes.size() == 1) outcomes[0].steps = std::move(steps);
   return outcomes;
 }

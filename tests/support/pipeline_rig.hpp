@@ -2,7 +2,7 @@
 /// Packets sent through the real stages, and what became of them.
 ///
 /// Each packet runs three times, with the tracer that forwards, the one that explains and the one
-/// that measures, and twice more in a twin of the router whose VRFs all keep flows; it must fare
+/// that measures, and three times more in a twin of the router whose VRFs all keep flows; it must fare
 /// the same, whether a flow is opened for it, or found, or none is kept. Its bytes lie on the heap
 /// in pieces of exactly their size, so that AddressSanitizer sees a read or write beyond them.
 /// Broken promises of the pipeline (a packet in two exits, a drop counted twice) throw
@@ -76,7 +76,7 @@ class Rig {
   [[nodiscard]] const Tables& twin_tables() const { return twin_.state.tables(); }
   /// Of the last packets that were sent.
   [[nodiscard]] const WorkerCounters& counters() const { return *counters_; }
-  /// Of the twin that keeps them: each packet counts twice.
+  /// Of the twin that keeps them: each packet counts three times.
   [[nodiscard]] FlowTables& flows() const { return *twin_.state.tables().flows; }
   [[nodiscard]] FlowHands& hands() { return twin_.hands; }
   /// A moment passes, so that closed sessions can be used again.

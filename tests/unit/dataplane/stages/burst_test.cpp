@@ -29,6 +29,7 @@ std::vector<Bytes> mixture(PortId port) {
             with_ipv4(peer_udp4, at::inner_ip, 8, "01"),
             with_ipv4(underlay_transit, at::ip, 16, "c0000263"),
             with_ipv4(underlay_transit, at::ip, 16, "0b000001"),
+            with_ipv4(peer_udp4, at::inner_ip, 16, "0b000001"),
             with_ipv4(underlay_transit, at::ip, 16, "c0000201")};
   }
   return {hex(vm1_udp4),

@@ -1,5 +1,5 @@
 // What sessions are opened, what counts in them, and when what they say no longer holds. The rig's
-// twin keeps flows; each packet runs through it twice.
+// twin keeps flows; each packet runs through it three times.
 #include <catch2/catch.hpp>
 
 #include "support/stage_case.hpp"
@@ -7,7 +7,7 @@
 namespace weft {
 namespace {
 
-constexpr std::uint64_t twice = 2;
+constexpr std::uint64_t thrice = 3;
 
 template <class Key>
 std::vector<std::uint32_t> sessions(const FlowTable<Key>& table) {
@@ -49,8 +49,8 @@ TEST_CASE("both directions of a conversation are one session", "[flow]") {
   REQUIRE(rig.receive(world::vm1, hex(packets::vm1_udp4)).frame == hex(packets::vm1_udp4_in_v4));
   {
     const Only only(rig);
-    CHECK(only.forward().packets.get() == twice);
-    CHECK(only.forward().bytes.get() == twice * 32);
+    CHECK(only.forward().packets.get() == thrice);
+    CHECK(only.forward().bytes.get() == thrice * 32);
     CHECK(only.reverse().packets.get() == 0);
     CHECK(only.table.state(only.session) == FlowState::one_way);
     CHECK(only.forward().ingress.get() == VifId(1).raw());
@@ -61,8 +61,8 @@ TEST_CASE("both directions of a conversation are one session", "[flow]") {
   answer = with(std::move(answer), at::inner_ip + 20, "07d003e8");
   REQUIRE(rig.receive(world::fabric, answer).port == world::vm1);
   const Only only(rig);
-  CHECK(only.forward().packets.get() == twice);
-  CHECK(only.reverse().packets.get() == twice);
+  CHECK(only.forward().packets.get() == thrice);
+  CHECK(only.reverse().packets.get() == thrice);
   CHECK(only.table.state(only.session) == FlowState::answered);
   // Another port is another conversation.
   rig.receive(world::fabric, hex(packets::peer_udp4));
@@ -106,7 +106,7 @@ TEST_CASE("a flow follows its route, at once", "[flow]") {
   rig.apply(batch);
   REQUIRE(rig.receive(world::vm1, hex(packets::vm1_udp4)).port == world::fabric);
   const Only only(rig);
-  CHECK(only.forward().packets.get() == 3 * twice);  // what was discarded is no packet of it
+  CHECK(only.forward().packets.get() == 3 * thrice);  // what was discarded is no packet of it
 }
 
 TEST_CASE("a tunnel that changes under its id makes no flow look up again", "[flow]") {
@@ -130,7 +130,7 @@ TEST_CASE("a conversation that moves to another VIF is looked at anew", "[flow]"
   rig.receive(world::trusted, moved);
   const Only only(rig);
   CHECK(only.forward().ingress.get() == VifId(world::trusted.index()).raw());
-  CHECK(only.forward().packets.get() == 2 * twice);
+  CHECK(only.forward().packets.get() == 2 * thrice);
 }
 
 TEST_CASE("what routes lead through other VRFs is found again where they led", "[flow]") {
@@ -154,7 +154,7 @@ TEST_CASE("what a tunnel sends straight to a VIF shows no other packet the way",
   REQUIRE(rig.receive(world::fabric, straight).port == world::vm1);
   CHECK(describe(rig.receive(world::fabric, by_route)) == "punted: no_route");
   REQUIRE(rig.receive(world::fabric, straight).port == world::vm1);
-  CHECK(Only(rig).forward().packets.get() == 2 * twice);
+  CHECK(Only(rig).forward().packets.get() == 2 * thrice);
 }
 
 TEST_CASE("all pieces of a datagram count in its flow, once the first has come", "[flow]") {
@@ -166,22 +166,22 @@ TEST_CASE("all pieces of a datagram count in its flow, once the first has come",
   rig.receive(world::vm1, later);
   CHECK(sessions(rig.flows().v4).empty());
   rig.receive(world::vm1, first);
-  CHECK(Only(rig).forward().packets.get() == twice);
+  CHECK(Only(rig).forward().packets.get() == thrice);
   rig.receive(world::vm1, later);
-  CHECK(Only(rig).forward().packets.get() == 2 * twice);
+  CHECK(Only(rig).forward().packets.get() == 2 * thrice);
   rig.receive(world::vm1, whole);
-  CHECK(Only(rig).forward().packets.get() == 3 * twice);
+  CHECK(Only(rig).forward().packets.get() == 3 * thrice);
   // A piece of another datagram is not known by this one's.
   rig.receive(world::vm1, with_ipv4(later, at::ip, 4, "0008"));
-  CHECK(Only(rig).forward().packets.get() == 3 * twice);
+  CHECK(Only(rig).forward().packets.get() == 3 * thrice);
 }
 
 TEST_CASE("an echo and its reply are one session, the other side's ping is another", "[flow]") {
   Rig rig(world::batch());
   REQUIRE(rig.receive(world::vm1, icmp_from_vm1("08", "0005")).port == world::vm3);
-  CHECK(Only(rig).forward().packets.get() == twice);
+  CHECK(Only(rig).forward().packets.get() == thrice);
   REQUIRE(rig.receive(world::vm3, icmp_from_vm3("00", "0005")).port == world::vm1);
-  CHECK(Only(rig).reverse().packets.get() == twice);
+  CHECK(Only(rig).reverse().packets.get() == thrice);
   rig.receive(world::vm3, icmp_from_vm3("08", "0005"));
   CHECK(sessions(rig.flows().v4).size() == 2);
   rig.receive(world::vm1, icmp_from_vm1("08", "0006"));
