@@ -2,9 +2,9 @@
 /// Packets sent through the real stages, and what became of them.
 ///
 /// Each packet runs three times, with the tracer that forwards, the one that explains and the one
-/// that measures, and three times more in a twin of the router whose VRFs all keep flows; it must fare
-/// the same, whether a flow is opened for it, or found, or none is kept. Its bytes lie on the heap
-/// in pieces of exactly their size, so that AddressSanitizer sees a read or write beyond them.
+/// that measures, and three times more in a twin of the router whose VRFs all keep flows; it must
+/// fare the same, whether a flow is opened for it, or found, or none is kept. Its bytes lie on the
+/// heap in pieces of exactly their size, so that AddressSanitizer sees a read or write beyond them.
 /// Broken promises of the pipeline (a packet in two exits, a drop counted twice) throw
 /// std::logic_error, which fails the test.
 
