@@ -67,7 +67,8 @@ class Sessions:
         return next(iter(possible))
 
     def resolved(self, crossing):
-        """The same; a later piece with the ports of its first one."""
+        """The same; a later piece with the ports of its first one. Of what has no session, as ICMP errors have none,
+        a first piece tells nothing to those behind it."""
         packet = crossing.packet
         if packet.piece != "later":
             return crossing
@@ -159,7 +160,7 @@ class Sessions:
         """A packet that was sent and judged."""
         if "vif" not in (crossing.origin[0], crossing.target[0]):
             return self.missed(crossing.vrf, crossing.packet)
-        if crossing.packet.piece == "first":
+        if crossing.packet.piece == "first" and crossing.packet.key is not None:
             self.firsts.append((crossing.vrf, crossing.packet, True, self.round))
         crossing = self.resolved(crossing)
         relations = self.relations(crossing)
@@ -209,7 +210,7 @@ class Sessions:
 
     def missed(self, vrf, packet):
         """A first piece that was lost before a policy saw it: what comes after it is uncertain."""
-        if packet.piece == "first":
+        if packet.piece == "first" and packet.key is not None:
             self.firsts.append((vrf, packet, False, self.round))
 
     def changed(self, tables, way):
