@@ -203,10 +203,12 @@ class Sessions:
         return self.open[-1]
 
     def _kept(self, crossing):
-        """Whether sessions are kept for sure: a policy wants them, or all VIFs have them on."""
+        """Whether sessions are kept for sure: a policy wants them, or all VIFs have them on, and so has one of the VRF
+        where the packet arrived, which else lets flows be."""
         vifs = [place[1] for place in (crossing.origin, crossing.target) if place[0] == "vif"]
         wanted = any(rules is not None for vif in vifs for rules in self.tables.policies[vif].values())
-        return wanted or all(self.tables.vifs[vif].flows for vif in vifs)
+        here = any(vif.vrf == crossing.vrf and vif.flows for vif in self.tables.vifs.values())
+        return wanted or (here and all(self.tables.vifs[vif].flows for vif in vifs))
 
     def missed(self, vrf, packet):
         """A first piece that was lost before a policy saw it: what comes after it is uncertain."""
