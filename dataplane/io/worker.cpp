@@ -81,10 +81,11 @@ void Worker::turn() {
   const std::uint64_t before = std::exchange(now_, rte_rdtsc());
   if (std::exchange(was_busy_, false)) busy_cycles_.add(now_ - before);
   flows_.begin(now_);
-  unsigned work = view != nullptr ? receive(*view) : 0;
+  unsigned work = 0;
+  if (held_.size() != 0) work += take_held();  // before those that came after them
+  if (view != nullptr) work += receive(*view);
   if (!inbox_.empty()) work += take_handed();
   work += take_injected();
-  if (held_.size() != 0) work += take_held();
   flows_.tidy(options_.workers, work == 0);
   loops_.add(1);
   if (flows_.denied().take_news()) [[unlikely]]

@@ -19,6 +19,11 @@ constexpr std::uint64_t mix(std::uint64_t a, std::uint64_t b) {
   return static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
 }
 
+/// Where a network, of 20 bits, shows in a flow's hash: the outer source port is the same in all.
+constexpr std::uint64_t network_bits(std::uint32_t network) {
+  return std::uint64_t{network >> 4} << 48 | (network & 0xffff);
+}
+
 /// Hash of an IPv4 flow: its lowest bits and its highest choose its place in tables, those between
 /// its outer source port. `addresses`: source and destination as they lie in the packet; `ports`:
 /// both ports as they lie in the packet, 0 for fragments and protocols without ports; `network`:
@@ -30,7 +35,7 @@ constexpr std::uint64_t flow_hash4(const HashSeed& seed, std::uint64_t addresses
                                    std::uint32_t network) {
   const std::uint64_t rest = static_cast<std::uint64_t>(ports) << 8 | protocol;
   const std::uint64_t word = mix(addresses ^ seed.first, rest ^ seed.second);
-  return mix(word ^ network, seed.second | 1);
+  return mix(word, seed.second | 1) ^ network_bits(network);
 }
 
 /// The same for IPv6, addresses in four words.
@@ -42,7 +47,7 @@ constexpr std::uint64_t flow_hash6(const HashSeed& seed, const std::uint64_t (&a
   const std::uint64_t destination = mix(addresses[2] ^ seed.second, addresses[3] ^ seed.first);
   const std::uint64_t word =
       mix(source ^ (destination << 1 | destination >> 63), rest ^ seed.second);
-  return mix(word ^ network, seed.second | 1);
+  return mix(word, seed.second | 1) ^ network_bits(network);
 }
 
 /// What of a flow's hash chooses the outer source port.
