@@ -57,7 +57,7 @@ TEST_CASE("a SYN flood of ten times the table takes nothing from connections", "
     lost += w.from_vm3(to(back, c, ack)) != passes;
   }
   CHECK(lost == 0);
-  CHECK(refused < 20);  // a full bucket
+  CHECK(refused < 100);  // full buckets: one SYN in thousands
   const FlowWriter& writer = w.rig.hands().v4();
   CHECK(writer.evicted.get() + writer.expired.get() > 8 * table.capacity());
   for (std::uint16_t c = 0; c < connections; ++c) {
