@@ -8,10 +8,14 @@
 #include <unistd.h>
 #include <x86intrin.h>
 
+#include <algorithm>
+#include <array>
 #include <cstdlib>
+#include <cstring>
 #include <ctime>
 #include <filesystem>
 #include <fstream>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -65,6 +69,43 @@ inline rte_mempool* pool() {
     return fresh;
   }();
   return made;
+}
+
+/// Packets of the pool, into which frames are laid as if they had just come.
+template <std::size_t most>
+class Slots {
+ public:
+  Slots() {
+    for (rte_mbuf*& mbuf : packets_) mbuf = rte_pktmbuf_alloc(pool());
+    offset_ = packets_[0]->data_off;
+  }
+  ~Slots() {
+    for (rte_mbuf* mbuf : packets_) rte_pktmbuf_free(mbuf);
+  }
+  Slots(const Slots&) = delete;
+  Slots& operator=(const Slots&) = delete;
+
+  void lay(std::size_t place, std::span<const std::uint8_t> frame) {
+    rte_mbuf* m = packets_[place];
+    m->data_off = offset_;
+    m->data_len = static_cast<std::uint16_t>(frame.size());
+    m->pkt_len = m->data_len;
+    std::memcpy(rte_pktmbuf_mtod(m, void*), frame.data(), frame.size());
+  }
+  [[nodiscard]] std::span<rte_mbuf* const> first(std::size_t count = most) const {
+    return {packets_.data(), count};
+  }
+
+ private:
+  std::array<rte_mbuf*, most> packets_{};
+  std::uint16_t offset_ = 0;
+};
+
+template <class Value>
+Value median(std::vector<Value> values) {
+  std::nth_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2),
+                   values.end());
+  return values[values.size() / 2];
 }
 
 /// TSC ticks a nanosecond.

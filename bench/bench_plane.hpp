@@ -164,43 +164,21 @@ class Bursts {
   Bursts(const Plane& plane, Work work, IpFamily family = IpFamily::v4)
       : ingress_(ingress_of(plane, work)) {
     for (std::uint16_t i = 0; i < size; ++i) {
-      rte_mbuf* mbuf = rte_pktmbuf_alloc(pool());
-      const Bytes bytes = frame_of(work, family, i, plane.tunnels());
-      std::memcpy(rte_pktmbuf_append(mbuf, static_cast<std::uint16_t>(bytes.size())), bytes.data(),
-                  bytes.size());
-      packets_[i] = mbuf;
-      originals_[i] = bytes;
-      offsets_[i] = mbuf->data_off;
+      originals_[i] = frame_of(work, family, i, plane.tunnels());
     }
   }
-  ~Bursts() {
-    for (rte_mbuf* mbuf : packets_) rte_pktmbuf_free(mbuf);
-  }
-  Bursts(const Bursts&) = delete;
-  Bursts& operator=(const Bursts&) = delete;
 
   /// `run(ingress, packets)` for the burst.
   template <class Run>
   void round(Run&& run) {
-    restore();
-    run(ingress_, std::span<rte_mbuf* const>(packets_));
+    for (unsigned i = 0; i < size; ++i) packets_.lay(i, originals_[i]);
+    run(ingress_, packets_.first());
   }
 
  private:
-  void restore() {
-    for (unsigned i = 0; i < size; ++i) {
-      rte_mbuf* m = packets_[i];
-      m->data_off = offsets_[i];
-      m->data_len = static_cast<std::uint16_t>(originals_[i].size());
-      m->pkt_len = m->data_len;
-      std::memcpy(rte_pktmbuf_mtod(m, void*), originals_[i].data(), originals_[i].size());
-    }
-  }
-
   Ingress ingress_;
-  std::array<rte_mbuf*, size> packets_{};
+  Slots<size> packets_;
   std::array<Bytes, size> originals_;
-  std::array<std::uint16_t, size> offsets_{};
 };
 
 }  // namespace weft::bench

@@ -34,26 +34,12 @@ class Traffic {
   static constexpr unsigned burst = 32;
   static constexpr unsigned most = 256;  ///< packets at a time
 
-  Traffic(const Plane& plane, Work work) : plane_(plane), ingress_(ingress_of(plane, work)) {
-    for (rte_mbuf*& mbuf : packets_) mbuf = rte_pktmbuf_alloc(pool());
-    offset_ = packets_[0]->data_off;
-  }
-  ~Traffic() {
-    for (rte_mbuf* mbuf : packets_) rte_pktmbuf_free(mbuf);
-  }
-  Traffic(const Traffic&) = delete;
-  Traffic& operator=(const Traffic&) = delete;
+  Traffic(const Plane& plane, Work work) : plane_(plane), ingress_(ingress_of(plane, work)) {}
 
-  void lay(unsigned place, std::span<const std::uint8_t> frame) {
-    rte_mbuf* m = packets_[place];
-    m->data_off = offset_;
-    m->data_len = static_cast<std::uint16_t>(frame.size());
-    m->pkt_len = m->data_len;
-    std::memcpy(rte_pktmbuf_mtod(m, void*), frame.data(), frame.size());
-  }
+  void lay(unsigned place, std::span<const std::uint8_t> frame) { packets_.lay(place, frame); }
   [[nodiscard]] const Ingress& ingress() const { return ingress_; }
   [[nodiscard]] std::span<rte_mbuf* const> laid(unsigned count) const {
-    return {packets_.data(), count};
+    return packets_.first(count);
   }
   /// Sends the first `count` packets in bursts; answers the TSC ticks that it took.
   std::uint64_t send(unsigned count) {
@@ -82,8 +68,7 @@ class Traffic {
  private:
   const Plane& plane_;
   Ingress ingress_;
-  std::array<rte_mbuf*, most> packets_{};
-  std::uint16_t offset_ = 0;
+  Slots<most> packets_;
   std::unique_ptr<WorkerCounters> counters_ = std::make_unique<WorkerCounters>();
   std::unique_ptr<Exits> exits_ = std::make_unique<Exits>();
   std::unique_ptr<Burst> burst_ = std::make_unique<Burst>();
@@ -96,13 +81,6 @@ inline FlowKey4 key_of(const Flow& flow, std::uint8_t protocol) {
   const FlowPorts ports = std::uint32_t{__builtin_bswap16(flow.destination_port)} << 16 |
                           __builtin_bswap16(flow.source_port);
   return {raw(flow.destination) << 32 | raw(flow.source), ports, VrfId(1), protocol};
-}
-
-template <class Value>
-Value median(std::vector<Value> values) {
-  std::nth_element(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2),
-                   values.end());
-  return values[values.size() / 2];
 }
 
 }  // namespace weft::bench

@@ -132,14 +132,7 @@ class Passes {
  public:
   explicit Passes(const World& world) : world_(world), frame_bytes_(world.frames[0].size()) {
     for (const Bytes& frame : world.frames) all_.insert(all_.end(), frame.begin(), frame.end());
-    for (rte_mbuf*& mbuf : packets_) mbuf = rte_pktmbuf_alloc(pool());
-    offset_ = packets_[0]->data_off;
   }
-  ~Passes() {
-    for (rte_mbuf* mbuf : packets_) rte_pktmbuf_free(mbuf);
-  }
-  Passes(const Passes&) = delete;
-  Passes& operator=(const Passes&) = delete;
 
   double run(bool forward) {
     const Ingress ingress = ingress_of(world_.state.tables(), world_.in.index());
@@ -147,13 +140,9 @@ class Passes {
     const double start = thread_ns();
     for (std::size_t next = 0; next < destinations; next += Bursts::size) {
       for (std::size_t i = 0; i < Bursts::size; ++i) {
-        rte_mbuf* m = packets_[i];
-        m->data_off = offset_;
-        m->data_len = static_cast<std::uint16_t>(frame_bytes_);
-        m->pkt_len = m->data_len;
-        std::memcpy(rte_pktmbuf_mtod(m, void*), &all_[(next + i) * frame_bytes_], frame_bytes_);
+        packets_.lay(i, {&all_[(next + i) * frame_bytes_], frame_bytes_});
       }
-      if (forward) run_received(ctx, *burst_, ingress, packets_);
+      if (forward) run_received(ctx, *burst_, ingress, packets_.first());
       empty(*exits_);
     }
     return (thread_ns() - start) * tsc_ghz() / destinations;
@@ -166,17 +155,11 @@ class Passes {
   const World& world_;
   std::size_t frame_bytes_;
   Bytes all_;
-  std::array<rte_mbuf*, Bursts::size> packets_{};
-  std::uint16_t offset_ = 0;
+  Slots<Bursts::size> packets_;
   std::unique_ptr<WorkerCounters> counters_ = std::make_unique<WorkerCounters>();
   std::unique_ptr<Exits> exits_ = std::make_unique<Exits>();
   std::unique_ptr<Burst> burst_ = std::make_unique<Burst>();
 };
-
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
-}
 
 void measure(const char* table, void (*fill)(World&, unsigned), unsigned most) {
   for (unsigned size = 1; size <= most; size *= 10) {

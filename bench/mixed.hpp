@@ -85,27 +85,14 @@ class MixedBursts {
       }
       bursts_.push_back(std::move(burst));
     }
-    for (rte_mbuf*& mbuf : packets_) mbuf = rte_pktmbuf_alloc(pool());
-    offset_ = packets_[0]->data_off;
   }
-  ~MixedBursts() {
-    for (rte_mbuf* mbuf : packets_) rte_pktmbuf_free(mbuf);
-  }
-  MixedBursts(const MixedBursts&) = delete;
-  MixedBursts& operator=(const MixedBursts&) = delete;
 
   /// `run(ingress, packets)` for each burst.
   template <class Run>
   void round(Run&& run) {
     for (const One& burst : bursts_) {
-      for (std::size_t i = 0; i < burst.frames.size(); ++i) {
-        rte_mbuf* m = packets_[i];
-        m->data_off = offset_;
-        m->data_len = static_cast<std::uint16_t>(burst.frames[i].size());
-        m->pkt_len = m->data_len;
-        std::memcpy(rte_pktmbuf_mtod(m, void*), burst.frames[i].data(), burst.frames[i].size());
-      }
-      run(burst.ingress, std::span<rte_mbuf* const>(packets_.data(), burst.frames.size()));
+      for (std::size_t i = 0; i < burst.frames.size(); ++i) packets_.lay(i, burst.frames[i]);
+      run(burst.ingress, packets_.first(burst.frames.size()));
     }
   }
 
@@ -125,8 +112,7 @@ class MixedBursts {
   }
 
   std::vector<One> bursts_;
-  std::array<rte_mbuf*, size> packets_{};
-  std::uint16_t offset_ = 0;
+  Slots<size> packets_;
 };
 
 }  // namespace weft::bench

@@ -38,12 +38,10 @@ inline std::optional<std::uint32_t> spread_hash(std::span<const std::uint8_t> fr
     case wire::EtherType::ipv4: {
       if (packet.size() < sizeof(wire::Ipv4)) return std::nullopt;
       const auto& ip = *reinterpret_cast<const wire::Ipv4*>(packet.data());
-      constexpr auto piece = wire::Ipv4::more_fragments | wire::Ipv4::offset_mask;
-      const bool whole = (ip.flags_fragment.get() & piece) == 0;
-      const std::size_t header = (ip.version_ihl & 0xfU) * 4;
       std::uint64_t addresses;
       std::memcpy(&addresses, &ip.source, sizeof addresses);
-      const std::uint32_t ports = whole ? ports_at(packet, header, ip.protocol) : 0;
+      const std::uint32_t ports =
+          ip.fragment() ? 0 : ports_at(packet, ip.header_bytes(), ip.protocol);
       return tunnel::entropy_of(tunnel::flow_hash4(seed, addresses, ports, ip.protocol, 0));
     }
     case wire::EtherType::ipv6: {

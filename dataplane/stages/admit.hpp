@@ -78,8 +78,7 @@ class Admission {
                                     : tables_.flows->stamp.load(std::memory_order_acquire)) {}
 
   Next decide() {
-    const bool unsearched = p_.care == FlowCare::unsearched;
-    if (unsearched && !under_policy(tables_, parties_)) return Next::forward;
+    if (p_.care == FlowCare::unsearched && !under_policy(tables_, parties_)) return Next::forward;
     direction_ = p_.flow;
     if (direction_ != 0) {
       key_ = table_.entry(direction_).key;

@@ -27,15 +27,15 @@ template <class Tracer>
   return tables.udp_kinds[p.l4_ports >> 16].load(std::memory_order_relaxed);
 }
 
-[[gnu::always_inline]] inline std::uint32_t raw_destination4(const PacketContext& p) {
+[[gnu::always_inline]] inline std::uint32_t raw_destination(const wire::Ipv4& ip) {
   std::uint32_t raw;
-  std::memcpy(&raw, &header_at<wire::Ipv4>(p.l3).destination, sizeof raw);
+  std::memcpy(&raw, &ip.destination, sizeof raw);
   return raw;
 }
 
 [[gnu::always_inline]] inline bool to_local_address(const Tables& tables, const PacketContext& p) {
   const LocalAddressSet& local = *tables.local_addresses.load(std::memory_order_acquire);
-  if (p.v4) return local.contains(raw_destination4(p));
+  if (p.v4) return local.contains(raw_destination(header_at<wire::Ipv4>(p.l3)));
   return local.contains(header_at<wire::Ipv6>(p.l3).destination);
 }
 
@@ -107,9 +107,7 @@ template <class Tracer>
 [[gnu::always_inline]] inline const DecapEntry* find_entry(const Tables& tables,
                                                            const wire::Ipv4& ip,
                                                            std::uint64_t key) {
-  std::uint32_t raw;
-  std::memcpy(&raw, &ip.destination, sizeof raw);
-  return tables.decaps.find(key, raw);
+  return tables.decaps.find(key, raw_destination(ip));
 }
 [[gnu::always_inline]] inline const DecapEntry* find_entry(const Tables& tables,
                                                            const wire::Ipv6& ip,

@@ -11,18 +11,33 @@ namespace weft::stage {
 
 inline constexpr std::string_view encap_name = "encap";
 
-/// Copies the template so that its last byte stands before `payload`: in whole lines where the
-/// buffer has room (what stands before the header is rubbish then), else exactly. False: no room.
+/// Bytes in front of a packet that copy_lines() and the Ethernet header may write.
+[[gnu::always_inline]] inline std::size_t room_for_lines(const NexthopEntry& tunnel) {
+  return tunnel.copy_bytes + sizeof(wire::Ethernet);
+}
+/// Copies a template of one or two lines so that its last byte stands before `payload`, in whole
+/// lines: what stands before the header is rubbish then.
+[[gnu::always_inline]] inline void copy_lines(const NexthopEntry& tunnel, std::uint8_t* payload) {
+  const std::uint8_t* source = tunnel.header();
+  if (tunnel.copy_bytes != 64) [[unlikely]] {
+    std::memcpy(payload - 128, source, 64);
+    source += 64;
+  }
+  std::memcpy(payload - 64, source, 64);
+}
+
+/// The same for any template, and for the part of it that begins `bytes` before its end; exactly
+/// where the buffer has no room for lines. False: it has none at all.
 [[gnu::always_inline]] inline bool copy_header(const NexthopEntry& tunnel, const PacketContext& p,
                                                std::uint8_t* payload, std::size_t bytes) {
   const std::size_t room = p.packet.room_before(payload);
-  const std::uint8_t* source = tunnel.header();
-  if (tunnel.copy_bytes == 64 && bytes == tunnel.header_bytes && room >= 64 + 14) [[likely]] {
-    std::memcpy(payload - 64, source, 64);
+  if (tunnel.copy_bytes <= 128 && bytes == tunnel.header_bytes && room >= room_for_lines(tunnel))
+      [[likely]] {
+    copy_lines(tunnel, payload);
     return true;
   }
   if (room < bytes + sizeof(wire::Ethernet)) return false;
-  std::memcpy(payload - bytes, source + tunnel.copy_bytes - tunnel.header_bytes, bytes);
+  std::memcpy(payload - bytes, tunnel.header() + tunnel.copy_bytes - tunnel.header_bytes, bytes);
   return true;
 }
 

@@ -45,7 +45,7 @@ bool WayOut::open(StageContext<Tracer>& ctx, const NexthopEntry* to) {
   queue = &ctx.exits.tx[port];
   if (queue->count == 0 && ctx.tables.ports.get(port) == nullptr) return false;
   header_bytes = to->header_bytes;
-  room_bytes = to->copy_bytes + sizeof(wire::Ethernet);
+  room_bytes = static_cast<std::uint32_t>(room_for_lines(*to));
   most_l3_bytes = adjacency->mtu_bytes > header_bytes ? adjacency->mtu_bytes - header_bytes : 0;
   nexthop = to;
   nexthop_id = to->id.raw();
@@ -141,12 +141,7 @@ class ExpressOut {
     const NexthopEntry& tunnel = *way_.nexthop;
     const std::uint64_t hash = open_hash<Key>(ctx_.tables, p, p.vrf->id);
     const wire::IpEthernetTails& router = p.vrf->router;
-    const std::uint8_t* header = tunnel.header();
-    if (tunnel.copy_bytes != 64) [[unlikely]] {
-      std::memcpy(l3 - 128, header, 64);
-      header += 64;
-    }
-    std::memcpy(l3 - 64, header, 64);
+    copy_lines(tunnel, l3);
     if (tunnel.inner_ethernet_offset != 0) {
       router.write(l3 - sizeof(wire::EthernetTail), is_key4<Key>);
     }

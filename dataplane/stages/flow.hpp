@@ -17,10 +17,8 @@ namespace weft::stage {
 inline constexpr std::string_view flow_name = "flow";
 
 /// The bytes from the upper layer on that are readable and belong to the packet.
-[[gnu::always_inline]] inline std::size_t readable_l4(const ParsedPacket& p) {
-  const std::uint8_t* const contiguous = p.packet.data() + p.packet.contiguous_bytes();
-  const std::uint8_t* const end =
-      std::min(contiguous, const_cast<const std::uint8_t*>(p.l3) + p.l3_bytes);
+[[gnu::always_inline]] inline std::size_t readable_l4(const PacketContext& p) {
+  const std::uint8_t* const end = std::min(p.end, p.l3 + p.l3_bytes);
   const std::uint8_t* const l4 = p.l3 + p.l4_offset;
   return end > l4 ? static_cast<std::size_t>(end - l4) : 0;
 }
@@ -86,11 +84,11 @@ template <class Key>
   return ports;
 }
 
-[[gnu::always_inline]] inline bool shows_tcp_flags(const ParsedPacket& p) {
+[[gnu::always_inline]] inline bool shows_tcp_flags(const PacketContext& p) {
   return p.protocol == static_cast<std::uint8_t>(wire::IpProtocol::tcp) && p.l4_ports != 0 &&
          readable_l4(p) > offsetof(wire::Tcp, flags);
 }
-[[gnu::always_inline]] inline std::uint8_t tcp_flags(const ParsedPacket& p) {
+[[gnu::always_inline]] inline std::uint8_t tcp_flags(const PacketContext& p) {
   return header_at<wire::Tcp>(p.l3 + p.l4_offset).flags;
 }
 

@@ -109,15 +109,15 @@ class Arrival {
       take_any();
     }
   }
-  template <class Key>
-  using Other = std::conditional_t<stage::is_key4<Key>, FlowKey6, FlowKey4>;
-
   /// So many have arrived.
   [[nodiscard]] unsigned count() const { return count_; }
   /// Whether each has a direction in the flow table.
   [[nodiscard]] bool all_known() const { return all_known_; }
 
  private:
+  template <class Key>
+  using Other = std::conditional_t<stage::is_key4<Key>, FlowKey6, FlowKey4>;
+
   template <class Key>
   [[gnu::noinline]] void take_plain() {
     stage::ExpressIn<Key, tunnels, Tracer> express(ctx_, in_, flows_);
