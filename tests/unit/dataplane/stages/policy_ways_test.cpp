@@ -183,6 +183,23 @@ TEST_CASE("answers are known wherever a route has led the session's packets", "[
   CHECK(w.from_vm1(request) == ingress);
 }
 
+TEST_CASE("a session is nobody's but its VIF's, whatever addresses another one uses", "[policy]") {
+  World w({all(), all()}, {all(), all()});
+  Batch batch;
+  batch.policies = {change(PolicyId(5), {none(), none()})};
+  for (auto vif : world::batch().vifs) {
+    if (vif.object->port != world::trusted) continue;
+    vif.object->policy = PolicyId(5);
+    batch.vifs.push_back(vif);
+  }
+  REQUIRE(batch.vifs.size() == 1);
+  w.rig.apply(batch);
+  REQUIRE(w.from_vm1(request) == passes);
+  REQUIRE(w.from_vm1(request) == passes);
+  CHECK(describe(w.rig.receive_judged(world::trusted, request)) == egress);
+  CHECK(w.from_vm1(request) == passes);
+}
+
 TEST_CASE("a neighbour that answers makes nobody judge anew", "[policy]") {
   World w({all(), all()}, {all(), all()});
   const FlowStamp before = w.rig.flows().stamp.load();
