@@ -5,6 +5,7 @@ An instance of its own, in a network namespace and a directory that go with it:
   encap   net_pcap (the VM, br-int) -> tunnel port -> br-phy -> net_null
   decap   net_pcap (the fabric, br-phy) -> tunnel port -> br-int -> net_null
   route*  net_pcap -> br-int -> net_null: it bridges where Weft routes
+  *-flow  the same with connection tracking: established connections pass, new ones are committed
 """
 import os
 import re
@@ -21,7 +22,7 @@ SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema"
 MEMORY_MB = 1200
 # It has at most 256 Ki buffers a port, and net_pcap wants one for each packet.
 MOST_FLOWS = 200 << 10
-WORKS = ("encap", "decap", "route1", "route100k")
+WORKS = ("encap", "decap", "route1", "route100k", "encap-flow", "decap-flow", "route-flow")
 
 
 class Ovs:
@@ -118,13 +119,20 @@ def _tunnel(switch):
                  "options:key=%d" % packets.VNI)
 
 
-def _build(switch, work, pcap):
-    """Bridges, one rule by port, and the ports; the one that receives comes last. Answers where packets leave."""
+def _rules(came, goes, tracked):
+    if not tracked:
+        return ["in_port=%d,actions=output:%d" % (came, goes)]
+    return ["table=0,in_port=%d,ip,actions=ct(table=1)" % came,
+            "table=1,in_port=%d,ip,ct_state=+trk+est,actions=output:%d" % (came, goes),
+            "table=1,in_port=%d,ip,ct_state=+trk+new,actions=ct(commit),output:%d" % (came, goes)]
+
+
+def _build(switch, work, tracked, pcap):
+    """Bridges, rules by port, and the ports; the one that receives comes last. Answers where packets leave."""
     source, sink = "net_pcap0,rx_pcap=%s,infinite_rx=1" % pcap, "net_null0,no-rx=1"
     switch.bridge("br-int", "fail_mode=secure")
-    came, goes = (2, 1) if work == "decap" else (1, 2)
-    switch.run("ovs-ofctl", "add-flow", "unix:%s.mgmt" % switch.path("br-int"),
-               "in_port=%d,actions=output:%d" % (came, goes))
+    for rule in _rules(*(2, 1) if work == "decap" else (1, 2), tracked):
+        switch.run("ovs-ofctl", "add-flow", "unix:%s.mgmt" % switch.path("br-int"), rule)
     if work in ("encap", "decap"):
         _tunnel(switch)
         phy, vm = (sink, source) if work == "encap" else (source, sink)
@@ -140,13 +148,21 @@ def _build(switch, work, pcap):
     return out[0], out[2]
 
 
-def ovs(work, pcap):
+def ovs(work, pcap, flows):
     """Cycles a packet."""
+    tracked = work.endswith("-flow")
     with Ovs() as switch:
-        bridge, number = _build(switch, work, pcap)
-        deadline = time.monotonic() + 30
-        while not switch.sent(bridge, number):
+        bridge, number = _build(switch, work.removesuffix("-flow"), tracked, pcap)
+
+        def ready():
+            if not tracked:
+                return switch.sent(bridge, number) > 0
+            shown = switch.run("ovs-appctl", "-t", switch.path("vs.ctl"), "dpctl/ct-stats-show")
+            return int(re.search(r"Total:\s*(\d+)", shown).group(1)) >= flows
+
+        deadline = time.monotonic() + 60
+        while not ready():
             if time.monotonic() > deadline:
-                raise SystemExit("OVS forwards nothing:\n" + switch.complaints())
+                raise SystemExit("OVS does not forward all flows:\n" + switch.complaints())
             time.sleep(0.2)
         return cycles(switch.switch, lambda: switch.sent(bridge, number))
