@@ -21,7 +21,9 @@ inline constexpr int stage_count = std::size(stage_names);
 /// Forgets the packets that left by ports.
 inline void empty(Exits& exits) {
   for (std::uint32_t ports = exits.tx_ports; ports != 0; ports &= ports - 1) {
-    exits.tx[__builtin_ctz(ports)].count = 0;
+    Exits::Departures& queue = exits.tx[__builtin_ctz(ports)];
+    queue.count = 0;
+    queue.bytes = 0;
   }
   exits.tx_ports = 0;
 }

@@ -160,7 +160,9 @@ unsigned Worker::take_injected() {
         lose(packet, DropReason::port_missing, m.out_port);
         continue;
       }
-      exits_.tx[m.out_port.index()].add(packet);
+      Exits::Departures& queue = exits_.tx[m.out_port.index()];
+      queue.add(packet);
+      queue.bytes += packet.total_bytes();
       exits_.tx_ports |= 1U << m.out_port.index();
       empty_exits();
       continue;
@@ -279,12 +281,11 @@ void Worker::empty_exits() {
   exits_.held.count = 0;
 }
 
-void Worker::transmit(std::uint32_t port, Exits::List& list) {
+void Worker::transmit(std::uint32_t port, Exits::Departures& list) {
   rte_mbuf** const packets = list.packets.data();
   const unsigned count = list.count;
   list.count = 0;
-  std::uint64_t bytes = 0;
-  for (unsigned i = 0; i < count; ++i) bytes += packets[i]->pkt_len;
+  std::uint64_t bytes = std::exchange(list.bytes, 0);
   const PortView* view = ports_.load(std::memory_order_acquire);
   AttachedPort* device = view != nullptr ? view->ports[port] : nullptr;
   const bool observed = observed_ != nullptr && (observed_->departures >> port & 1) != 0;

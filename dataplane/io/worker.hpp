@@ -109,7 +109,7 @@ class Worker {
     empty_exits();
   }
   void empty_exits();
-  void transmit(std::uint32_t port, Exits::List& list);
+  void transmit(std::uint32_t port, Exits::Departures& list);
   [[nodiscard]] bool attached(PortId port) const;
   unsigned send(AttachedPort& device, std::span<rte_mbuf*> mbufs);
   /// Counts and frees a packet that dies outside of the stages. `port`: where it arrived, else

@@ -140,7 +140,10 @@ struct Exits {
     unsigned count = 0;
     void add(Packet p) { packets[count++] = p.mbuf(); }
   };
-  std::array<List, max_ports> tx;
+  struct Departures : List {
+    std::uint64_t bytes = 0;  ///< of all its packets
+  };
+  std::array<Departures, max_ports> tx;
   std::uint32_t tx_ports = 0;  ///< bit set: tx[i] is not empty
   List dropped;
   List punted;  ///< class and reason stand in the metadata

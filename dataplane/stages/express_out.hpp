@@ -17,7 +17,7 @@ struct WayOut {
   const NexthopEntry* nexthop = nullptr;  ///< nullptr: it leads nowhere
   std::uint32_t nexthop_id = NexthopId{}.raw();
   const AdjacencyEntry* adjacency = nullptr;
-  Exits::List* queue = nullptr;
+  Exits::Departures* queue = nullptr;
   std::uint32_t header_bytes = 0;   ///< a tunnel's, without the Ethernet header in front of it
   std::uint32_t room_bytes = 0;     ///< in front of a packet, to write all of that
   std::uint32_t most_l3_bytes = 0;  ///< 0: nothing can take it
@@ -55,6 +55,7 @@ bool WayOut::open(StageContext<Tracer>& ctx, const NexthopEntry* to) {
 template <class Tracer>
 void WayOut::close(StageContext<Tracer>& ctx) {
   ctx.exits.tx_ports |= 1U << adjacency->port.index();
+  queue->bytes += bytes + packets * sizeof(wire::Ethernet);
   if (nexthop->kind == NexthopKind::tunnel) {
     ctx.counters.nexthops[nexthop->id.index()].add(packets, bytes);
   }

@@ -24,8 +24,9 @@ inline constexpr std::string_view output_name = "output";
 
 /// Where the burst's packets to a port wait; nullptr: the port is being taken away.
 template <class Tracer>
-[[gnu::always_inline]] inline Exits::List* queue_to(StageContext<Tracer>& ctx, std::uint32_t port) {
-  Exits::List& queue = ctx.exits.tx[port];
+[[gnu::always_inline]] inline Exits::Departures* queue_to(StageContext<Tracer>& ctx,
+                                                          std::uint32_t port) {
+  Exits::Departures& queue = ctx.exits.tx[port];
   if (queue.count == 0) [[unlikely]] {
     if (ctx.tables.ports.get(port) == nullptr) return nullptr;
     ctx.exits.tx_ports |= 1U << port;
@@ -42,7 +43,7 @@ template <class Tracer>
   p.bytes = sizeof(wire::Ethernet) + p.l3_bytes;
   if (!adjacency.resolved) [[unlikely]]
     return Next::hold;
-  Exits::List* const queue = queue_to(ctx, port);
+  Exits::Departures* const queue = queue_to(ctx, port);
   if (queue == nullptr) return drop(p, DropReason::port_missing);
   p.packet.reshape(l2, p.bytes);
   adjacency.write_header(l2, p.v4);
@@ -51,6 +52,7 @@ template <class Tracer>
       return "port " + std::to_string(port) + ", to " + to_string(adjacency.destination);
     });
   queue->add(p.packet);
+  queue->bytes += p.bytes;
   return Next::forward;
 }
 

@@ -174,7 +174,10 @@ class Router {
     take(exits_->punted, Exit::punted, {});
     take(exits_->held, Exit::held, {});
     for (std::uint32_t port = 0; port < max_ports; ++port) {
-      const Exits::List& list = exits_->tx[port];
+      const Exits::Departures& list = exits_->tx[port];
+      std::uint64_t bytes = 0;
+      for (unsigned i = 0; i < list.count; ++i) bytes += Packet(list.packets[i]).total_bytes();
+      fuzz::require(bytes == list.bytes, "a port's bytes are those of its packets");
       fuzz::require((list.count != 0) == ((exits_->tx_ports >> port & 1) != 0), "tx_ports");
       take(list, Exit::transmitted, PortId(port));
     }

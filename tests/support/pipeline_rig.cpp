@@ -227,6 +227,11 @@ std::vector<Outcome> Rig::run_once(const std::vector<Bytes>& frames, const Layou
     if ((exits->tx[port].count != 0) != ((exits->tx_ports >> port & 1) != 0)) {
       broken("tx_ports does not say which lists are filled");
     }
+    std::uint64_t bytes = 0;
+    for (unsigned i = 0; i < exits->tx[port].count; ++i) {
+      bytes += Packet(exits->tx[port].packets[i]).total_bytes();
+    }
+    if (bytes != exits->tx[port].bytes) broken("a port's bytes are not those of its packets");
     collect(exits->tx[port], Exit::transmitted, PortId(port));
   }
   for (const unsigned times : seen) {
