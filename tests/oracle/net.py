@@ -5,6 +5,7 @@ import http.client
 import json
 import select
 import socket
+import subprocess
 import time
 
 from weft import ETH_P_ALL, SO_RCVBUFFORCE, inside, wait_until
@@ -122,7 +123,10 @@ class Tester:
                     got.append((name, s.recv(65535)))
         return got
 
-    def alive(self):
+    def alive(self, seconds=0.0):
+        """Whether the router still runs after that time."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.router.process.wait(seconds)
         return self.router.process.poll() is None
 
     def close(self):
