@@ -123,11 +123,12 @@ class Sessions:
 
     @staticmethod
     def _again(session, crossing, here):
-        """In the direction of the first packet; it may come from elsewhere, with the same addresses."""
+        """In the direction of the first packet; it may come from elsewhere, with the same addresses, and is no better
+        for them."""
         if crossing.vrf != session.first.vrf:
             return ""
-        sure = crossing.origin == session.first.origin and (here == "first" or (
-            crossing.target == session.first.target and not session.doubt))
+        sure = here == "first" or (not session.doubt and (
+            crossing.origin, crossing.target) == (session.first.origin, session.first.target))
         return here if sure else "perhaps"
 
     @staticmethod
@@ -149,10 +150,12 @@ class Sessions:
         packet = self.resolved(crossing).packet
         touched = [(("datagram", packet.datagram), crossing.packet.piece)] if packet.piece else []
         if packet.quoted is not None and packet.quoted.key is not None:
-            touched.append((packet.quoted.conversation, "error"))
+            what, how = packet.quoted.conversation, "error"
         elif packet.key is not None:
-            touched.append((packet.conversation, packet.key))
-        return touched
+            what, how = packet.conversation, (packet.key, crossing.origin)
+        else:
+            return touched
+        return touched + [((what, vrf), how) for vrf in sorted({crossing.vrf, crossing.found})]
 
     # --- what a packet leaves behind ----------------------------------------------------------------
 
@@ -196,7 +199,8 @@ class Sessions:
         if mine is not None:
             self.open.remove(mine)
             if not mine.doubt:
-                doubt = (mine.first.origin, mine.first.target) != (crossing.origin, crossing.target)
+                doubt = mine.first.target != crossing.target
+            doubt |= mine.first.origin != crossing.origin
         for rival in rivals:
             rival.doubt = True
         self.open.append(Session(crossing, doubt or bool(rivals), mine.finished if mine is not None else set()))
