@@ -4,6 +4,7 @@ import contextlib
 import http.client
 import json
 import select
+import signal
 import socket
 import subprocess
 import time
@@ -111,6 +112,15 @@ class Tester:
                 if time.monotonic() > deadline:
                     raise AssertionError(f"{name} takes no frame of {len(frame)} bytes: {full}") from full
                 time.sleep(0.001)
+
+    @contextlib.contextmanager
+    def asleep(self):
+        """What is sent in the meantime waits for the router, and comes to it in bursts."""
+        self.router.process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.router.process.send_signal(signal.SIGCONT)
 
     def receive(self, seconds):
         """[(interface, frame)] that came; waits at most `seconds` for the first."""
