@@ -17,6 +17,7 @@ PREFIXES4 = ("0.0.0.0/0", "10.0.0.0/8", "10.1.0.0/16", "10.1.0.0/25", "10.1.0.12
 PREFIXES6 = ("::/0", "fd00::/8", "fd00:1::/32", "fd00:1::/80", "fd00:1::1:0/112", "fd00:1::200/128", "fd00:1::12/128",
              "fd00:2:0:8000::/49", "fd00:2::/63", "fd00:2:0:1::/64", "fd00:2::fffe/127", "fd00:3::/47", "2000::/3",
              "2001:db8:ffff::/48", "fd00:1::1:8000/113")
+DEFAULTS = (PREFIXES4[0], PREFIXES6[0])
 TUNNEL_PORTS = (4789, 4789, 4789, 8472, 4790)
 RANGES = ("49152-65535", "49152-65535", "1-65535", "50000-50000", "60000-60003")
 TIMEOUTS = ("tcp_opening", "tcp_established", "tcp_closing", "udp_one_way", "udp_answered", "icmp", "other")
@@ -69,7 +70,7 @@ def _vif(number, vrf, taken, random):
     if not addresses:
         addresses = [f"10.250.0.{number + 1}"]
     return {"name": f"vif{number}", "device": "tap", "vrf": vrf["name"], "mac": f"02:00:00:0b:00:{number:02x}",
-            "addresses": addresses, "anti_spoofing": random.random() < 0.75, "mtu": random.choice(MTUS)}
+            "addresses": addresses, "anti_spoofing": random.random() < 0.6, "mtu": random.choice(MTUS)}
 
 
 def _remote(config, random):
@@ -150,7 +151,10 @@ def _taken(config, vrf, net):
 def _route(config, random):
     vrf = random.choice(config["vrfs"])["name"]
     net = random.choice(PREFIXES4 + PREFIXES6[:random.choice((0, len(PREFIXES6)))])
-    if random.random() < 0.3:
+    kind = random.random()
+    if kind < 0.1:
+        net = random.choice(DEFAULTS)
+    elif kind < 0.4:
         net = _inside(random.choice(SUBNETS4), random) + "/32" if random.random() < 0.6 else _inside(
             random.choice(SUBNETS6), random) + "/128"
     if _taken(config, vrf, net):
@@ -185,7 +189,7 @@ def topology(random, policies=True):
     config["vrfs"] = [_vrf(n, random) for n in range(1, random.randint(1, 6) + 1)]
     config["vifs"], taken = [], {(v["name"], s["gateway"]) for v in config["vrfs"] for s in v["subnets"]}
     for vrf in config["vrfs"]:
-        for _ in range(random.choice((0, 1, 1, 2))):
+        for _ in range(random.choice((0, 1, 1, 2, 2))):
             if len(config["vifs"]) < 8:
                 config["vifs"].append(_vif(len(config["vifs"]), vrf, taken, random))
     if not config["vifs"]:
@@ -200,8 +204,13 @@ def topology(random, policies=True):
     if random.random() < 0.4:
         config["routes"] += _chain(config, random)
     _routes_between(config, random)
-    if policies and random.random() < 0.8:
+    _tunnels_shared(config, random)
+    if policies and random.random() < 0.7:
         add_groups(random, config)
+    quiet = [v["name"] for v in config["vrfs"] if random.random() < 0.15]
+    for vif in config["vifs"]:
+        if vif["vrf"] in quiet:
+            vif["flows"] = False
     for _ in range(random.randint(5, 40)):
         route = _route(config, random)
         if route:
@@ -232,6 +241,23 @@ def _routes_between(config, random):
                 net = f"{address}/{128 if ':' in address else 32}"
                 if not _taken(config, here["vrf"], net):
                     config["routes"].append({"vrf": here["vrf"], "prefix": net, "via": {"vrf": there["vrf"]}})
+
+
+def _tunnels_shared(config, random):
+    """Tunnels of one VRF that VIFs of another have by a route into it, and that lead back to them."""
+    for vif in config["vifs"]:
+        here = vif["vrf"]
+        others = sorted({d["vrf"] for d in config["decaps"] if d.get("vrf", here) != here})
+        if not others or not config["tunnels"] or random.random() < 0.5:
+            continue
+        there, address = random.choice(others), random.choice(vif["addresses"])
+        net = random.choice(PREFIXES6 if ":" in address else PREFIXES4)
+        host = f"{address}/{128 if ':' in address else 32}"
+        tunnel = random.choice(config["tunnels"])["name"]
+        for vrf, prefix, via in ((here, net, {"vrf": there}), (there, net, {"tunnel": tunnel}),
+                                 (there, host, {"vrf": here})):
+            if not _taken(config, vrf, prefix):
+                config["routes"].append({"vrf": vrf, "prefix": prefix, "via": via})
 
 
 # --- changes ----------------------------------------------------------------------------------------

@@ -4,7 +4,9 @@ import contextlib
 import http.client
 import json
 import select
+import signal
 import socket
+import subprocess
 import time
 
 from weft import ETH_P_ALL, SO_RCVBUFFORCE, inside, wait_until
@@ -111,6 +113,15 @@ class Tester:
                     raise AssertionError(f"{name} takes no frame of {len(frame)} bytes: {full}") from full
                 time.sleep(0.001)
 
+    @contextlib.contextmanager
+    def asleep(self):
+        """What is sent in the meantime waits for the router, and comes to it in bursts."""
+        self.router.process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.router.process.send_signal(signal.SIGCONT)
+
     def receive(self, seconds):
         """[(interface, frame)] that came; waits at most `seconds` for the first."""
         got = []
@@ -122,7 +133,10 @@ class Tester:
                     got.append((name, s.recv(65535)))
         return got
 
-    def alive(self):
+    def alive(self, seconds=0.0):
+        """Whether the router still runs after that time."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.router.process.wait(seconds)
         return self.router.process.poll() is None
 
     def close(self):

@@ -16,6 +16,11 @@ IP_OPTIONS = (b"\x94\4\0\0", b"\1\1\1\0", b"\x07\x07\x04\0\0\0\0\0", b"\x83\x07\
 SPOILED = 0.4   # of the frames that are no steps of a conversation
 
 
+def border_size(random):
+    """Bytes of an IP packet that some way out just takes, or only just does not."""
+    return random.choice((1500, 1450, 1430, 1400, 1380, 1350, 1330, 1310)) + random.randint(-1, 1)
+
+
 def borders(net):
     """Addresses at the ends of a prefix, and just beyond."""
     network, length, bits = wire.prefix(net)
@@ -83,8 +88,10 @@ class Packets:
     def destination(self, vrf, family):
         """Mostly where the VRF leads to."""
         kind = self.random.random()
-        if kind < 0.03:
+        if kind < 0.015:
             return self.random.randbytes(4 if family == 4 else 16)
+        if kind < 0.03:
+            return packed(self.random.choice(MARTIANS4 if family == 4 else MARTIANS6))
         if kind < 0.25:
             return self.random.choice(self.near[family])
         if (vrf, family) not in self.led:
@@ -106,9 +113,9 @@ class Packets:
         ttl = random.choice((64, 64, 64, 255, 2, 2, 1, 0, random.randint(2, 255)))
         options = random.choice(IP_OPTIONS) if four and random.random() < 0.06 else b""
         data = self.payload(room - (20 + len(options) if four else 72) - 20)
-        if random.random() < 0.15:  # sizes at the borders of the ways out
-            border = random.choice((1500, 1450, 1430, 1400, 1380, 1350, 1330, 1310)) + random.randint(-1, 1)
-            data = data.ljust(2000, b"b")[:max(4, min(border, room) - (20 + len(options) if four else 40) - 8)]
+        if random.random() < 0.15:
+            size = min(border_size(random), room)
+            data = data.ljust(2000, b"b")[:max(4, size - (20 + len(options) if four else 40) - 8)]
         protocol, body = self.upper(source, destination, data)
         if four:
             fragment = random.choice((0, DONT_FRAGMENT, DONT_FRAGMENT))

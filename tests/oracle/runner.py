@@ -1,5 +1,6 @@
 """Sends rounds of frames through a real weftd and compares what comes out with the oracle."""
 
+import http.client
 import random
 import time
 from collections import Counter, defaultdict
@@ -14,6 +15,7 @@ from weft import Lab
 ROUND_SECONDS = 4.0     # in which what must come has to come
 QUIET_SECONDS = 0.03    # after it, for what may come
 CALM_SECONDS = 0.1      # before a change
+DYING_SECONDS = 2.0     # between the last sign of weftd and its end
 LATE_ROUNDS = 8         # after which nothing of a round may come any more
 FRAMES_A_ROUND = 120    # fewer than the shortest queue on the way holds
 TALKS_A_ROUND = 42      # of them frames of conversations
@@ -87,11 +89,20 @@ class Session:
 
     def play(self, frames, strict=False, seconds=0.0):
         """Sends them and returns what is wrong, as lines. Waits until nothing has come for that long."""
+        try:
+            wrong = self._play(frames, strict, seconds)
+        except (OSError, http.client.HTTPException):   # its interfaces and its API go with it
+            if self.tester.alive(DYING_SECONDS):
+                raise
+        return wrong if self.tester.alive() else ["weftd died:\n" + self.tester.router.log()[-3000:]]
+
+    def _play(self, frames, strict, seconds):
         known = self.judged(frames)
         late = [v for verdicts in self.late for v in verdicts]
         this = Round(known, late, set(self.oracle.tables.ports), self.tunnel_locals(), self.flows, strict)
-        for name, frame, _ in known:
-            self.tester.send(name, frame)
+        with self.tester.asleep():
+            for name, frame, _ in known:
+                self.tester.send(name, frame)
         self.sent += len(known)
         deadline = time.monotonic() + ROUND_SECONDS
         while this.missing > 0 and time.monotonic() < deadline and not this.unexpected:
@@ -111,8 +122,6 @@ class Session:
                 break
             time.sleep(0.005)
         wrong = wrong and this.judge(Counter(now) - Counter(self.before))
-        if not self.tester.alive():
-            wrong = ["weftd died:\n" + self.tester.router.log()[-3000:]]
         self.reasons += Counter(now) - Counter(self.before)
         self.heard += this.heard
         self.through += this.through

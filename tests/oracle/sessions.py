@@ -7,6 +7,7 @@ whether a session stands, both ends are thought through; the oracle speaks only 
 
 from dataclasses import dataclass, replace
 
+from deviations import OPEN
 from identity import ACK, FIN, RST, SYN, Identity
 from policies import lets
 from tables import Unknown
@@ -35,10 +36,11 @@ class Crossing:
 
 class Session:
     """`first`: the packet that opened it. `doubt`: whether it stands is not certain, which is nothing to packets in its
-    direction. `finished`: directions of TCP that sent a FIN, or had an RST sent to them."""
+    direction. `finished`: directions of TCP that sent a FIN, or had an RST sent to them. `crowded`: another one has, or
+    had, the same answers."""
 
-    def __init__(self, first, doubt, finished):
-        self.first, self.doubt, self.finished = first, doubt, finished
+    def __init__(self, first, doubt, finished, crowded):
+        self.first, self.doubt, self.finished, self.crowded = first, doubt or crowded, finished, crowded
         self.key, self.back = first.packet.key, first.packet.back
 
     @property
@@ -59,12 +61,18 @@ class Sessions:
 
     def judge(self, crossing):
         """The drop reason, or None: it is let through."""
-        if "vif" not in (crossing.origin[0], crossing.target[0]):
+        if not self._of_vifs(crossing):
             return None
         possible = self._possible(self.resolved(crossing))
         if len(possible) > 1:
             raise Unknown("policies: " + (crossing.packet.doubt or "whether its session stands"))
         return next(iter(possible))
+
+    @staticmethod
+    def _of_vifs(crossing):
+        """Whether policies are asked. What goes from tunnel to tunnel may have a session all the same, and an answer
+        or error that leads to a VIF may pass with it."""
+        return "vif" in (crossing.origin[0], crossing.target[0])
 
     def resolved(self, crossing):
         """The same; a later piece with the ports of its first one. Of what has no session, as ICMP errors have none,
@@ -123,11 +131,12 @@ class Sessions:
 
     @staticmethod
     def _again(session, crossing, here):
-        """In the direction of the first packet; it may come from elsewhere, with the same addresses."""
+        """In the direction of the first packet; it may come from elsewhere, with the same addresses, and is no better
+        for them."""
         if crossing.vrf != session.first.vrf:
             return ""
-        sure = crossing.origin == session.first.origin and (here == "first" or (
-            crossing.target == session.first.target and not session.doubt))
+        sure = here == "first" or (not session.doubt and (
+            crossing.origin, crossing.target) == (session.first.origin, session.first.target))
         return here if sure else "perhaps"
 
     @staticmethod
@@ -149,18 +158,20 @@ class Sessions:
         packet = self.resolved(crossing).packet
         touched = [(("datagram", packet.datagram), crossing.packet.piece)] if packet.piece else []
         if packet.quoted is not None and packet.quoted.key is not None:
-            touched.append((packet.quoted.conversation, "error"))
+            what, how = packet.quoted.conversation, "error"
         elif packet.key is not None:
-            touched.append((packet.conversation, packet.key))
-        return touched
+            what, how = packet.conversation, (packet.key, crossing.origin)
+        else:
+            return touched
+        return touched + [((what, vrf), how) for vrf in sorted({crossing.vrf, crossing.found})]
 
     # --- what a packet leaves behind ----------------------------------------------------------------
 
     def learn(self, crossing, admitted):
         """A packet that was sent and judged."""
-        if "vif" not in (crossing.origin[0], crossing.target[0]):
-            return self.missed(crossing.vrf, crossing.packet)
-        if crossing.packet.piece == "first" and crossing.packet.key is not None:
+        if not self._of_vifs(crossing):
+            self.missed(crossing.vrf, crossing.packet)
+        elif crossing.packet.piece == "first" and crossing.packet.key is not None:
             self.firsts.append((crossing.vrf, crossing.packet, True, self.round))
         crossing = self.resolved(crossing)
         relations = self.relations(crossing)
@@ -196,11 +207,23 @@ class Sessions:
         if mine is not None:
             self.open.remove(mine)
             if not mine.doubt:
-                doubt = (mine.first.origin, mine.first.target) != (crossing.origin, crossing.target)
-        for rival in rivals:
+                doubt = mine.first.target != crossing.target
+            doubt |= mine.first.origin != crossing.origin
+        crowd = self._with_answers_of(crossing)
+        for rival in rivals + crowd:
             rival.doubt = True
-        self.open.append(Session(crossing, doubt or bool(rivals), mine.finished if mine is not None else set()))
+        for rival in crowd:
+            rival.crowded = True
+        crowded = bool(crowd) or (mine is not None and mine.crowded)
+        finished = mine.finished if mine is not None else set()
+        self.open.append(Session(crossing, doubt or bool(rivals), finished, crowded))
         return self.open[-1]
+
+    def _with_answers_of(self, crossing):
+        """Other sessions of which a packet could be that answers this one."""
+        answer = crossing.found, crossing.packet.back
+        return [s for s in self.open if answer in ((s.first.found, s.back), (s.first.vrf, s.key))
+                ] if "answers-of-two" in OPEN else []
 
     def _kept(self, crossing):
         """Whether sessions are kept for sure: a policy wants them, or all VIFs have them on, and so has one of the VRF

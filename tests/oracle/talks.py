@@ -4,11 +4,12 @@ Each round takes a step of some conversations. Which step is random: an answer m
 """
 
 import struct
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import wire
 from aims import Aims
 from identity import ANSWERS, PORTS, identity
+from packets import border_size
 from policies import lets
 from tables import UNDERLAY
 from wire import (DESTINATION_OPTIONS, DONT_FRAGMENT, FRAGMENT, ICMP, ICMP6, IPV4, IPV6, MORE_FRAGMENTS, ROUTING, SCTP,
@@ -35,7 +36,7 @@ class Talk:
     protocol: int
     numbers: tuple
     code: int = 0                                # of ICMP
-    pieces: list = field(default_factory=list)   # (back, packet), still to be sent
+    rest: list = field(default_factory=list)     # (end, packet), still to be sent
 
     @property
     def family(self):
@@ -68,7 +69,7 @@ class Talks:
             if random.random() < 0.85:
                 drawn = [talk for talk in drawn if self._works(talk)] or drawn
                 drawn = [talk for talk in drawn if self._telling(talk)] or drawn
-            self.all.append(drawn[0])
+            self.all += [drawn[0], *self._twins(drawn[0])]
         while len(self.all) > TALKS:
             del self.all[random.randrange(len(self.all) // 2)]
         chosen = random.sample(self.all, min(count, len(self.all)))
@@ -113,6 +114,18 @@ class Talks:
             likely = random.choices((likely, to_tunnel, None), (50, 45, 5))[0]
             destination = random.choice(likely) if likely else packets.destination(vrf, family)
         return Talk(home, vrf, source, destination, *self._protocol(family))
+
+    def _twins(self, talk):
+        """The same conversation in another VRF that has such addresses, if there is one."""
+        config, source, family = self.packets.config, wire.spelled(talk.source), talk.family
+        homes = [(v, v["vrf"]) for v in config["vifs"] if not v["anti_spoofing"] or source in v["addresses"]]
+        homes += [(d, d["vrf"]) for d in config["decaps"] if "vrf" in d]
+        homes = [(home, vrf) for home, vrf in homes if vrf != talk.vrf and any(
+            talk.destination in led for led in self._leads(vrf, family))]
+        if not homes or self.random.random() < 0.5:
+            return []
+        home, vrf = self.random.choice(homes)
+        return [replace(talk, home=home, vrf=vrf, rest=[])]
 
     def _vif(self, name):
         return next(v for v in self.packets.config["vifs"] if v["name"] == name)
@@ -176,11 +189,10 @@ class Talks:
     # --- steps --------------------------------------------------------------------------------------
 
     def _step(self, talk):
-        if talk.pieces and self.random.random() < 0.8:
-            back, packet = talk.pieces.pop(0)
-            return self._from(talk, back, packet)
-        step = self.random.choices((self._onward, self._answer, self._error, self._in_pieces, self._strange),
-                                   (36, 28, 15, 9, 12))[0]
+        if talk.rest and self.random.random() < 0.8:
+            return self.at(*talk.rest.pop(0))
+        step = self.random.choices((self._onward, self._answer, self._error, self._in_pieces, self._strange,
+                                    self._by_another), (28, 26, 15, 9, 12, 10))[0]
         return step(talk)
 
     def _onward(self, talk):
@@ -203,6 +215,17 @@ class Talks:
         inner = ethernet(packets.macs[packets.vrf_of(end)], mac_bytes("02:77:00:00:00:01"), ethertype, packet)
         name, frame = packets.at_port(*packets.tunnelled(end, inner))
         return (name, frame) if len(frame) <= packets.largest[name] + 14 else None
+
+    def _by_another(self, talk):
+        """The next packet of the opener, and after it one from a VIF of its VRF that uses the same address."""
+        target = self._ends(talk)[1]
+        packet = self.packet(talk, False, plain=True)
+        others = [v for v in self.packets.config["vifs"]
+                  if v["vrf"] == talk.vrf and v is not talk.home and not v["anti_spoofing"]]
+        denied = [v for v in others if target is not None and not self._lets(v, target, packet)]
+        if others:
+            talk.rest = [(self.random.choice(denied or others), packet)]
+        return self._onward(talk)
 
     def _strange(self, talk):
         """What is nearly of the conversation: other ports, ports not swapped, another query, another VRF."""
@@ -287,7 +310,10 @@ class Talks:
             del made[0]
         elif kind < 0.5:
             random.shuffle(made)
-        talk.pieces = [(back, packet) for packet in made]
+        end = self._ends(talk)[back]
+        if end is None:
+            return self._onward(talk)
+        talk.rest = [(end, packet) for packet in made]
         return self._step(talk)
 
     # --- packets ------------------------------------------------------------------------------------
@@ -297,6 +323,9 @@ class Talks:
         random = self.random
         source, destination = (talk.destination, talk.source) if back else (talk.source, talk.destination)
         data = self.packets.payload(random.choice((40, 40, 40, 40, 40, 200, 1300)))
+        if random.random() < 0.06:
+            headers = (20 if talk.family == 4 else 40) + (20 if talk.protocol == TCP else 8)
+            data = data.ljust(border_size(random) - headers, b"b")
         protocol, body = self._upper(talk, back, data, change)
         ttl = random.choice((64, 64, 64, 255, 2, 1, random.randint(2, 255)))
         if talk.family == 4:

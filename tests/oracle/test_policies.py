@@ -173,6 +173,16 @@ def test_a_session_is_of_one_vrf(router, here, there):
     assert router.sends("red", tcp(there, here, 80, 1000)) == INGRESS
 
 
+@pytest.mark.parametrize("here, there", [(A, FAR), (A6, FAR6)])
+def test_a_session_is_of_one_vif(router, here, there):
+    router.change({"g": {"egress": []}}, vm2=["g"])
+    assert router.sends("vm2", tcp(here, there)) == EGRESS
+    for _ in range(2):
+        assert router.sends("vm1", tcp(here, there)) is None
+    assert router.sends("vm2", tcp(here, there)) == EGRESS
+    assert router.sends("vm1", tcp(here, there)) is None
+
+
 def test_a_packet_whose_time_runs_out_has_opened_a_session(router):
     router.change({"g": {"ingress": []}}, vm1=["g"])
     assert router.sends("vm1", tcp(A, FAR, ttl=1)) == "ttl_expired"

@@ -14,7 +14,8 @@ FAR, FAR6 = "10.2.0.9", "fd00:2::9"
 
 
 def small_config():
-    """VIFs vm1 and vm2 in blue, vm3 in red with the addresses of vm1; FAR and what is near it through tunnels."""
+    """VIFs vm1 and vm2 in blue, of which vm2 may use any address, vm3 in red with the addresses of vm1; FAR and what is
+    near it through tunnels."""
     return {
         "node": {"name": "small", "tunnel_address": "192.0.2.1"},
         "dpdk": {"hugepages": "auto", "memory_mb": 256},
@@ -22,7 +23,8 @@ def small_config():
         "ports": [{"name": "fab", "device": "tap", "addresses": ["192.0.2.1/24"]}],
         "neighbours": [{"vrf": "underlay", "address": "192.0.2.2", "mac": PEER}],
         "vrfs": [{"name": "blue", "id": 1}, {"name": "red", "id": 2}],
-        "vifs": [{"name": n, "device": "tap", "vrf": VRF_OF[n], "mac": STATION.format(i), "addresses": list(a)}
+        "vifs": [{"name": n, "device": "tap", "vrf": VRF_OF[n], "mac": STATION.format(i), "addresses": list(a),
+                  "anti_spoofing": n != "vm2"}
                  for i, (n, a) in enumerate(ADDRESSES.items())],
         "tunnels": [{"name": "t", "kind": "vxlan", "vni": 9, "remote": "192.0.2.2", "inner_destination_mac": ROUTER}],
         "decaps": [{"name": vrf, "kind": "vxlan", "vni": vni, "vrf": vrf, "sources": ["192.0.2.0/24"]}

@@ -142,7 +142,8 @@ MUTANTS = [
            "const auto question = question_alone<Key>(p_);"),
     Mutant("ICMP error to anybody", r"const bool to_sender =", "const bool to_sender = true ||"),
     # the short way
-    Mutant("express beyond the MTU", r"p\.l3_bytes > way_\.most_l3_bytes \|\|", "false ||"),
+    Mutant("express beyond the MTU", r"p\.l3_bytes > way_\.most_l3_bytes \|\|", "way_.most_l3_bytes == 0 ||"),
+    Mutant("express by a way that is not open", r"p\.l3_bytes > way_\.most_l3_bytes \|\|", "false ||"),
     Mutant("express by an old stamp", r"entry\.stamp\.load\(std::memory_order_acquire\) == stamp_ &&", ""),
     Mutant("express from any VIF", r"entry\.ingress\.get\(\) == vif_ &&", ""),
     Mutant("express by another VRF's route", r"entry\.vrf\.get\(\) == vrf\.raw\(\) &&", ""),
