@@ -22,11 +22,14 @@ struct WayOut {
   std::uint32_t room_bytes = 0;     ///< in front of a packet, to write all of that
   std::uint32_t most_l3_bytes = 0;  ///< 0: nothing can take it
   std::uint64_t packets = 0;        ///< that have taken it and are not counted yet
-  std::uint64_t bytes = 0;          ///< as IP packets on the way out
+  std::uint64_t bytes = 0;          ///< as frames on the way out
 
   /// Closes the way that is open. Whether packets can take the one to `to`.
   template <class Tracer>
   [[nodiscard]] bool open(StageContext<Tracer>& ctx, const NexthopEntry* to);
+  /// Finds adjacency and queue.
+  template <class Tracer>
+  [[nodiscard]] bool leads_out(StageContext<Tracer>& ctx, const NexthopEntry* to);
   /// Counts what has taken it, which is something.
   template <class Tracer>
   void close(StageContext<Tracer>& ctx);
@@ -35,29 +38,37 @@ struct WayOut {
 template <class Tracer>
 bool WayOut::open(StageContext<Tracer>& ctx, const NexthopEntry* to) {
   if (packets != 0) close(ctx);
-  nexthop = nullptr;
-  nexthop_id = NexthopId{}.raw();
-  most_l3_bytes = 0;
+  if (!leads_out(ctx, to)) {
+    nexthop = nullptr;
+    nexthop_id = NexthopId{}.raw();
+    most_l3_bytes = 0;
+    return false;
+  }
+  nexthop = to;
+  nexthop_id = to->id.raw();
+  header_bytes = to->header_bytes;
+  room_bytes = static_cast<std::uint32_t>(room_for_lines(*to));
+  most_l3_bytes = adjacency->mtu_bytes > header_bytes ? adjacency->mtu_bytes - header_bytes : 0;
+  return true;
+}
+
+template <class Tracer>
+bool WayOut::leads_out(StageContext<Tracer>& ctx, const NexthopEntry* to) {
   if (to == nullptr || !to->plain) return false;
   adjacency = ctx.tables.adjacencies.get(to->adjacency);
   if (adjacency == nullptr || !adjacency->resolved) return false;
   const std::uint32_t port = adjacency->port.index();
   queue = &ctx.exits.tx[port];
-  if (queue->count == 0 && ctx.tables.ports.get(port) == nullptr) return false;
-  header_bytes = to->header_bytes;
-  room_bytes = static_cast<std::uint32_t>(room_for_lines(*to));
-  most_l3_bytes = adjacency->mtu_bytes > header_bytes ? adjacency->mtu_bytes - header_bytes : 0;
-  nexthop = to;
-  nexthop_id = to->id.raw();
-  return true;
+  return queue->count != 0 || ctx.tables.ports.get(port) != nullptr;
 }
 
 template <class Tracer>
 void WayOut::close(StageContext<Tracer>& ctx) {
   ctx.exits.tx_ports |= 1U << adjacency->port.index();
-  queue->bytes += bytes + packets * sizeof(wire::Ethernet);
+  queue->bytes += bytes;
   if (nexthop->kind == NexthopKind::tunnel) {
-    ctx.counters.nexthops[nexthop->id.index()].add(packets, bytes);
+    ctx.counters.nexthops[nexthop->id.index()].add(packets,
+                                                   bytes - packets * sizeof(wire::Ethernet));
   }
   packets = bytes = 0;
 }
@@ -119,11 +130,12 @@ class ExpressOut {
       lap(ctx_, encap_name);
     }
     std::uint8_t* const l2 = outer - sizeof(wire::Ethernet);
-    packet.reshape_whole(l2, sizeof(wire::Ethernet) + bytes);
+    const std::uint32_t frame_bytes = sizeof(wire::Ethernet) + bytes;
+    packet.reshape_whole(l2, frame_bytes);
     way_.adjacency->write_header(l2, v4);
     way_.queue->add(packet);
     ++way_.packets;
-    way_.bytes += bytes;
+    way_.bytes += frame_bytes;
     lap(ctx_, output_name);
     return true;
   }
