@@ -101,7 +101,8 @@ class Admission {
   /// No session can be opened for it.
   Next pass_alone() {
     direction_ = flow_of_error(table_, p_);
-    if (direction_ != 0 && comes_from_its_end() && (policies_hold() || !judge_session().denied())) {
+    if (direction_ != 0 && comes_from_its_end() && !answers_another() &&
+        (policies_hold() || !judge_session().denied())) {
       note("an error about a packet of a session, with which it may pass");
       return Next::forward;
     }
@@ -177,6 +178,25 @@ class Admission {
            vif_behind(tables_, NexthopId::from_raw(other.nexthop.get())) == parties_.from;
   }
 
+  /// The VIF that sends the session's packets, or has sent them last; invalid: the fabric does.
+  [[nodiscard]] VifId asking_vif() const {
+    const bool forward = FlowTable<Key>::is_forward(direction_);
+    return VifId::from_raw(
+        table_.entry(forward ? direction_ : FlowTable<Key>::other(direction_)).ingress.get());
+  }
+  /// Whether it would reach a VIF as the answer to what came from the fabric: that VIF has asked
+  /// for nothing, whatever its egress rules allow it.
+  [[nodiscard]] bool answers_another() const {
+    return !FlowTable<Key>::is_forward(direction_) && parties_.to.valid() && !asking_vif().valid();
+  }
+  /// Whether the fabric sends it as if it were a VIF that is here.
+  [[nodiscard]] bool asks_for_another() const {
+    if (!FlowTable<Key>::is_forward(direction_) || parties_.from.valid()) return false;
+    const VifId asking = asking_vif();
+    const VifEntry* const vif = asking.valid() ? tables_.vifs.get(asking) : nullptr;
+    return vif != nullptr && vif->id == asking;
+  }
+
   /// Whether the session was let through by the policies that there are now.
   [[nodiscard]] bool policies_hold() const {
     return table_.entry(direction_).stamp.load(std::memory_order_relaxed) >> 32 == stamp_ >> 32;
@@ -202,6 +222,7 @@ class Admission {
   /// The session is judged again where the policies changed, or the VIFs at its ends.
   Next pass_with_session() {
     const bool own = has_its_ends();
+    if (!own && (answers_another() || asks_for_another())) return pass_between_others();
     if (!own || !policies_hold()) {
       const Judgement judgement = judge_session();
       note(judgement);

@@ -144,6 +144,8 @@ class Sessions:
         first = session.first
         if crossing.vrf not in (first.vrf, first.found):
             return ""
+        if crossing.target[0] == "vif" and first.origin[0] != "vif":
+            return "perhaps" if session.doubt else ""   # that VIF has asked for nothing
         sure = (crossing.vrf, crossing.found) == (first.found, first.vrf) and not session.doubt and (
             crossing.origin, crossing.target) == (first.target, first.origin)
         if crossing.packet.nameless:

@@ -183,6 +183,30 @@ TEST_CASE("answers are known wherever a route has led the session's packets", "[
   CHECK(w.from_vm1(request) == ingress);
 }
 
+TEST_CASE("what the fabric sent in a VIF's name lets no answer in to it", "[policy]") {
+  // From the fabric to the fabric, with VM 1's address; and back.
+  const Bytes peer = hex(packets::peer_udp4);
+  const auto between = [&](const std::string& addresses, const std::string& ports) {
+    return with(with_ipv4(peer, at::inner_ip, 12, addresses), at::inner_ip + 20, ports);
+  };
+  const Bytes forged = between("0a01000b0a01000c", "03e807d0");
+  const Bytes reply = between("0a01000c0a01000b", "07d003e8");
+  World w({all(), none()}, {all(), all()});
+  REQUIRE(w.from_fabric(reply) == ingress);
+  REQUIRE(w.from_fabric(forged) == passes);
+  REQUIRE(w.rig.hands().v4().opened.get() == 1);
+  CHECK(w.from_fabric(reply) == ingress);
+  CHECK(w.from_fabric(reply) == ingress);
+  CHECK(w.from_fabric(forged) == passes);
+  // VM 1 asks for itself.
+  const Bytes own = with(with_ipv4(request, at::ip, 16, "0a01000c"), at::ip + 20, "03e807d0");
+  CHECK(w.from_vm1(own) == passes);
+  CHECK(w.from_fabric(reply) == passes);
+  // Nor does it take VM 1's answers away.
+  CHECK(w.from_fabric(forged) == passes);
+  CHECK(w.from_fabric(reply) == passes);
+}
+
 TEST_CASE("a session is nobody's but its VIF's, whatever addresses another one uses", "[policy]") {
   World w({all(), all()}, {all(), all()});
   Batch batch;
