@@ -211,6 +211,18 @@ class Admission {
     return judge(tables_, parties, Question{tuple_of(first.key), true});
   }
 
+  /// Whether the rules let the session through between the ends that it has.
+  [[nodiscard]] bool stands_elsewhere() const {
+    if (policies_hold()) return true;
+    const bool forward = FlowTable<Key>::is_forward(direction_);
+    const FlowEntry<Key>& first =
+        table_.entry(forward ? direction_ : FlowTable<Key>::other(direction_));
+    const auto to = vif_behind(tables_, NexthopId::from_raw(first.nexthop.get()));
+    if (!to) return true;
+    const Parties its{VifId::from_raw(first.ingress.get()), *to};
+    return !judge(tables_, its, Question{tuple_of(first.key), true}).denied();
+  }
+
   /// Whether a route has led the session's packets to where answers arrive in another VRF than
   /// before: nobody would know them.
   [[nodiscard]] bool answers_come_elsewhere() const {
@@ -222,11 +234,15 @@ class Admission {
   /// The session is judged again where the policies changed, or the VIFs at its ends.
   Next pass_with_session() {
     const bool own = has_its_ends();
-    if (!own && (answers_another() || asks_for_another())) return pass_between_others();
+    if (!own && asks_for_another()) return pass_between_others();
+    if (!own && answers_another()) {
+      const Next next = open();  // and what the fabric asked for gives way
+      return direction_ == 0 ? next : pass_with_session();
+    }
     if (!own || !policies_hold()) {
       const Judgement judgement = judge_session();
       note(judgement);
-      if (judgement.denied() && !own) return pass_between_others();
+      if (judgement.denied() && !own && stands_elsewhere()) return pass_between_others();
       if (judgement.denied()) {
         end_session();
         const Next next = open();  // as if it had not been

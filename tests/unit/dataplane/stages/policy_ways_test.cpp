@@ -207,6 +207,20 @@ TEST_CASE("what the fabric sent in a VIF's name lets no answer in to it", "[poli
   CHECK(w.from_fabric(reply) == passes);
 }
 
+TEST_CASE("what rules no longer let in is in no answer's way, wherever routes lead it",
+          "[policy]") {
+  World w({all(), all()}, {all(), all()});
+  const Bytes asked = hex(packets::peer_udp4);
+  const Bytes answered = with(hex(packets::vm1_udp4), at::ip + 20, "07d003e8");
+  REQUIRE(w.from_fabric(asked) == passes);
+  REQUIRE(w.from_vm1(answered) == passes);
+  w.set(policy1, {all(), none()});
+  add_routes(w, {{world::blue, prefix("10.1.0.12/32"), world::tunnel6}});
+  CHECK(w.from_vm1(answered) == passes);  // as a question of its own
+  CHECK(w.from_fabric(asked) == passes);
+  CHECK(w.rig.hands().v4().opened.get() == 2);
+}
+
 TEST_CASE("a session is nobody's but its VIF's, whatever addresses another one uses", "[policy]") {
   World w({all(), all()}, {all(), all()});
   Batch batch;
