@@ -189,6 +189,10 @@ class Admission {
   [[nodiscard]] bool answers_another() const {
     return !FlowTable<Key>::is_forward(direction_) && parties_.to.valid() && !asking_vif().valid();
   }
+  /// The other way: a VIF itself asks what came from the fabric before.
+  [[nodiscard]] bool asks_itself() const {
+    return FlowTable<Key>::is_forward(direction_) && parties_.from.valid() && !asking_vif().valid();
+  }
   /// Whether the fabric sends it as if it were a VIF that is here.
   [[nodiscard]] bool asks_for_another() const {
     if (!FlowTable<Key>::is_forward(direction_) || parties_.from.valid()) return false;
@@ -235,7 +239,7 @@ class Admission {
   Next pass_with_session() {
     const bool own = has_its_ends();
     if (!own && asks_for_another()) return pass_between_others();
-    if (!own && answers_another()) {
+    if (!own && (answers_another() || asks_itself())) {
       const Next next = open();  // and what the fabric asked for gives way
       return direction_ == 0 ? next : pass_with_session();
     }

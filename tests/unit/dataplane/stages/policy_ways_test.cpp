@@ -201,6 +201,7 @@ TEST_CASE("what the fabric sent in a VIF's name lets no answer in to it", "[poli
   // VM 1 asks for itself.
   const Bytes own = with(with_ipv4(request, at::ip, 16, "0a01000c"), at::ip + 20, "03e807d0");
   CHECK(w.from_vm1(own) == passes);
+  CHECK(w.rig.hands().v4().opened.get() == 2);  // whichever worker the other one's was
   CHECK(w.from_fabric(reply) == passes);
   // Nor does it take VM 1's answers away.
   CHECK(w.from_fabric(forged) == passes);
