@@ -181,8 +181,8 @@ class Sessions:
         if not admitted or crossing.packet.key is None:
             return None
         its = next((s for s, relation in relations if relation == "of it"), None)
-        if its is None and crossing.packet.answer:
-            return None   # nobody is answered by an answer
+        if its is None and (crossing.packet.answer or self._in_a_vifs_name(crossing)):
+            return None   # nobody is answered by an answer, nor is a VIF's session taken from it
         if its is None:
             its = self._opened(crossing, [s for s, relation in relations if relation == "perhaps"])
         if crossing.packet.flags & (FIN | RST):
@@ -220,6 +220,12 @@ class Sessions:
         finished = mine.finished if mine is not None else set()
         self.open.append(Session(crossing, doubt or bool(rivals), finished, crowded))
         return self.open[-1]
+
+    def _in_a_vifs_name(self, crossing):
+        """Whether the fabric sends what belongs to a session of a VIF that is here."""
+        return crossing.origin[0] != "vif" and any(
+            (s.first.vrf, s.key) == (crossing.vrf, crossing.packet.key) and s.first.origin[0] == "vif" and
+            s.first.origin[1] in self.tables.vifs for s in self.open)
 
     def _with_answers_of(self, crossing):
         """Other sessions of which a packet could be that answers this one."""
