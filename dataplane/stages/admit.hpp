@@ -178,12 +178,13 @@ class Admission {
            vif_behind(tables_, NexthopId::from_raw(other.nexthop.get())) == parties_.from;
   }
 
-  /// The VIF that sends the session's packets, or has sent them last; invalid: the fabric does.
-  [[nodiscard]] VifId asking_vif() const {
+  /// The direction of the session's first packet.
+  [[nodiscard]] const FlowEntry<Key>& first() const {
     const bool forward = FlowTable<Key>::is_forward(direction_);
-    return VifId::from_raw(
-        table_.entry(forward ? direction_ : FlowTable<Key>::other(direction_)).ingress.get());
+    return table_.entry(forward ? direction_ : FlowTable<Key>::other(direction_));
   }
+  /// The VIF that sends in it, or has sent last; invalid: the fabric does.
+  [[nodiscard]] VifId asking_vif() const { return VifId::from_raw(first().ingress.get()); }
   /// Whether it would reach a VIF as the answer to what came from the fabric: that VIF has asked
   /// for nothing, whatever its egress rules allow it.
   [[nodiscard]] bool answers_another() const {
@@ -209,22 +210,16 @@ class Admission {
   /// What the rules say of the session's first packet, had it come between these two.
   [[nodiscard]] Judgement judge_session() const {
     const bool forward = FlowTable<Key>::is_forward(direction_);
-    const FlowEntry<Key>& first =
-        table_.entry(forward ? direction_ : FlowTable<Key>::other(direction_));
     const Parties parties = forward ? parties_ : Parties{parties_.to, parties_.from};
-    return judge(tables_, parties, Question{tuple_of(first.key), true});
+    return judge(tables_, parties, Question{tuple_of(first().key), true});
   }
 
   /// Whether the rules let the session through between the ends that it has.
   [[nodiscard]] bool stands_elsewhere() const {
     if (policies_hold()) return true;
-    const bool forward = FlowTable<Key>::is_forward(direction_);
-    const FlowEntry<Key>& first =
-        table_.entry(forward ? direction_ : FlowTable<Key>::other(direction_));
-    const auto to = vif_behind(tables_, NexthopId::from_raw(first.nexthop.get()));
+    const auto to = vif_behind(tables_, NexthopId::from_raw(first().nexthop.get()));
     if (!to) return true;
-    const Parties its{VifId::from_raw(first.ingress.get()), *to};
-    return !judge(tables_, its, Question{tuple_of(first.key), true}).denied();
+    return !judge(tables_, {asking_vif(), *to}, Question{tuple_of(first().key), true}).denied();
   }
 
   /// Whether a route has led the session's packets to where answers arrive in another VRF than
@@ -237,11 +232,12 @@ class Admission {
 
   /// The session is judged again where the policies changed, or the VIFs at its ends.
   Next pass_with_session() {
-    const bool own = has_its_ends();
+    bool own = has_its_ends();
     if (!own && asks_for_another()) return pass_between_others();
     if (!own && (answers_another() || asks_itself())) {
       const Next next = open();  // and what the fabric asked for gives way
-      return direction_ == 0 ? next : pass_with_session();
+      if (direction_ == 0) return next;
+      own = has_its_ends();
     }
     if (!own || !policies_hold()) {
       const Judgement judgement = judge_session();
