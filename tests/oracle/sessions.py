@@ -86,7 +86,7 @@ class Sessions:
             return crossing
         first, sure = known[-1]
         told = packet.like(first)
-        return replace(crossing, packet=told if sure else replace(told, doubt="a first piece of long ago"))
+        return replace(crossing, packet=told if sure else replace(told, doubt="a first piece that may be forgotten"))
 
     def _pieces(self):
         return [(vrf, first, sure, self.round - number) for vrf, first, sure, number in self.firsts]
@@ -174,7 +174,7 @@ class Sessions:
         if not self._of_vifs(crossing):
             self.missed(crossing.vrf, crossing.packet)
         elif crossing.packet.piece == "first" and crossing.packet.key is not None:
-            self.firsts.append((crossing.vrf, crossing.packet, True, self.round))
+            self.firsts.append((crossing.vrf, crossing.packet, self._kept(crossing), self.round))
         crossing = self.resolved(crossing)
         relations = self.relations(crossing)
         self._end(crossing, relations, admitted)
