@@ -230,8 +230,9 @@ class Admission {
     return back.key.vrf_index() != return_vrf(tables_, p_, parties_.to).index();
   }
 
-  /// The session is judged again where the policies changed, or the VIFs at its ends.
-  Next pass_with_session() {
+  /// The session is judged again where the policies changed, or the VIFs at its ends. `instead`: of
+  /// one that has just been ended; another worker may have opened it at this moment.
+  Next pass_with_session(bool instead = false) {
     bool own = has_its_ends();
     if (!own && asks_for_another()) return pass_between_others();
     if (!own && (answers_another() || asks_itself())) {
@@ -242,11 +243,13 @@ class Admission {
     if (!own || !policies_hold()) {
       const Judgement judgement = judge_session();
       note(judgement);
-      if (judgement.denied() && !own && stands_elsewhere()) return pass_between_others();
+      if (judgement.denied() && (instead || (!own && stands_elsewhere()))) {
+        return pass_between_others();
+      }
       if (judgement.denied()) {
         end_session();
         const Next next = open();  // as if it had not been
-        return direction_ == 0 ? next : pass_with_session();
+        return direction_ == 0 ? next : pass_with_session(true);
       }
     }
     if (answers_come_elsewhere()) {
