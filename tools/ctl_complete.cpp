@@ -90,7 +90,9 @@ std::vector<std::string> values_of(const CLI::Option& option, const LiveNames& l
   if (is("--sort")) return {"packets", "bytes", "age", "idle"};
   if (is("--kind")) {
     std::vector<std::string> kinds;
-    for (const auto& info : tunnel_kinds) kinds.emplace_back(info.name);
+    for (const auto& info : tunnel_kinds) {
+      if (kinds.empty() || kinds.back() != info.name) kinds.emplace_back(info.name);
+    }
     return kinds;
   }
   if (option.get_type_name().starts_with("on|off")) return {"on", "off"};

@@ -8,8 +8,14 @@ namespace weft::ctl {
 
 namespace {
 
-constexpr std::uint32_t max_vni = (1U << 24) - 1;
 using Json = Fields::Json;
+
+/// What tells a tunnel's network; the kind says which of them.
+void network(CLI::App& command, Fields& fields) {
+  fields.number(command, "--vni", "vni", 0xffffff, "virtual network identifier");
+  fields.number(command, "--key", "key", 0xffffffff, "key of GRE (else there is none)");
+  fields.number(command, "--label", "label", 0xfffff, "MPLS label");
+}
 
 /// PREFIX=GATEWAY, for each subnet.
 Json subnets(const CLI::Option& option) {
@@ -129,12 +135,13 @@ void ObjectCommands::add_to(CLI::App& app, Ask ask) {
        [](CLI::App& command, Fields& fields, Fields&) {
          fields.text(command, "--remote", "remote", "outer destination address");
          fields.text(command, "--local", "local", "outer source (else the node's tunnel address)");
-         fields.number(command, "--vni", "vni", max_vni, "virtual network identifier");
-         fields.number(command, "--port", "port", 65535, "UDP destination port (4789 for vxlan)");
+         network(command, fields);
+         fields.number(command, "--port", "port", 65535, "UDP destination port (the kind's own)");
          fields.text(command, "--source-ports", "source_ports", "UDP source ports, A-B");
          fields.text(command, "--inner-destination-mac", "inner_destination_mac",
                      "destination of the inner frame");
-         fields.text(command, "--kind", "kind", "tunnel kind, like vxlan");
+         fields.text(command, "--kind", "kind", "tunnel kind, like vxlan, geneve or gre");
+         fields.text(command, "--payload", "payload", "what is inside: ethernet or ip");
          fields.number(command, "--ttl", "ttl", 255, "outer TTL or hop limit (64)");
          fields.number(command, "--dscp", "dscp", 63, "outer DSCP (0)");
          fields.on_off(command, "--zero-udp-checksum6", "zero_udp_checksum6",
@@ -146,13 +153,13 @@ void ObjectCommands::add_to(CLI::App& app, Ask ask) {
         "decap set from-b --source 192.0.2.2/32 --source 192.0.2.3/32\n"
         "decap del from-b"},
        [](CLI::App& command, Fields& fields, Fields&) {
-         fields.text(command, "--kind", "kind", "tunnel kind, like vxlan");
-         fields.number(command, "--vni", "vni", max_vni, "virtual network identifier");
+         fields.text(command, "--kind", "kind", "tunnel kind, like vxlan, geneve or gre");
+         network(command, fields);
          auto* vrf = fields.text(command, "--vrf", "vrf", "look inner packets up in this VRF");
          fields.text(command, "--vif", "vif", "or hand them to this vif")->excludes(vrf);
          fields.texts(command, "--source", "sources", "accepted outer sources; all of them");
          fields.text(command, "--local", "local", "outer destination (else the node's)");
-         fields.number(command, "--port", "port", 65535, "UDP destination port (4789 for vxlan)");
+         fields.number(command, "--port", "port", 65535, "UDP destination port (the kind's own)");
          fields.on_off(command, "--zero-udp-checksum6", "zero_udp_checksum6",
                        "take UDP checksum zero over IPv6");
        });

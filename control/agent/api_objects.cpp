@@ -244,9 +244,10 @@ template <>
 void Neighbourhood::around<DecapConfig>(const Json& json, const std::string& own) {
   vrf(text_of(json, "vrf"));
   vif(text_of(json, "vif"));
-  const auto vni = json.find("vni");
   intent_.each<DecapConfig>([&](const DecapConfig& other, Owner) {
-    if (other.name == own || vni == json.end() || *vni != other.vni) return;
+    const std::string network(describe(other.kind).network);
+    const bool same = network.empty() || (json.contains(network) && json[network] == other.vni);
+    if (other.name == own || !same) return;
     vrf(other.vrf);
     vif(other.vif);
     document_.add(other);

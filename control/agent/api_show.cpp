@@ -238,20 +238,28 @@ std::string tunnel_state(const Model& model, const TunnelObject& tunnel) {
          to_string(tunnel.via->address);
 }
 
+/// What tells a tunnel's network, like "vni 100".
+Json network_text(TunnelKind kind, std::uint32_t network) {
+  const std::string_view name = describe(kind).network;
+  return name.empty() ? Json() : Json(std::string(name) + " " + std::to_string(network));
+}
+Json udp_port(std::uint16_t port) { return port == 0 ? Json() : Json(port); }
+
 Reply show_tunnels(Agent& agent, const Query&) {
-  Table table("Tunnels", {"name", "kind", "vni", "local", "remote", "port", "source_ports", "via",
-                          "state", "packets", "bytes", "owner"});
+  Table table("Tunnels", {"name", "kind", "network", "local", "remote", "port", "source_ports",
+                          "via", "state", "packets", "bytes", "owner"});
   const auto& model = agent.model();
   for (const auto& [name, tunnel] : model.tunnels) {
     const auto& p = tunnel.profile;
     const auto count = agent.nexthop_count(tunnel.nexthop);
-    if (!table.add(
-            {name, describe(p.kind).name, p.vni, to_string(p.local), to_string(p.remote),
-             p.destination_port,
-             std::to_string(p.source_ports.first) + "-" + std::to_string(p.source_ports.last),
-             tunnel.via ? Json(neighbour_text(model, *tunnel.via)) : Json(),
-             tunnel_state(model, tunnel), count.packets, count.bytes,
-             owner_text<TunnelConfig>(agent, name, tunnel.owner)})) {
+    if (!table.add({name, describe(p.kind).name, network_text(p.kind, p.vni), to_string(p.local),
+                    to_string(p.remote), udp_port(p.destination_port),
+                    p.destination_port == 0 ? Json()
+                                            : Json(std::to_string(p.source_ports.first) + "-" +
+                                                   std::to_string(p.source_ports.last)),
+                    tunnel.via ? Json(neighbour_text(model, *tunnel.via)) : Json(),
+                    tunnel_state(model, tunnel), count.packets, count.bytes,
+                    owner_text<TunnelConfig>(agent, name, tunnel.owner)})) {
       break;
     }
   }
@@ -260,18 +268,18 @@ Reply show_tunnels(Agent& agent, const Query&) {
 
 Reply show_decaps(Agent& agent, const Query&) {
   // Profiles that share an entry of the data plane share its counters.
-  Table table("Decapsulation", {"name", "kind", "port", "vni", "local", "sources", "to", "entry",
-                                "packets", "bytes", "owner"});
+  Table table("Decapsulation", {"name", "kind", "port", "network", "local", "sources", "to",
+                                "entry", "packets", "bytes", "owner"});
   const auto& model = agent.model();
   for (const auto& [name, decap] : model.decaps) {
     const auto& config = decap.config;
     const auto& entry = model.decap_entries.at(key_of(config));
     const auto count = agent.decap_count(entry.id);
-    if (!table.add({name, describe(config.kind).name, config.destination_port, config.vni,
-                    to_string(config.local), texts(config.sources),
-                    config.vif.empty() ? "vrf " + config.vrf : "vif " + config.vif,
-                    entry.id.index(), count.packets, count.bytes,
-                    owner_text<DecapConfig>(agent, name, decap.owner)})) {
+    if (!table.add(
+            {name, describe(config.kind).name, udp_port(config.destination_port),
+             network_text(config.kind, config.vni), to_string(config.local), texts(config.sources),
+             config.vif.empty() ? "vrf " + config.vrf : "vif " + config.vif, entry.id.index(),
+             count.packets, count.bytes, owner_text<DecapConfig>(agent, name, decap.owner)})) {
       break;
     }
   }

@@ -384,8 +384,20 @@ class Checker {
       vrfs_.resolve(map, "vrf");
     }
     vifs_.resolve(map, "vif");
+    const std::string_view network = describe(config.kind).network;
+    const bool network_known = network.empty() || map.good(network);
     const bool port_known = !map.has("port") || map.good("port");
-    if (!resolve_local(decap) || !map.good("kind") || !map.good("vni") || !port_known) return;
+    if (!resolve_local(decap) || !map.good("kind") || !network_known || !port_known) return;
+    if (config.destination_port != 0) {
+      const auto [user, first_here] = udp_ports_.try_emplace(config.destination_port, &decap);
+      const DecapConfig& other = user->second->config;
+      if (!first_here && other.kind != config.kind) {
+        map.at(map.has("port") ? "port" : "kind")
+            .error("UDP port " + std::to_string(config.destination_port) + " is of " +
+                   std::string(describe(other.kind).name) + " by " + user->second->place() +
+                   "; give one of them another port");
+      }
+    }
     const auto [first, added] = decaps_.try_emplace(
         {config.kind, config.destination_port, config.vni, config.local}, &decap);
     if (added) return;
@@ -452,6 +464,7 @@ class Checker {
   Names decap_names_{"decap", draft_.decaps};
   Claims claims_;
   std::map<DecapKey, const DecapDraft*> decaps_;
+  std::map<std::uint16_t, const DecapDraft*> udp_ports_;  ///< who uses it first
   bool ports_complete_ = true;
 };
 

@@ -13,8 +13,7 @@ using yaml::Value;
 
 constexpr std::uint16_t min_mtu = 576;
 constexpr std::uint16_t max_mtu = 9000;
-constexpr std::uint16_t min_ipv6_mtu = 1280;  // RFC 8200 §5
-constexpr std::uint32_t max_vni = (1U << 24) - 1;
+constexpr std::uint16_t min_ipv6_mtu = 1280;    // RFC 8200 §5
 constexpr std::size_t max_interface_name = 15;  // IFNAMSIZ without its NUL
 
 std::string join(const std::vector<std::string_view>& words) {
@@ -93,13 +92,14 @@ std::optional<std::string> socket_path(const Value& v) {
 }
 
 std::optional<TunnelKind> tunnel_kind(const Value& v) {
-  constexpr std::array later{"vxlan_gpe",      "gre",  "geneve", "mpls_over_udp", "mpls_over_gre",
-                             "mpls_over_mpls", "srv6", "nsh"};
+  constexpr std::array later{"mpls_over_mpls", "srv6", "nsh"};
   const auto word = yaml::text(v);
   if (!word) return std::nullopt;
   if (const auto* info = find_tunnel_kind(*word)) return info->kind;
   std::vector<std::string_view> now;
-  for (const auto& info : tunnel_kinds) now.push_back(info.name);
+  for (const auto& info : tunnel_kinds) {
+    if (now.empty() || now.back() != info.name) now.push_back(info.name);
+  }
   if (std::ranges::find(later, *word) != later.end()) {
     v.error("tunnels of kind " + *word + " come later; there are " + join(now));
     return std::nullopt;
@@ -107,6 +107,55 @@ std::optional<TunnelKind> tunnel_kind(const Value& v) {
   v.error("wanted one of the tunnel kinds that there are: " + join(now) + "; found " +
           yaml::quoted(*word) + yaml::did_you_mean(*word, now));
   return std::nullopt;
+}
+
+/// Of the kind that the map names: reads what every kind has if it has it, and refuses it else.
+class KindReader {
+ public:
+  KindReader(Map& map, TunnelKind& kind) : map_(map) {
+    map.required("kind", kind, tunnel_kind);
+    for (const auto& info : tunnel_kinds) {
+      if (info.name == describe(kind).name && map.has(info.network)) kind = info.kind;
+    }
+    info_ = &describe(kind);
+  }
+  template <class T, class Reader>
+  void optional(bool belongs, std::string_view key, T& into, const Reader& reader) {
+    if (belongs || !map_.good("kind")) {
+      map_.optional(key, into, reader);
+    } else {
+      map_.refuse(key, "tunnels of kind " + std::string(info_->name) + " have none" + hint(key));
+    }
+  }
+  /// What tells its network, by the name that this has for the kind, and its UDP port.
+  void read(std::uint32_t& network, std::uint16_t& port) {
+    port = info_->default_udp_port;
+    const auto number = [&](std::string_view name) {
+      if (name == info_->network && map_.good("kind") && !map_.has(name)) map_.missing(name);
+      optional(name == info_->network, name, network,
+               yaml::number(info_->least_network, info_->most_network));
+    };
+    number("vni");
+    number("key");
+    number("label");
+    optional(port != 0, "port", port, yaml::number<std::uint16_t>(1, 65535));
+  }
+  [[nodiscard]] const TunnelKindInfo& info() const { return *info_; }
+
+ private:
+  [[nodiscard]] std::string hint(std::string_view key) const {
+    const bool network = key == "vni" || key == "key" || key == "label";
+    if (!network || info_->network.empty()) return "";
+    return "; wanted " + std::string(info_->network);
+  }
+
+  Map& map_;
+  const TunnelKindInfo* info_;
+};
+
+std::optional<TunnelPayload> tunnel_payload(const Value& v) {
+  return yaml::choice<TunnelPayload>(
+      {{"ethernet", TunnelPayload::ethernet}, {"ip", TunnelPayload::ip}})(v);
 }
 
 std::optional<PortRange> port_range(const Value& v) {
@@ -389,14 +438,19 @@ std::optional<Draft<TunnelConfig>> read_tunnel(const Value& v) {
   auto& [config, map] = tunnel;
   TunnelProfile& profile = config.profile;
   map.required("name", config.name, yaml::name);
-  map.required("kind", profile.kind, tunnel_kind);
-  profile.destination_port = describe(profile.kind).default_udp_port;
-  map.required("vni", profile.vni, yaml::number(0U, max_vni));
+  KindReader of_kind(map, profile.kind);
+  of_kind.read(profile.vni, profile.destination_port);
+  profile.payload = of_kind.info().payload;
+  of_kind.optional(of_kind.info().any_payload, "payload", profile.payload, tunnel_payload);
   map.required("remote", profile.remote, yaml::address);
   map.optional("local", profile.local, yaml::address);
-  map.optional("port", profile.destination_port, yaml::number<std::uint16_t>(1, 65535));
-  map.optional("source_ports", profile.source_ports, port_range);
-  map.required("inner_destination_mac", profile.inner_destination_mac, yaml::mac);
+  of_kind.optional(of_kind.info().default_udp_port != 0, "source_ports", profile.source_ports,
+                   port_range);
+  if (profile.payload == TunnelPayload::ethernet) {
+    map.required("inner_destination_mac", profile.inner_destination_mac, yaml::mac);
+  } else {
+    map.refuse("inner_destination_mac", "this tunnel holds bare IP packets, which have none");
+  }
   map.optional("ttl", profile.ttl, yaml::number<std::uint8_t>(1, 255));
   map.optional("dscp", profile.dscp, yaml::number<std::uint8_t>(0, 63));
   map.optional("zero_udp_checksum6", profile.zero_udp_checksum6, yaml::boolean);
@@ -408,14 +462,11 @@ std::optional<DecapDraft> read_decap(const Value& v) {
   DecapDraft decap(v);
   auto& [config, map] = static_cast<Draft<DecapConfig>&>(decap);
   map.required("name", config.name, yaml::name);
-  map.required("kind", config.kind, tunnel_kind);
-  config.destination_port = describe(config.kind).default_udp_port;
-  map.required("vni", config.vni, yaml::number(0U, max_vni));
+  KindReader(map, config.kind).read(config.vni, config.destination_port);
   map.optional("vrf", config.vrf, yaml::name);
   map.optional("vif", config.vif, yaml::name);
   map.required("sources", decap.sources, yaml::placed_list(yaml::network));
   map.optional("local", config.local, yaml::address);
-  map.optional("port", config.destination_port, yaml::number<std::uint16_t>(1, 65535));
   map.optional("zero_udp_checksum6", config.zero_udp_checksum6, yaml::boolean);
   map.finish();
   if (map.is_map() && map.has("vrf") == map.has("vif")) {

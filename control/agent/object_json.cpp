@@ -129,13 +129,19 @@ Json object_json(const VifConfig& vif, const NodeConfig&) {
 Json object_json(const TunnelConfig& tunnel, const NodeConfig& node) {
   const auto& p = tunnel.profile;
   const auto& kind = describe(p.kind);
-  Json out{{"name", tunnel.name}, {"kind", kind.name}, {"vni", p.vni}};
+  Json out{{"name", tunnel.name}, {"kind", kind.name}};
+  if (!kind.network.empty()) out[std::string(kind.network)] = p.vni;
+  if (kind.any_payload) out["payload"] = p.payload == TunnelPayload::ip ? "ip" : "ethernet";
   out["remote"] = to_string(p.remote);
   if (p.local != IpAddress{} && !is_default_local(node, p.local)) out["local"] = to_string(p.local);
   if (p.destination_port != kind.default_udp_port) out["port"] = p.destination_port;
-  out["source_ports"] =
-      std::to_string(p.source_ports.first) + "-" + std::to_string(p.source_ports.last);
-  out["inner_destination_mac"] = to_string(p.inner_destination_mac);
+  if (p.destination_port != 0) {
+    out["source_ports"] =
+        std::to_string(p.source_ports.first) + "-" + std::to_string(p.source_ports.last);
+  }
+  if (p.payload == TunnelPayload::ethernet) {
+    out["inner_destination_mac"] = to_string(p.inner_destination_mac);
+  }
   out["ttl"] = p.ttl;
   out["dscp"] = p.dscp;
   out["zero_udp_checksum6"] = p.zero_udp_checksum6;
@@ -144,7 +150,8 @@ Json object_json(const TunnelConfig& tunnel, const NodeConfig& node) {
 
 Json object_json(const DecapConfig& decap, const NodeConfig& node) {
   const auto& kind = describe(decap.kind);
-  Json out{{"name", decap.name}, {"kind", kind.name}, {"vni", decap.vni}};
+  Json out{{"name", decap.name}, {"kind", kind.name}};
+  if (!kind.network.empty()) out[std::string(kind.network)] = decap.vni;
   if (!decap.vrf.empty()) out["vrf"] = decap.vrf;
   if (!decap.vif.empty()) out["vif"] = decap.vif;
   out["sources"] = texts(decap.sources);

@@ -105,6 +105,11 @@ class Map {
     if (is_map() && !has(key)) missing(key);
     return optional(key, into, reader);
   }
+  /// A key that does not belong here, for a reason that says more than finish() could.
+  void refuse(std::string_view key, const std::string& reason) {
+    asked_.push_back(key);
+    if (has(key)) at(key).error(reason);
+  }
   void finish() const;
 
   [[nodiscard]] bool is_map() const { return value_.element().kind == Element::Kind::map; }

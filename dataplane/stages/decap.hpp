@@ -18,15 +18,6 @@ template <class Tracer>
   ctx.counters.decaps[p.decap.index()].add(outer_bytes);
 }
 
-/// The kind of tunnel that the packet's outer headers announce, or none.
-[[gnu::always_inline]] inline TunnelKind tunnel_kind(const Tables& tables, const PacketContext& p) {
-  if (p.vrf->id != underlay_vrf || p.protocol != static_cast<std::uint8_t>(wire::IpProtocol::udp) ||
-      p.l4_ports == 0) {
-    return TunnelKind::none;
-  }
-  return tables.udp_kinds[p.l4_ports >> 16].load(std::memory_order_relaxed);
-}
-
 [[gnu::always_inline]] inline std::uint32_t raw_destination(const wire::Ipv4& ip) {
   std::uint32_t raw;
   std::memcpy(&raw, &ip.destination, sizeof raw);
@@ -128,21 +119,36 @@ template <class Tracer>
   return p.tunnels >= max_tunnels ? DropReason::tunnel_nesting : reason;
 }
 
-/// Takes a tunnel off, if the packet came by one: Next::again. Who lets it count does so then.
-template <class Tracer>
-[[gnu::always_inline]] inline Next decap_one(StageContext<Tracer>& ctx, PacketContext& p) {
-  const TunnelKind kind = tunnel_kind(ctx.tables, p);
-  if (kind == TunnelKind::none) return Next::forward;
+/// Whether the checksum over what follows the outer IP header is right, where the tunnel header has
+/// one.
+[[gnu::noinline]] inline bool checksum_right(const PacketContext& p, std::uint32_t l4_bytes) {
+  return wire::checksum_fold(p.packet.sum(p.l3 + p.l4_offset, l4_bytes)) == 0xffff;
+}
+
+/// Whether a bare packet at `inner` is of the version that the tunnel header says.
+[[gnu::always_inline]] inline bool version_agrees(tunnel::Payload payload,
+                                                  const std::uint8_t* inner) {
+  if (payload == tunnel::Payload::ipv4) return *inner >> 4 == 4;
+  return payload != tunnel::Payload::ipv6 || *inner >> 4 == 6;
+}
+
+/// Takes off the headers of a tunnel of `kind`, whose header stands behind UDP or behind IP.
+template <tunnel::Carrier carrier, class Tracer>
+[[gnu::always_inline]] inline Next take_off(StageContext<Tracer>& ctx, PacketContext& p,
+                                            TunnelKind kind) {
+  constexpr bool udp = carrier == tunnel::Carrier::udp;
   std::uint8_t* const l4 = p.l3 + p.l4_offset;
   const std::uint32_t l4_bytes = p.l3_bytes - p.l4_offset;
   const auto readable = static_cast<std::uint32_t>(std::min(p.end, p.l3 + p.l3_bytes) - l4);
-  const tunnel::ParsedHeader header = read_header(kind, l4, l4_bytes, readable);
-  const auto& udp = header_at<wire::Udp>(l4);
+  const tunnel::ParsedHeader header = udp ? read_header(kind, l4, l4_bytes, readable)
+                                          : tunnel::parse_any_header(kind, {l4, readable});
+  const auto& outer_udp = header_at<wire::Udp>(l4);
   DropReason reason = header.reason;
   const DecapEntry* entry = nullptr;
   if (reason == DropReason::none) [[likely]] {
     // A decap's local address is one of ours, so what it takes needs no search among those.
-    entry = find_entry(ctx.tables, p, decap_key(kind, udp.destination_port.get(), header.vni));
+    const std::uint16_t port = udp ? outer_udp.destination_port.get() : std::uint16_t{0};
+    entry = find_entry(ctx.tables, p, decap_key(kind, port, header.vni));
     reason = DropReason::decap_unknown_vni;
   }
   if (entry == nullptr || p.tunnels >= max_tunnels) [[unlikely]] {
@@ -151,24 +157,61 @@ template <class Tracer>
   }
   if (!source_accepted(*entry, p)) [[unlikely]]
     return drop(p, DropReason::decap_source_unlisted);
-  if (const DropReason r = check_outer_udp(*entry, p, udp, l4_bytes); r != DropReason::none)
-      [[unlikely]] {
-    return drop(p, r);
+  if constexpr (udp) {
+    const DropReason r = check_outer_udp(*entry, p, outer_udp, l4_bytes);
+    if (r != DropReason::none) [[unlikely]]
+      return drop(p, r);
+  } else if (header.checksum && !checksum_right(p, l4_bytes)) {
+    return drop(p, DropReason::tunnel_checksum);
   }
   p.decap = entry->id;
   if constexpr (Tracer::enabled)
     ctx.tracer.note(decap_name, p, [&] {
-      return std::string(describe(kind).name) + " VNI " + std::to_string(header.vni) + " to " +
-             to_string(entry->decap.local) + ": decap " + std::to_string(entry->id.index());
+      const TunnelKindInfo& info = describe(kind);
+      const std::string network =
+          info.network.empty() ? "" : std::string(info.network) + " " + std::to_string(header.vni);
+      return std::string(info.name) + " " + network + " to " + to_string(entry->decap.local) +
+             ": decap " + std::to_string(entry->id.index());
     });
   ++p.tunnels;
   std::uint8_t* const packet_end = p.l3 + p.l3_bytes;
-  std::uint8_t* const inner = p.l3 + p.l4_offset + sizeof(wire::Udp) + header.bytes;
+  std::uint8_t* const inner = l4 + (udp ? sizeof(wire::Udp) : 0) + header.bytes;
   p.bytes = static_cast<std::uint32_t>(packet_end - inner);
   p.end = std::min(p.end, packet_end);
-  p.l2 = header.payload == tunnel::Payload::ethernet ? inner : nullptr;
-  p.l3 = header.payload == tunnel::Payload::ethernet ? nullptr : inner;
+  p.l2 = inner;
+  p.l3 = nullptr;
+  if (header.payload != tunnel::Payload::ethernet) {
+    std::swap(p.l2, p.l3);
+    if (inner != p.end && !version_agrees(header.payload, inner)) {
+      return drop(p, DropReason::tunnel_header_invalid);
+    }
+  }
   return enter(ctx, p, *entry);
+}
+
+/// The same for what is no UDP, if it is a tunnel at all.
+template <class Tracer>
+[[gnu::noinline]] Next take_off_ip(StageContext<Tracer>& ctx, PacketContext& p) {
+  const std::uint16_t used = ctx.tables.ip_kinds[p.protocol].load(std::memory_order_relaxed);
+  if (p.fragment) return Next::forward;
+  const TunnelKind kind = tunnel::kind_on_ip(p.protocol, {p.l3 + p.l4_offset, readable_l4(p)});
+  const bool wanted = (used >> static_cast<unsigned>(kind) & 1) != 0;
+  return wanted ? take_off<tunnel::Carrier::ip>(ctx, p, kind) : Next::forward;
+}
+
+/// Takes a tunnel off, if the packet came by one: Next::again. Who lets it count does so then.
+template <class Tracer>
+[[gnu::always_inline]] inline Next decap_one(StageContext<Tracer>& ctx, PacketContext& p) {
+  const Tables& tables = ctx.tables;
+  if (p.vrf->id != underlay_vrf) return Next::forward;
+  if (p.protocol == static_cast<std::uint8_t>(wire::IpProtocol::udp)) {
+    if (p.l4_ports == 0) return Next::forward;
+    const TunnelKind kind = tables.udp_kinds[p.l4_ports >> 16].load(std::memory_order_relaxed);
+    if (kind == TunnelKind::none) return Next::forward;
+    return take_off<tunnel::Carrier::udp>(ctx, p, kind);
+  }
+  if (tables.ip_kinds[p.protocol].load(std::memory_order_relaxed) == 0) return Next::forward;
+  return take_off_ip(ctx, p);
 }
 
 }  // namespace weft::stage

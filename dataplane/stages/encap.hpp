@@ -57,6 +57,18 @@ inline constexpr std::string_view encap_name = "encap";
   if (udp.checksum.get() == 0) udp.checksum = 0xffff;
 }
 
+/// Says in the header from `outer` to `payload` what is inside, in its inner Ethernet header or in
+/// the tunnel header.
+[[gnu::always_inline]] inline void announce_inside(const NexthopEntry& tunnel, std::uint8_t* outer,
+                                                   std::uint8_t* payload,
+                                                   const wire::IpEthernetTails& router, bool v4) {
+  if (tunnel.inner_ethernet_offset != 0) {
+    router.write(payload - sizeof(wire::EthernetTail), v4);
+  } else if (tunnel.version_offset != 0) {
+    header_at<be16>(outer + tunnel.version_offset) = v4 ? tunnel.version4 : tunnel.version6;
+  }
+}
+
 /// Patches the header at `outer`: lengths, source port, IPv4 checksum. `total`: bytes from there to
 /// the end of the packet.
 [[gnu::always_inline]] inline void complete_header(const NexthopEntry& tunnel, std::uint8_t* outer,
@@ -84,18 +96,15 @@ template <Inside inside = Inside::packet, class Tracer>
 [[gnu::always_inline]] inline Next encap_one(StageContext<Tracer>& ctx, PacketContext& p) {
   constexpr bool frame = inside == Inside::frame;
   const NexthopEntry& tunnel = *p.nexthop;
-  const unsigned inner_offset = tunnel.inner_ethernet_offset;
   std::uint8_t* const payload = frame ? p.l2 : p.l3;
-  const std::size_t header_bytes = frame ? inner_offset : tunnel.header_bytes;
+  const std::size_t header_bytes = frame ? tunnel.inner_ethernet_offset : tunnel.header_bytes;
   const auto total = static_cast<std::uint16_t>(header_bytes + (frame ? p.bytes : p.l3_bytes));
   const std::uint64_t hash = frame ? 0 : open_hash(ctx.tables, p);
   if (!copy_header(tunnel, p, payload, header_bytes)) [[unlikely]] {
     return drop(p, DropReason::headroom_short);
   }
   std::uint8_t* const outer = payload - header_bytes;
-  if (!frame && inner_offset != 0) {
-    p.vrf->router.write(outer + inner_offset + sizeof(MacAddress), p.v4);
-  }
+  if constexpr (!frame) announce_inside(tunnel, outer, payload, p.vrf->router, p.v4);
   complete_header(tunnel, outer, total, hash);
   if (tunnel.udp_checksum) {
     complete_udp_checksum(p.packet, outer, header_at<wire::Udp>(outer + tunnel.udp_offset),

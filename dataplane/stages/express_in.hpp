@@ -29,6 +29,7 @@ struct PlainIp<FlowKey4> {
     std::memcpy(&type_version, l3 - 2, sizeof type_version);
     return (type_version & 0xffffff) == 0x450008;
   }
+  [[gnu::always_inline]] static bool begins_bare(const std::uint8_t* l3) { return *l3 == 0x45; }
   static std::uint32_t total_bytes(const Header& ip) { return ip.total_length.get(); }
   static std::uint8_t protocol(const Header& ip) { return ip.protocol; }
   /// What is particular to the family. The first octets tell of most addresses that they are not
@@ -57,6 +58,7 @@ struct PlainIp<FlowKey6> {
     std::memcpy(&type_version, l3 - 2, sizeof type_version);
     return (type_version & 0xf0ffff) == 0x60dd86;
   }
+  [[gnu::always_inline]] static bool begins_bare(const std::uint8_t* l3) { return *l3 >> 4 == 6; }
   static std::uint32_t total_bytes(const Header& ip) {
     return sizeof(Header) + ip.payload_length.get();
   }
@@ -72,10 +74,10 @@ struct PlainIp<FlowKey6> {
 };
 
 template <class Key>
-constexpr PacketTraits plain_traits(FlowCare care) {
+constexpr PacketTraits plain_traits(FlowCare care, std::uint8_t l2_bytes) {
   return {.l4_offset = sizeof(typename PlainIp<Key>::Header),
           .v4 = is_key4<Key>,
-          .l2_bytes = sizeof(wire::Ethernet),
+          .l2_bytes = l2_bytes,
           .plain = true,
           .care = care};
 }
@@ -129,7 +131,7 @@ struct WayIn {
     return std::memcmp(&ip.source, ends, sizeof ends) == 0;
   }
   /// Whether packets with that outer header are let in, to be routed in a VRF.
-  bool open(const Tables& tables, const Ip& ip, std::uint64_t wanted) {
+  [[gnu::always_inline]] bool open(const Tables& tables, const Ip& ip, std::uint64_t wanted) {
     key = ~std::uint64_t{0};
     const DecapEntry* const entry = find_entry(tables, ip, wanted);
     if (entry == nullptr || !accepts_source(*entry, ip)) return false;
@@ -165,17 +167,28 @@ class ExpressIn {
     if (bytes < least<Key> || bytes != packet.total_bytes() || !pattern_.matches(l2)) return false;
     std::uint8_t* const l3 = l2 + sizeof(wire::Ethernet);
     const PlainHeaders headers = read_plain<Key>(l3, bytes - sizeof(wire::Ethernet));
-    if (headers.l3_bytes == 0 || !from_its_own(l3)) return false;
+    if (headers.l3_bytes == 0 || !from_its_own(l3)) {
+      if constexpr (tunnels) {
+        if (ctx_.tables.ip_kinds[PlainIp<Key>::protocol(header_at<Ip>(l3))].load(
+                std::memory_order_relaxed) != 0) {
+          return takes_on_ip(packet, l3, p);
+        }
+      }
+      return false;
+    }
     lap(ctx_, parse_name);
     if constexpr (tunnels) {
       if (headers.protocol == static_cast<std::uint8_t>(wire::IpProtocol::udp)) [[likely]] {
         const auto kind =
             ctx_.tables.udp_kinds[headers.ports >> 16].load(std::memory_order_relaxed);
-        if (kind != TunnelKind::none) [[likely]]
-          return takes_inside(kind, packet, l3, headers.l3_bytes, p);
+        if (kind != TunnelKind::none) [[likely]] {
+          return kind == tunnel::FirstKind::kind
+                     ? takes_on_udp<tunnel::FirstKind>(packet, l3, headers.l3_bytes, p)
+                     : takes_on_udp(kind, packet, l3, headers.l3_bytes, p);
+        }
       }
     }
-    arrive<Key>(packet, l3, headers, bytes, in_.vrf, p);
+    arrive<Key>(packet, l3, headers, bytes, sizeof(wire::Ethernet), in_.vrf, p);
     p.decap = DecapId{};
     p.tunnels = 0;
     return !in_.check_finished || !checksum_unfinished(p, l2 + bytes);
@@ -183,49 +196,93 @@ class ExpressIn {
 
  private:
   using Ip = typename PlainIp<Key>::Header;
-  /// Bytes of a frame with a packet of that family.
+  /// Bytes of a packet of that family, and of a frame with it.
   template <class Any>
-  static constexpr std::uint32_t least = sizeof(wire::Ethernet) +
-                                         sizeof(typename PlainIp<Any>::Header) + sizeof(wire::Udp);
+  static constexpr std::uint32_t least_packet = sizeof(typename PlainIp<Any>::Header) +
+                                                sizeof(wire::Udp);
+  template <class Any>
+  static constexpr std::uint32_t least = sizeof(wire::Ethernet) + least_packet<Any>;
 
   /// Whether the source is one that the port's VIF may use.
   [[nodiscard, gnu::always_inline]] bool from_its_own(const std::uint8_t* l3) const {
     return guard_ == nullptr || PlainIp<Key>::owns(*guard_, *reinterpret_cast<const Ip*>(l3));
   }
 
-  /// The same for what is in the tunnel whose outer packet is at `outer`.
-  [[nodiscard, gnu::always_inline]] bool takes_inside(TunnelKind kind, Packet packet,
-                                                      std::uint8_t* outer,
+  using TunnelHeader = tunnel::ParsedHeader;
+
+  /// The same for what is in the tunnel whose outer packet, of that many bytes, is at `outer`.
+  template <class Codec>
+  [[nodiscard, gnu::always_inline]] bool takes_on_udp(Packet packet, std::uint8_t* outer,
                                                       std::uint32_t outer_bytes, ParsedPacket& p) {
-    const Tables& tables = ctx_.tables;
-    const auto& ip = header_at<Ip>(outer);
-    std::uint8_t* const l4 = outer + sizeof(Ip);
-    const auto& udp = header_at<wire::Udp>(l4);
+    return takes_behind_udp(Codec::kind, packet, outer, outer_bytes, p, Codec::parse);
+  }
+  [[nodiscard, gnu::noinline]] bool takes_on_udp(TunnelKind kind, Packet packet,
+                                                 std::uint8_t* outer, std::uint32_t outer_bytes,
+                                                 ParsedPacket& p) {
+    return takes_behind_udp(kind, packet, outer, outer_bytes, p,
+                            [kind](auto in) { return tunnel::parse_any_header(kind, in); });
+  }
+  template <class Parse>
+  [[nodiscard, gnu::always_inline]] bool takes_behind_udp(TunnelKind kind, Packet packet,
+                                                          std::uint8_t* outer,
+                                                          std::uint32_t outer_bytes,
+                                                          ParsedPacket& p, const Parse& parse) {
+    const auto& udp = header_at<wire::Udp>(outer + sizeof(Ip));
     const std::uint32_t l4_bytes = outer_bytes - sizeof(Ip);
-    const tunnel::ParsedHeader header = read_header(kind, l4, l4_bytes, l4_bytes);
-    if (header.reason != DropReason::none || header.payload != tunnel::Payload::ethernet ||
-        udp.checksum.get() != 0 || in_.check_finished) {
+    std::uint8_t* const in = outer + sizeof(Ip) + sizeof(wire::Udp);
+    if (udp.length.get() != l4_bytes || udp.checksum.get() != 0) return false;
+    const TunnelHeader header =
+        parse(std::span<const std::uint8_t>{in, l4_bytes - sizeof(wire::Udp)});
+    return takes_inside(header, decap_key(kind, udp.destination_port.get(), header.vni), packet,
+                        outer, outer_bytes, in + header.bytes, p);
+  }
+  /// The same of a tunnel without UDP.
+  [[nodiscard, gnu::noinline]] bool takes_on_ip(Packet packet, std::uint8_t* outer,
+                                                ParsedPacket& p) {
+    const auto& ip = header_at<Ip>(outer);
+    const std::uint32_t available = packet.contiguous_bytes() - sizeof(wire::Ethernet);
+    const std::uint32_t outer_bytes = PlainIp<Key>::total_bytes(ip);
+    if (outer_bytes < sizeof(Ip) || outer_bytes > available || outer_bytes > 0xffff ||
+        !PlainIp<Key>::sound(ip) || !from_its_own(outer)) {
       return false;
     }
-    const std::uint64_t key = decap_key(kind, udp.destination_port.get(), header.vni);
-    if (!(way_.key == key && way_.has_ends_of(ip)) && !way_.open(tables, ip, key)) return false;
+    lap(ctx_, parse_name);
+    const std::uint8_t protocol = PlainIp<Key>::protocol(ip);
+    std::uint8_t* const in = outer + sizeof(Ip);
+    const std::span<const std::uint8_t> rest{in, outer_bytes - sizeof(Ip)};
+    const TunnelKind kind = tunnel::kind_on_ip(protocol, rest);
+    const unsigned used = ctx_.tables.ip_kinds[protocol].load(std::memory_order_relaxed);
+    if ((used >> static_cast<unsigned>(kind) & 1) == 0) return false;
+    const TunnelHeader header = tunnel::parse_any_header(kind, rest);
+    return takes_inside(header, decap_key(kind, 0, header.vni), packet, outer, outer_bytes,
+                        in + header.bytes, p);
+  }
+
+  /// `inner`: where the packet in the tunnel begins, which has the key of a decap.
+  [[nodiscard, gnu::always_inline]] bool takes_inside(const TunnelHeader& header, std::uint64_t key,
+                                                      Packet packet, std::uint8_t* outer,
+                                                      std::uint32_t outer_bytes,
+                                                      std::uint8_t* inner, ParsedPacket& p) {
+    const auto& ip = header_at<Ip>(outer);
+    if (header.reason != DropReason::none || header.checksum || in_.check_finished) return false;
+    if (!(way_.key == key && way_.has_ends_of(ip)) && !way_.open(ctx_.tables, ip, key))
+      return false;
     const VrfEntry* const vrf = way_.vrf;
     lap(ctx_, decap_name);
-    std::uint8_t* const l2 = l4 + sizeof(wire::Udp) + header.bytes;
-    std::uint8_t* const l3 = l2 + sizeof(wire::Ethernet);
-    const std::uint32_t bytes = l4_bytes - sizeof(wire::Udp) - header.bytes;
-    if (bytes < least<FlowKey4> || !vrf->router.ipv4.takes(l2)) return false;
-    if (PlainIp<FlowKey4>::begins(l3)) [[likely]] {
-      const PlainHeaders inner = read_plain<FlowKey4>(l3, bytes - sizeof(wire::Ethernet));
-      if (inner.l3_bytes == 0) return false;
-      lap(ctx_, parse_name);
-      arrive<FlowKey4>(packet, l3, inner, bytes, vrf, p);
+    const bool framed = header.payload == tunnel::Payload::ethernet;
+    std::uint8_t* const l3 = framed ? inner + sizeof(wire::Ethernet) : inner;
+    const auto bytes = outer_bytes - static_cast<std::uint32_t>(inner - outer);
+    const std::uint8_t l2_bytes = framed ? sizeof(wire::Ethernet) : 0;
+    if (bytes < least_packet<FlowKey4> + l2_bytes) return false;
+    if (framed && !vrf->router.ipv4.takes(inner)) return false;
+    if (framed ? PlainIp<FlowKey4>::begins(l3) : begins_bare<FlowKey4>(header, l3)) [[likely]] {
+      if (!takes_packet<FlowKey4>(packet, l3, bytes, l2_bytes, vrf, p)) return false;
     } else {
-      if (bytes < least<FlowKey6> || !PlainIp<FlowKey6>::begins(l3)) return false;
-      const PlainHeaders inner = read_plain<FlowKey6>(l3, bytes - sizeof(wire::Ethernet));
-      if (inner.l3_bytes == 0) return false;
-      lap(ctx_, parse_name);
-      arrive<FlowKey6>(packet, l3, inner, bytes, vrf, p);
+      if (bytes < least_packet<FlowKey6> + l2_bytes ||
+          !(framed ? PlainIp<FlowKey6>::begins(l3) : begins_bare<FlowKey6>(header, l3)) ||
+          !takes_packet<FlowKey6>(packet, l3, bytes, l2_bytes, vrf, p)) {
+        return false;
+      }
     }
     p.decap = way_.decap;
     p.tunnels = 1;
@@ -233,17 +290,35 @@ class ExpressIn {
     return true;
   }
 
+  template <class Any>
+  [[nodiscard, gnu::always_inline]] static bool begins_bare(const TunnelHeader& header,
+                                                            const std::uint8_t* l3) {
+    return PlainIp<Any>::begins_bare(l3) && version_agrees(header.payload, l3);
+  }
+
+  /// `bytes`: from the inner Ethernet header on, of which there are `l2_bytes`.
+  template <class Any>
+  [[nodiscard, gnu::always_inline]] bool takes_packet(Packet packet, std::uint8_t* l3,
+                                                      std::uint32_t bytes, std::uint8_t l2_bytes,
+                                                      const VrfEntry* vrf, ParsedPacket& p) const {
+    const PlainHeaders headers = read_plain<Any>(l3, bytes - l2_bytes);
+    if (headers.l3_bytes == 0) return false;
+    lap(ctx_, parse_name);
+    arrive<Any>(packet, l3, headers, bytes, l2_bytes, vrf, p);
+    return true;
+  }
+
   /// `bytes`: of the frame.
   template <class Any>
   [[gnu::always_inline]] void arrive(Packet packet, std::uint8_t* l3, const PlainHeaders& headers,
-                                     std::uint32_t bytes, const VrfEntry* vrf,
-                                     ParsedPacket& p) const {
+                                     std::uint32_t bytes, std::uint8_t l2_bytes,
+                                     const VrfEntry* vrf, ParsedPacket& p) const {
     p.hash = 0;
     if (flows_.wanted() && vrf->flows) {
-      set_traits(p, plain_traits<Any>(FlowCare::admit));
+      set_traits(p, plain_traits<Any>(FlowCare::admit, l2_bytes));
       p.hash = flows_.template begin<Any>(l3, headers.ports, vrf->id, headers.protocol);
     } else {
-      set_traits(p, plain_traits<Any>(in_.care));
+      set_traits(p, plain_traits<Any>(in_.care, l2_bytes));
     }
     p.packet = packet;
     p.l3 = l3;

@@ -155,9 +155,7 @@ class ExpressOut {
     const std::uint64_t hash = open_hash<Key>(ctx_.tables, p, p.vrf->id);
     const wire::IpEthernetTails& router = p.vrf->router;
     copy_lines(tunnel, l3);
-    if (tunnel.inner_ethernet_offset != 0) {
-      router.write(l3 - sizeof(wire::EthernetTail), is_key4<Key>);
-    }
+    announce_inside(tunnel, outer, l3, router, is_key4<Key>);
     complete_header(tunnel, outer, static_cast<std::uint16_t>(bytes), hash);
   }
   [[nodiscard, gnu::noinline]] bool open(const NexthopEntry* nexthop) {

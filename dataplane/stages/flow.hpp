@@ -16,13 +16,6 @@ namespace weft::stage {
 
 inline constexpr std::string_view flow_name = "flow";
 
-/// The bytes from the upper layer on that are readable and belong to the packet.
-[[gnu::always_inline]] inline std::size_t readable_l4(const PacketContext& p) {
-  const std::uint8_t* const end = std::min(p.end, p.l3 + p.l3_bytes);
-  const std::uint8_t* const l4 = p.l3 + p.l4_offset;
-  return end > l4 ? static_cast<std::size_t>(end - l4) : 0;
-}
-
 /// What the upper layer's first bytes say, of a whole packet or the first piece of one. Nothing:
 /// packets of this kind have no flow.
 inline std::optional<FlowPorts> ports_in(const PacketContext& p) {

@@ -21,6 +21,13 @@ Header& header_at(std::uint8_t* at) {
   return *reinterpret_cast<Header*>(at);
 }
 
+/// The bytes from the upper layer on that are readable and belong to the packet.
+[[gnu::always_inline]] inline std::size_t readable_l4(const PacketContext& p) {
+  const std::uint8_t* const end = std::min(p.end, p.l3 + p.l3_bytes);
+  const std::uint8_t* const l4 = p.l3 + p.l4_offset;
+  return end > l4 ? static_cast<std::size_t>(end - l4) : 0;
+}
+
 /// Both ports as they lie at `l4`, of which four bytes are readable; 0 where `protocol` has none.
 [[gnu::always_inline]] inline std::uint32_t ports_at(const std::uint8_t* l4,
                                                      std::uint8_t protocol) {

@@ -29,11 +29,50 @@ Status check_ids(const char* what, const Changes& changes, std::size_t capacity)
   return ok();
 }
 
+bool fits_kind(TunnelKind kind, std::uint32_t network) {
+  const TunnelKindInfo& info = describe(kind);
+  return network >= info.least_network && network <= info.most_network;
+}
+std::string network_error(TunnelKind kind, std::uint32_t network) {
+  const TunnelKindInfo& info = describe(kind);
+  return fmt::format("the {} must be from {} to {}, and is {}",
+                     info.network.empty() ? "network" : info.network, info.least_network,
+                     info.most_network, network);
+}
+
 bool takes_what_was_inside(NexthopKind kind) {
   return kind == NexthopKind::lookup || kind == NexthopKind::interface;
 }
 
 }  // namespace
+
+/// Each UDP port is of one kind: nothing in a packet but its port says which.
+Status ForwardingState::check_udp_ports(const Batch& batch) const {
+  std::unordered_set<std::uint32_t> changed;
+  std::unordered_map<std::uint16_t, std::uint32_t> leaving;
+  for (const auto& change : batch.decaps) {
+    const DecapEntry* old = tables_.decaps_by_id.get(change.id);
+    if (changed.insert(change.id.index()).second && old != nullptr) {
+      ++leaving[old->decap.destination_port];
+    }
+  }
+  std::unordered_map<std::uint16_t, TunnelKind> kinds;
+  const std::vector<bool> is_void = superseded(batch.decaps);
+  for (std::size_t i = 0; i < batch.decaps.size(); ++i) {
+    const auto& [id, decap] = batch.decaps[i];
+    if (!decap || is_void[i] || !tunnel::rides_on_udp(decap->kind)) continue;
+    const std::uint16_t port = decap->destination_port;
+    const bool stays = udp_port_users_[port] > leaving[port];
+    const TunnelKind other =
+        stays ? tables_.udp_kinds[__builtin_bswap16(port)].load() : decap->kind;
+    const TunnelKind first = kinds.try_emplace(port, other).first->second;
+    if (first == decap->kind) continue;
+    return bad(
+        "decap", id,
+        fmt::format("UDP port {} takes {} for other decaps already", port, describe(first).name));
+  }
+  return ok();
+}
 
 Status ForwardingState::check(const Batch& batch, Compiled& compiled) const {
   for (const auto& status :
@@ -144,7 +183,10 @@ Status ForwardingState::check(const Batch& batch, Compiled& compiled) const {
       if (p.source_ports.first > p.source_ports.last) {
         return bad("nexthop", id, "the source port range is empty");
       }
-      if (p.vni >> 24 != 0) return bad("nexthop", id, "the VNI has more than 24 bits");
+      if (!fits_kind(p.kind, p.vni)) return bad("nexthop", id, network_error(p.kind, p.vni));
+      if (p.payload != describe(p.kind).payload && !describe(p.kind).any_payload) {
+        return bad("nexthop", id, "the tunnel kind cannot carry such a payload");
+      }
     } else if (const auto* e = std::get_if<nexthop::Ecmp>(&*nexthop)) {
       if (!std::has_single_bit(e->buckets.size()) || e->buckets.size() > max_ecmp_buckets) {
         return bad("nexthop", id,
@@ -193,7 +235,12 @@ Status ForwardingState::check(const Batch& batch, Compiled& compiled) const {
                       decap->nexthop.index()));
     }
     if (tunnel::ip_protocol(decap->kind) == 0) return bad("decap", id, "no such tunnel kind");
-    if (decap->vni >> 24 != 0) return bad("decap", id, "the VNI has more than 24 bits");
+    if (!fits_kind(decap->kind, decap->vni)) {
+      return bad("decap", id, network_error(decap->kind, decap->vni));
+    }
+    if (tunnel::rides_on_udp(decap->kind) != (decap->destination_port != 0)) {
+      return bad("decap", id, "the UDP port must be 0 for kinds without UDP, and for no other");
+    }
     for (const IpPrefix& source : decap->sources) {
       if (source.length > source.address.width_bits()) {
         return bad("decap", id,
@@ -215,6 +262,7 @@ Status ForwardingState::check(const Batch& batch, Compiled& compiled) const {
     }
     compiled.decaps.push_back(std::make_unique<DecapEntry>(id, *decap));
   }
+  if (Status ports = check_udp_ports(batch); !ports) return ports;
   for (const RouteChange& route : batch.routes) {
     if (route.nexthop.valid() && !vrf_exists(route.vrf)) {
       return Error{fmt::format("route {}: no such vrf", to_string(route.prefix))};

@@ -4,6 +4,7 @@
 
 #include "tables/batch_order.hpp"
 #include "tables/forwarding_compiled.hpp"
+#include "tunnel/registry.hpp"
 
 namespace weft {
 
@@ -42,11 +43,22 @@ ForwardingState::~ForwardingState() {
   rcu_.reclaim(~std::size_t{0});
 }
 
-void ForwardingState::count_udp_port(const DecapEntry& entry, int change) {
+void ForwardingState::count_user(const DecapEntry& entry, int change) {
+  const TunnelKind kind = entry.decap.kind;
+  const auto index = static_cast<std::size_t>(kind);
+  if (!tunnel::rides_on_udp(kind)) {
+    ip_kind_users_[index] += static_cast<std::uint32_t>(change);
+    auto& kinds = tables_.ip_kinds[tunnel::ip_protocol(kind)];
+    const auto others = kinds.load(std::memory_order_relaxed) & ~(1U << index);
+    const unsigned used = ip_kind_users_[index] != 0 ? 1 : 0;
+    kinds.store(static_cast<std::uint16_t>(others | used << index), std::memory_order_release);
+    return;
+  }
   const std::uint16_t port = entry.decap.destination_port;
   udp_port_users_[port] += static_cast<std::uint32_t>(change);
-  tables_.udp_kinds[__builtin_bswap16(port)].store(
-      udp_port_users_[port] == 0 ? TunnelKind::none : entry.decap.kind, std::memory_order_release);
+  auto& of_port = tables_.udp_kinds[__builtin_bswap16(port)];
+  if (change > 0) of_port.store(kind, std::memory_order_release);
+  if (udp_port_users_[port] == 0) of_port.store(TunnelKind::none, std::memory_order_release);
 }
 
 void ForwardingState::retire(const NexthopEntry* entry) {
@@ -171,12 +183,12 @@ void ForwardingState::publish(const Batch& batch, Compiled& compiled) {
     } else {
       if (entry != nullptr) {
         tables_.decaps.insert(entry);
-        count_udp_port(*entry, 1);
+        count_user(*entry, 1);
         ++decaps_;
       }
       if (old != nullptr) {
         tables_.decaps.erase(old);
-        count_udp_port(*old, -1);
+        count_user(*old, -1);
         --decaps_;
       }
     }

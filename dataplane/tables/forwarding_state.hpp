@@ -31,11 +31,13 @@ class ForwardingState {
  private:
   struct Compiled;
   Status check(const Batch& batch, Compiled& compiled) const;
+  [[nodiscard]] Status check_udp_ports(const Batch& batch) const;
   [[nodiscard]] bool keeps_flows(const Batch& batch, VrfId vrf) const;
   [[nodiscard]] bool has_policies(const Batch& batch, VrfId vrf) const;
   [[nodiscard]] bool present(const RouteChange& route) const;
   void publish(const Batch& batch, Compiled& compiled);
-  void count_udp_port(const DecapEntry& entry, int change);
+  /// One user more or less of what tells the decap's kind.
+  void count_user(const DecapEntry& entry, int change);
   void retire(const NexthopEntry* entry);
   template <class Entry>
   void retire(const Entry* entry) {
@@ -54,6 +56,7 @@ class ForwardingState {
   fib::Arena arena_;
   Tables tables_;
   std::vector<std::uint32_t> udp_port_users_;
+  std::array<std::uint32_t, tunnel_kinds.size() + 1> ip_kind_users_{};
   std::vector<VrfId> vrfs_;
   std::unordered_map<VrfId, std::size_t> judged_;  ///< VIFs with a policy; none stands at 0
   std::size_t routes_ = 0;

@@ -87,6 +87,9 @@ NexthopEntry::Owner NexthopEntry::compile(NexthopId id, const Nexthop& nexthop) 
     entry->udp_offset = made.udp_offset;
     entry->inner_ethernet_offset = made.inner_ethernet_offset;
     entry->ip_checksum_sum = made.ip_checksum_sum;
+    entry->version_offset = made.version_offset;
+    entry->version4 = made.version_slot.ipv4;
+    entry->version6 = made.version_slot.ipv6;
     auto* header = static_cast<std::uint8_t*>(memory) + sizeof(NexthopEntry);
     std::memset(header, 0, copy);
     std::memcpy(header + copy - made.bytes.size(), made.bytes.bytes().data(), made.bytes.size());

@@ -108,6 +108,9 @@ struct alignas(64) NexthopEntry {
   std::uint16_t members = 0;                ///< ecmp
   std::uint32_t ip_checksum_sum = 0;
   tunnel::SourcePorts source_ports;
+  std::uint16_t version_offset = 0;  ///< within the header, of two bytes; 0: none
+  be16 version4;                     ///< what they are in front of IPv4
+  be16 version6;
 
   [[nodiscard]] const std::uint8_t* header() const {
     return reinterpret_cast<const std::uint8_t*>(this + 1);

@@ -33,6 +33,9 @@ namespace weft {
     "no outer UDP checksum over IPv6, and the decap does not say zero_udp_checksum6")              \
   X(tunnel_header_truncated, "decap", "the packet ends inside the tunnel header")                  \
   X(tunnel_header_invalid, "decap", "the tunnel header lacks what its kind requires")              \
+  X(tunnel_payload_unsupported, "decap", "the tunnel holds neither Ethernet nor IP")               \
+  X(tunnel_option_unknown, "decap", "a critical option of the tunnel header is not known here")    \
+  X(tunnel_checksum, "decap", "the checksum in the tunnel header is wrong")                        \
   X(decap_unknown_vni, "decap", "no decap profile has this kind, port, VNI and destination")       \
   X(decap_source_unlisted, "decap", "the outer source is not among the decap's `sources`")         \
   X(tunnel_nesting, "decap", "more than four tunnels inside each other")                           \

@@ -12,20 +12,57 @@
 
 namespace weft {
 
-enum class TunnelKind : std::uint8_t { none, vxlan };
+/// GRE without a key and with one (RFC 2890) are two kinds, since a key of 0 is not the same as
+/// none.
+enum class TunnelKind : std::uint8_t {
+  none,
+  vxlan,
+  vxlan_gpe,
+  geneve,
+  gre,
+  keyed_gre,
+  mpls_over_udp,
+  mpls_over_gre,
+};
+
+/// What an encapsulation holds: IP packets in Ethernet frames, or bare ones.
+enum class TunnelPayload : std::uint8_t { ethernet, ip };
 
 struct TunnelKindInfo {
   TunnelKind kind;
   std::string_view name;
   std::uint16_t default_udp_port;  ///< 0 where the kind does not ride on UDP
+  std::string_view network;        ///< what tells networks apart, as `weft.yaml` calls it; "": none
+  std::uint32_t least_network;
+  std::uint32_t most_network;
+  TunnelPayload payload;  ///< where the profile does not say
+  bool any_payload;       ///< whether it may say
 };
 
-/// The kinds that exist, by the names that `weft.yaml` uses. UDP ports by RFC 7348 §8.
+/// The kinds that exist, by the names that `weft.yaml` uses. UDP ports by RFC 7348 §8,
+/// draft-ietf-nvo3-vxlan-gpe §7, RFC 8926 §3.3 and RFC 7510 §6; labels 0 to 15 are reserved (RFC
+/// 3032 §2.1).
 inline constexpr std::array tunnel_kinds{
-    TunnelKindInfo{TunnelKind::vxlan, "vxlan", 4789},
+    TunnelKindInfo{TunnelKind::vxlan, "vxlan", 4789, "vni", 0, 0xffffff, TunnelPayload::ethernet,
+                   false},
+    TunnelKindInfo{TunnelKind::vxlan_gpe, "vxlan_gpe", 4790, "vni", 0, 0xffffff,
+                   TunnelPayload::ethernet, true},
+    TunnelKindInfo{TunnelKind::geneve, "geneve", 6081, "vni", 0, 0xffffff, TunnelPayload::ethernet,
+                   true},
+    TunnelKindInfo{TunnelKind::gre, "gre", 0, "", 0, 0, TunnelPayload::ip, true},
+    TunnelKindInfo{TunnelKind::keyed_gre, "gre", 0, "key", 0, 0xffffffff, TunnelPayload::ip, true},
+    TunnelKindInfo{TunnelKind::mpls_over_udp, "mpls_over_udp", 6635, "label", 16, 0xfffff,
+                   TunnelPayload::ip, false},
+    TunnelKindInfo{TunnelKind::mpls_over_gre, "mpls_over_gre", 0, "label", 16, 0xfffff,
+                   TunnelPayload::ip, false},
 };
 
-constexpr const TunnelKindInfo* find_tunnel_kind(std::string_view name) {
+/// Of several with that name the one that has what `network` names, where there is one.
+constexpr const TunnelKindInfo* find_tunnel_kind(std::string_view name,
+                                                 std::string_view network = {}) {
+  for (const auto& info : tunnel_kinds) {
+    if (info.name == name && info.network == network) return &info;
+  }
   for (const auto& info : tunnel_kinds) {
     if (info.name == name) return &info;
   }
@@ -49,12 +86,13 @@ struct PortRange {
 /// An encapsulation profile (features.md A2).
 struct TunnelProfile {
   TunnelKind kind = TunnelKind::vxlan;
-  IpAddress local;   ///< outer source
-  IpAddress remote;  ///< outer destination, same family as `local`
-  std::uint32_t vni = 0;
+  IpAddress local;        ///< outer source
+  IpAddress remote;       ///< outer destination, same family as `local`
+  std::uint32_t vni = 0;  ///< or key, or label
   std::uint16_t destination_port = 4789;
   PortRange source_ports;
-  /// Destination of the inner Ethernet header, for kinds that carry Ethernet.
+  TunnelPayload payload = TunnelPayload::ethernet;
+  /// Destination of the inner Ethernet header, where the payload has one.
   MacAddress inner_destination_mac;
   std::uint8_t ttl = 64;
   std::uint8_t dscp = 0;
@@ -68,9 +106,9 @@ struct TunnelProfile {
 /// what is inside to `nexthop`.
 struct Decap {
   TunnelKind kind = TunnelKind::vxlan;
-  IpAddress local;  ///< outer destination
-  std::uint16_t destination_port = 4789;
-  std::uint32_t vni = 0;
+  IpAddress local;                        ///< outer destination
+  std::uint16_t destination_port = 4789;  ///< 0 where the kind does not ride on UDP
+  std::uint32_t vni = 0;                  ///< or key, or label
   std::vector<IpPrefix> sources;
   bool zero_udp_checksum6 = false;
   NexthopId nexthop;

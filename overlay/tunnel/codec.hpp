@@ -13,6 +13,7 @@
 #include <concepts>
 #include <cstdint>
 #include <cstring>
+#include <optional>
 #include <span>
 
 #include "weft/drop_reason.hpp"
@@ -45,19 +46,42 @@ class HeaderBuffer {
   bool overflown_ = false;
 };
 
-/// What lies inside the tunnel header.
-enum class Payload : std::uint8_t { ethernet, ip };
+/// What lies inside a received tunnel header; `ip`: of either version, as it says itself.
+enum class Payload : std::uint8_t { ethernet, ip, ipv4, ipv6 };
 
 /// What a received tunnel header says.
 struct ParsedHeader {
   DropReason reason = DropReason::none;  ///< anything else: the packet is dropped for it
   std::uint16_t bytes = 0;               ///< length of the tunnel header
   Payload payload = Payload::ethernet;
+  bool checksum = false;  ///< it has one, over itself and all that follows (RFC 2784 §2.5)
   std::uint32_t vni = 0;  ///< VNI, label or key: what the decap table is asked for
 };
 
 /// Where the kind's header stands in the outer packet.
 enum class Carrier : std::uint8_t { udp, ip };
+
+/// Two bytes of a tunnel header that say which version of IP follows, where it is a bare packet.
+struct VersionSlot {
+  std::uint16_t offset;  ///< within the tunnel header
+  std::uint16_t ipv4;    ///< in host byte order
+  std::uint16_t ipv6;
+};
+/// Of kinds whose header does not say.
+inline constexpr VersionSlot no_version_slot{0, 0, 0};
+/// Of kinds that name what follows by its EtherType, two bytes behind the header's begin.
+inline constexpr VersionSlot ether_type_slot{2, 0x0800, 0x86dd};
+
+inline constexpr std::uint16_t transparent_ethernet = 0x6558;  ///< RFC 1701, IANA
+inline constexpr std::uint16_t mpls_ether_type = 0x8847;       ///< RFC 3032 §5
+
+/// The same EtherTypes as a receiver reads them; anything else: nothing that could be routed.
+constexpr std::optional<Payload> payload_of(std::uint16_t ether_type) {
+  if (ether_type == ether_type_slot.ipv4) return Payload::ipv4;
+  if (ether_type == ether_type_slot.ipv6) return Payload::ipv6;
+  if (ether_type == transparent_ethernet) return Payload::ethernet;
+  return std::nullopt;
+}
 
 template <class T>
 concept TunnelCodec = requires(const TunnelProfile& profile, HeaderBuffer& out,
@@ -66,9 +90,9 @@ concept TunnelCodec = requires(const TunnelProfile& profile, HeaderBuffer& out,
   { T::carrier } -> std::convertible_to<Carrier>;
   /// IP protocol for Carrier::ip; 17 for UDP.
   { T::ip_protocol } -> std::convertible_to<std::uint8_t>;
-  /// What an encapsulated packet has behind the tunnel header.
-  { T::payload } -> std::convertible_to<Payload>;
-  /// Appends the tunnel header.
+  /// Where it says what is inside.
+  { T::version_slot } -> std::convertible_to<VersionSlot>;
+  /// Appends the tunnel header; a version slot is filled in for each packet.
   { T::append(profile, out) } -> std::same_as<void>;
   /// Reads the header at the start of `in`, which reaches to the end of the outer packet.
   { T::parse(in) } -> std::same_as<ParsedHeader>;

@@ -46,8 +46,13 @@ HeaderTemplate build_template(const TunnelProfile& profile) {
       made.bytes.append(udp);
       made.udp_checksum = !made.outer_v4 && !profile.zero_udp_checksum6;
     }
+    const std::size_t begin = made.bytes.size();
     codec.append(profile, made.bytes);
-    if (codec.payload == Payload::ethernet) {
+    if (profile.payload == TunnelPayload::ip && codec.version_slot.offset != 0) {
+      made.version_offset = static_cast<std::uint16_t>(begin + codec.version_slot.offset);
+      made.version_slot = codec.version_slot;
+    }
+    if (profile.payload == TunnelPayload::ethernet) {
       made.inner_ethernet_offset = static_cast<std::uint16_t>(made.bytes.size());
       wire::Ethernet ethernet;
       ethernet.destination = profile.inner_destination_mac;

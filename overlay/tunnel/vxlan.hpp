@@ -11,7 +11,7 @@ struct Vxlan {
   static constexpr TunnelKind kind = TunnelKind::vxlan;
   static constexpr Carrier carrier = Carrier::udp;
   static constexpr auto ip_protocol = static_cast<std::uint8_t>(wire::IpProtocol::udp);
-  static constexpr Payload payload = Payload::ethernet;
+  static constexpr VersionSlot version_slot = no_version_slot;
 
   static void append(const TunnelProfile& profile, HeaderBuffer& out) {
     wire::Vxlan header;

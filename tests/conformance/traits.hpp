@@ -4,14 +4,14 @@
 ///
 ///    golden()     headers that scapy made, from the outer IP header to where the inner IP packet
 ///                 begins, with the generator beside them
-///    plain()      a tunnel header as it is sent, with VNI 0
+///    plain()      a tunnel header as it is sent with the least VNI, key or label
 ///    reserved()   of its size; a bit is set where the RFC reserves one, to be ignored on receipt
 ///    invalid()    whole tunnel headers that lack what the kind requires
-///    max_vni      the largest VNI, label or key
 
 #include <string_view>
 #include <vector>
 
+#include "support/hex.hpp"
 #include "tunnel/registry.hpp"
 #include "weft/tunnel.hpp"
 
@@ -28,5 +28,48 @@ struct Golden {
 
 template <class Codec>
 struct Traits;
+
+/// From 192.0.2.1 to 198.51.100.2, or the same of IPv6 without UDP checksums, as the tests of all
+/// kinds have it.
+inline TunnelProfile profile_between(TunnelKind kind, bool v4, std::uint32_t vni) {
+  TunnelProfile profile;
+  profile.kind = kind;
+  profile.local = *parse_ip(v4 ? "192.0.2.1" : "2001:db8::1");
+  profile.remote = *parse_ip(v4 ? "198.51.100.2" : "2001:db8:0:1::2");
+  profile.vni = vni;
+  profile.destination_port = describe(kind).default_udp_port;
+  profile.payload = describe(kind).payload;
+  profile.inner_destination_mac = {{2, 0, 0x5e, 0, 1, 1}};
+  profile.zero_udp_checksum6 = true;
+  return profile;
+}
+
+/// A row of golden(): what differs from profile_between().
+struct Row {
+  bool v4 = true;
+  std::uint32_t vni = 0;
+  TunnelPayload payload = TunnelPayload::ethernet;
+  std::uint32_t inner_bytes = 84;
+  bool inner_v4 = true;
+  std::uint8_t ttl = 64;
+  std::uint8_t dscp = 0;
+  std::uint16_t port = 0;  ///< 0: the kind's own
+  std::uint16_t source_port = 49152;
+  std::string_view header;
+};
+inline Golden golden_of(TunnelKind kind, const Row& row) {
+  Golden golden;
+  golden.profile = profile_between(kind, row.v4, row.vni);
+  golden.profile.payload = row.payload;
+  golden.profile.ttl = row.ttl;
+  golden.profile.dscp = row.dscp;
+  if (row.port != 0) golden.profile.destination_port = row.port;
+  golden.inner_bytes = row.inner_bytes;
+  golden.inner_v4 = row.inner_v4;
+  golden.inner_source = {{2, 0, 0x5e, 0, 2, 1}};
+  golden.source_port = row.source_port;
+  golden.header = row.header;
+  return golden;
+}
 
 }  // namespace weft::conformance

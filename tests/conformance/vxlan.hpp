@@ -8,8 +8,6 @@ namespace weft::conformance {
 
 template <>
 struct Traits<tunnel::Vxlan> {
-  static constexpr std::uint32_t max_vni = 0xffffff;
-
   // def v4(vni, tos=0, ttl=64, src=49152, dport=4789, n=84):
   //   return raw(IP(src="192.0.2.1", dst="198.51.100.2", id=0, flags="DF", tos=tos, ttl=ttl)
   //     /UDP(sport=src, dport=dport, chksum=0)/VXLAN(flags=8, vni=vni)
@@ -33,6 +31,7 @@ struct Traits<tunnel::Vxlan> {
                            .vni = vni,
                            .destination_port = port,
                            .source_ports = {},
+                           .payload = TunnelPayload::ethernet,
                            .inner_destination_mac = to,
                            .ttl = ttl,
                            .dscp = dscp};

@@ -22,7 +22,7 @@ def test_every_drop_reason_is_explained():
 def test_every_key_is_explained():
     drafts = sorted((TOP / "control/agent").glob("config_draft*.cpp"))
     draft = "\n".join(path.read_text(encoding="utf-8") for path in drafts)
-    keys = set(re.findall(r'(?:required|optional|read_list|peers|ranges|number|rules)\((?:map, )?"(\w+)"', draft))
+    keys = set(re.findall(r'(?:required|optional|read_list|peers|ranges|number|rules)\((?:map, |[\w.() !=]+, )?"(\w+)"', draft))
     later = {"controllers"}
     table = README[README.index("| key | meaning"):README.index("| device | what it is")]
     table += README[README.index("| key of a rule |"):README.index("weftctl security-group set web")]

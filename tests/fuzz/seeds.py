@@ -8,11 +8,13 @@ import re
 import sys
 from pathlib import Path
 
+from scapy.contrib.geneve import GENEVE, GeneveOptions
+from scapy.contrib.mpls import MPLS
 from scapy.layers.inet import ICMP, IP, TCP, UDP, IPOption_RR
 from scapy.layers.inet6 import (ICMPv6EchoRequest, ICMPv6ND_NA, ICMPv6ND_NS, ICMPv6NDOptDstLLAddr,
                                 ICMPv6NDOptSrcLLAddr, IPv6, IPv6ExtHdrDestOpt, IPv6ExtHdrFragment,
                                 IPv6ExtHdrHopByHop, IPv6ExtHdrRouting)
-from scapy.layers.l2 import ARP, Ether
+from scapy.layers.l2 import ARP, GRE, Ether
 from scapy.layers.vxlan import VXLAN
 from scapy.packet import Raw
 from seeds_config import TESTS, config
@@ -386,6 +388,21 @@ def frames():
             yield "zero-sum", bytes([3, 17, 64]) + word(64) + word(port) + word(7) + addresses
 
 
+# Headers, each with the number of its kind in overlay/tunnel/registry.hpp.
+TUNNELS = [
+    *((0, VXLAN(flags=8, vni=v)) for v in (0, 100, 0xffffff)),
+    *((1, VXLAN(flags=12, vni=v, NextProtocol=n)) for v, n in ((0, 3), (0xffffff, 1), (7, 2), (7, 4))),
+    *((2, GENEVE(vni=v, proto=p, options=o)) for v, p, o in (
+        (0, 0x6558, []), (0xffffff, 0x0800, []), (7, 0x86dd, [GeneveOptions(classid=0x102, type=3, data=b"abcd")]),
+        (7, 0x6558, [GeneveOptions(classid=0x102, type=0x83), GeneveOptions(classid=1, type=1, data=bytes(124))]))),
+    *((3, GRE(proto=p, chksum_present=c)) for p, c in ((0x0800, 0), (0x86dd, 0), (0x6558, 1))),
+    *((4, GRE(proto=p, key_present=1, key=k, seqnum_present=s)) for p, k, s in (
+        (0x0800, 0, 0), (0x6558, 0xffffffff, 1))),
+    *((5, MPLS(label=v, s=1, ttl=64)) for v in (16, 0xfffff)),
+    *((6, GRE(proto=0x8847) / MPLS(label=v, s=1, ttl=1)) for v in (16, 0xfffff)),
+]
+
+
 def texts(lines):
     return ((str(i), line.encode()) for i, line in enumerate(lines))
 
@@ -398,7 +415,7 @@ TARGETS = {
     "spread": lambda: ((n, bytes(12) + word(0x0800 if p[0] >> 4 == 4 else 0x86dd) + p) for n, p in ip_packets()),
     "checksum": lambda: ((n, word(6) + p) for n, p in ip_packets()),
     "arp": lambda: ((n, f[14:]) for n, f in NEIGHBOUR_FRAMES.items() if f[12:14] == b"\x08\x06"),
-    "tunnel": lambda: ((str(v), b"\0" + bytes(VXLAN(flags=8, vni=v)) + bytes(20)) for v in (0, 100, 0xffffff)),
+    "tunnel": lambda: ((str(n), bytes([kind]) + bytes(header) + bytes(20)) for n, (kind, header) in enumerate(TUNNELS)),
     "ctl_output": lambda: ((f"{n}-{s}", bytes([s]) + a.encode()) for n, a in ANSWERS.items() for s in range(3)),
     "percent": lambda: texts(["a=1&b", "vrf=a%20b&vrf=%41", "%zz", "a%2", "&&=&x=%00", "/v1/route"]),
     "address": lambda: texts(["02:00:00:00:00:01", "192.0.2.1", "2001:db8::1", "::ffff:1.2.3.4", "10.1.2.3/24",

@@ -33,7 +33,12 @@ void check_template(fuzz::Input input) {
   profile.local = *parse_ip(v4 ? "192.0.2.1" : "2001:db8::1");
   profile.remote = *parse_ip(v4 ? "192.0.2.2" : "2001:db8::2");
   profile.zero_udp_checksum6 = (flags & 2) != 0;
-  profile.vni = static_cast<std::uint32_t>(input.byte()) << 16 | input.word();
+  const TunnelKindInfo& info = describe(Codec::kind);
+  const std::uint32_t wanted = static_cast<std::uint32_t>(input.word()) << 16 | input.word();
+  const std::uint64_t networks = std::uint64_t{info.most_network} - info.least_network + 1;
+  profile.vni = static_cast<std::uint32_t>(info.least_network + wanted % networks);
+  profile.payload = info.payload;
+  if (info.any_payload && (flags & 4) != 0) profile.payload = TunnelPayload::ip;
   profile.ttl = input.byte();
   profile.dscp = input.byte() & 0x3f;
   const auto made = tunnel::build_template(profile);

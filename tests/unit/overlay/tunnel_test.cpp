@@ -199,7 +199,7 @@ TEST_CASE("every kind that configuration may name has a codec, and the reverse",
   REQUIRE(std::tuple_size_v<Kinds> == tunnel_kinds.size());
   for (const TunnelKindInfo& info : tunnel_kinds) {
     REQUIRE(ip_protocol(info.kind) != 0);
-    REQUIRE(find_tunnel_kind(info.name) == &info);
+    REQUIRE(find_tunnel_kind(info.name, info.network) == &info);
     REQUIRE(&describe(info.kind) == &info);
   }
 }

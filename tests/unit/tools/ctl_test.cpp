@@ -250,7 +250,7 @@ TEST_CASE("weftctl: completion") {
   CHECK(of({"tunnel", "add", ""}).empty());
   CHECK(of({"route", "add", "--vrf", "r"}) == Words{"red"});
   CHECK(of({"route", "add", "--vrf", "red", "10.0.0.0/8", "--tu"}) == Words{"--tunnel"});
-  CHECK(of({"tunnel", "add", "x", "--kind", ""}) == Words{"vxlan"});
+  CHECK(of({"tunnel", "add", "x", "--kind", "v"}) == Words{"vxlan", "vxlan_gpe"});
   CHECK(of({"vif", "set", "x", "--anti-spoofing", ""}) == Words{"off", "on"});
   CHECK(of({"vif", "set", "x", "--security-group", "bl"}) == Words{"black", "blue"});
   CHECK(asked == "security-group");

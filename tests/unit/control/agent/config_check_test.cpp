@@ -182,8 +182,32 @@ TEST_CASE("config: subnets and vifs") {
 }
 
 TEST_CASE("config: tunnels and decaps") {
-  expect(with("kind: vxlan", "kind: ^geneve"), "tunnels[0].kind", "geneve come later");
-  expect(with("kind: vxlan", "kind: ^ipip"), "tunnels[0].kind", "that there are: vxlan");
+  expect(with("kind: vxlan", "kind: ^srv6"), "tunnels[0].kind", "srv6 come later");
+  expect(with("kind: vxlan", "kind: ^ipip"), "tunnels[0].kind",
+         "that there are: vxlan, vxlan_gpe, geneve, gre, mpls_over_udp, mpls_over_gre;");
+  const auto tunnel = [](const std::string& text) {
+    return with(
+        "{name: to-b, kind: vxlan, vni: 100, remote: 192.0.2.2, source_ports: 49152-65535, "
+        "inner_destination_mac: \"02:00:5e:00:01:01\"}",
+        "{name: to-b, remote: 192.0.2.2, " + text + "}");
+  };
+  load(tunnel("kind: gre"));
+  load(tunnel("kind: gre, key: 4294967295"));
+  load(
+      tunnel("kind: gre, key: 0, payload: ethernet, inner_destination_mac: \"02:00:5e:00:01:01\""));
+  load(tunnel("kind: geneve, vni: 7, payload: ip, source_ports: 7-9"));
+  load(tunnel("kind: mpls_over_udp, label: 16, port: 51234"));
+  load(tunnel("kind: mpls_over_gre, label: 1048575"));
+  expect(tunnel("kind: gre, vni: ^7"), "tunnels[0].vni", "tunnels of kind gre have none");
+  expect(tunnel("kind: mpls_over_udp, label: 16, vni: ^7"), "tunnels[0].vni",
+         "tunnels of kind mpls_over_udp have none; wanted label");
+  expect(tunnel("kind: mpls_over_gre, label: ^15"), "tunnels[0].label", "from 16 to 1048575");
+  expect(tunnel("kind: gre, port: ^47"), "tunnels[0].port", "tunnels of kind gre have none");
+  expect(tunnel("kind: gre, source_ports: ^7-9"), "tunnels[0].source_ports", "have none");
+  expect(tunnel("kind: vxlan, vni: 7, payload: ^ip, inner_destination_mac: \"02:00:5e:00:01:01\""),
+         "tunnels[0].payload", "tunnels of kind vxlan have none");
+  expect(tunnel("kind: gre, inner_destination_mac: ^\"02:00:5e:00:01:01\""),
+         "tunnels[0].inner_destination_mac", "bare IP packets");
   expect(with("remote: 192.0.2.2", "local: ^\"fd00::1\", remote: 192.0.2.2"), "tunnels[0].local",
          "of the family of the remote");
   expect(with("- {name: to-b, kind: vxlan, vni: 100, remote: 192.0.2.2",
@@ -217,6 +241,12 @@ TEST_CASE("config: tunnels and decaps") {
   load(decap("vif: vm1, port: 8472"));
   load(decap("vif: vm1, local: 192.0.2.77"));
   expect(decap("vif: ^vm1"), "decaps[1].vif", "same kind, port, vni and local as decaps[0]");
+  const auto geneve = [](const std::string& rest) {
+    return plus("  - {name: other, vni: 7, sources: [10.0.0.0/8], vrf: blue, " + rest + "}\n",
+                "routes:");
+  };
+  load(geneve("kind: geneve"));
+  expect(geneve("kind: geneve, port: ^4789"), "decaps[1].port", "4789 is of vxlan by decaps[0]");
   expect(decap("vif: ^vm1, port: 4789, local: 192.0.2.1"), "decaps[1].vif", "another target");
   expect(replaced(decap("vrf: ^red"), "\nvifs:", "\n" + vrf2 + "vifs:"), "decaps[1].vrf",
          "another target");

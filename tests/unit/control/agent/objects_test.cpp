@@ -118,7 +118,7 @@ TEST_CASE("objects by API: what is deleted brings the file's back; the file's ca
   s.done("PUT", "/v1/tunnel", R"({"name":"to-b","vni":777})");
   CHECK(s.done("DELETE", "/v1/tunnel", R"({"name":"to-b"})") ==
         "tunnel to-b is again as the file says");
-  CHECK(s.row("tunnel", "name", "to-b")["vni"] == 100);
+  CHECK(s.row("tunnel", "name", "to-b")["network"] == "vni 100");
   CHECK(s.row("tunnel", "name", "to-b")["owner"] == "file");
 
   // Its place has been taken meanwhile.

@@ -63,7 +63,7 @@ TEST_CASE("reload: only the differences") {
   CHECK(done.body["removed"] == Json::parse(R"(["route 10.1.0.12/32 in blue"])"));
   CHECK(r.s->plane.batches.size() == 2);
   CHECK(r.s->plane.redundant == 0);
-  CHECK(r.s->row("tunnel", "name", "to-b")["vni"] == 101);
+  CHECK(r.s->row("tunnel", "name", "to-b")["network"] == "vni 101");
   CHECK(r.s->row("vif", "name", "vm2")["owner"] == "file");
 
   write_file(r.path, weft::agent::sample);
@@ -127,7 +127,7 @@ TEST_CASE("reload: the API's objects survive, and a conflict is an error") {
                 "addresses":["10.1.0.99"]})");
   write_file(r.path, with("vni: 100, remote: 192.0.2.2", "vni: 101, remote: 192.0.2.2"));
   CHECK(r.reload().message() == "0 added, 0 changed, 0 removed");
-  CHECK(r.s->row("tunnel", "name", "to-b")["vni"] == 777);
+  CHECK(r.s->row("tunnel", "name", "to-b")["network"] == "vni 777");
   CHECK(r.s->row("vif", "name", "vm9")["owner"] == "api");
   r.refused(with("prefix: 10.1.0.12/32", "prefix: 10.1.0.99/32"),
             "10.1.0.99 is taken in blue: an address of vif vm9 (vif vm9 is the API's");
@@ -161,7 +161,7 @@ TEST_CASE("state: the API's objects outlive a restart") {
 
   r.s->done("DELETE", "/v1/tunnel", R"({"name":"to-b"})");
   r.restart();
-  CHECK(r.s->row("tunnel", "name", "to-b")["vni"] == 100);
+  CHECK(r.s->row("tunnel", "name", "to-b")["network"] == "vni 100");
 
   SECTION("what has no place is left out and kept") {
     const auto fit = with("addresses: [10.1.0.11, \"fd00:1::11\"]", "addresses: [10.1.0.11]");

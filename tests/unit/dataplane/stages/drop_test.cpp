@@ -314,6 +314,9 @@ TEST_CASE("every reason that the stages decide has its packet", "[drop]") {
                             "frame_too_big_for_port", "too_big", "too_big_fragmentable",
                             // in forward_test.cpp and vrf_test.cpp
                             "headroom_short", "lookup_loop",
+                            // in tunnel_kinds_test.cpp
+                            "tunnel_payload_unsupported", "tunnel_option_unknown",
+                            "tunnel_checksum",
                             // in policy_test.cpp
                             "policy_egress_denied", "policy_ingress_denied", "flow_table_full",
                             "flow_vif_limit",

@@ -20,6 +20,7 @@ struct Snapshot {
   std::vector<const void*> objects;
   std::vector<std::uint32_t> routes;
   std::vector<TunnelKind> udp_kinds;
+  std::vector<std::uint16_t> ip_kinds;
   Generation generation;
   std::vector<std::uint64_t> sizes;
 
@@ -38,6 +39,7 @@ struct Snapshot {
       }
     }
     for (unsigned port = 0; port < 65536; ++port) udp_kinds.push_back(t.udp_kinds[port].load());
+    for (unsigned i = 0; i < 256; ++i) ip_kinds.push_back(t.ip_kinds[i].load());
     generation = t.generation.load();
     const TableSizes s = state.sizes();
     sizes = {s.fib_bytes, s.routes, s.nexthops, s.adjacencies, s.decaps, s.deferred};
@@ -236,7 +238,7 @@ const std::vector<Bad>& malformed() {
                                })});
        }},
       {"tunnel VNI of 25 bits",
-       {"nexthop 9", "VNI"},
+       {"nexthop 9", "vni"},
        [](Batch& b) {
          b.nexthops.push_back({NexthopId(9), tunnel_with([](auto& p) { p.vni = 0x1000000; })});
        }},
@@ -289,9 +291,25 @@ const std::vector<Bad>& malformed() {
          b.decaps.push_back({DecapId(9), decap_with([](auto& d) { d.kind = TunnelKind::none; })});
        }},
       {"decap VNI of 25 bits",
-       {"decap 9", "VNI"},
+       {"decap 9", "vni"},
        [](Batch& b) {
          b.decaps.push_back({DecapId(9), decap_with([](auto& d) { d.vni = 0x1000000; })});
+       }},
+      {"decap of another kind on a UDP port that is taken",
+       {"decap 9", "4789", "vxlan"},
+       [](Batch& b) {
+         b.decaps.push_back({DecapId(9), decap_with([](auto& d) { d.kind = TunnelKind::geneve; })});
+       }},
+      {"decaps of two kinds on a new UDP port",
+       {"decap 10", "5000", "geneve"},
+       [](Batch& b) {
+         for (const auto kind : {TunnelKind::geneve, TunnelKind::vxlan}) {
+           b.decaps.push_back(
+               {DecapId(kind == TunnelKind::geneve ? 9 : 10), decap_with([&](auto& d) {
+                  d.kind = kind;
+                  d.destination_port = 5000;
+                })});
+         }
        }},
       {"decap with a source of the other family",
        {"decap 9", "family"},

@@ -1,0 +1,54 @@
+#pragma once
+/// VXLAN-GPE (draft-ietf-nvo3-vxlan-gpe): VXLAN that says what it holds.
+
+#include "tunnel/codec.hpp"
+#include "wire/ipv4.hpp"
+#include "wire/vxlan_gpe.hpp"
+
+namespace weft::tunnel {
+
+struct VxlanGpe {
+  static constexpr TunnelKind kind = TunnelKind::vxlan_gpe;
+  static constexpr Carrier carrier = Carrier::udp;
+  static constexpr auto ip_protocol = static_cast<std::uint8_t>(wire::IpProtocol::udp);
+  /// The next protocol and the reserved byte in front of it.
+  static constexpr VersionSlot version_slot{2, wire::VxlanGpe::ipv4, wire::VxlanGpe::ipv6};
+
+  static void append(const TunnelProfile& profile, HeaderBuffer& out) {
+    wire::VxlanGpe header;
+    header.flags = wire::VxlanGpe::vni_valid | wire::VxlanGpe::next_protocol_valid;
+    header.next_protocol = wire::VxlanGpe::ethernet;
+    header.vni_reserved = profile.vni << 8;
+    out.append(header);
+  }
+
+  /// §3.1: the version is 0 and the I flag set; without the P flag there is Ethernet inside. What
+  /// is for operation and maintenance is not forwarded (§3.1, O bit).
+  [[gnu::always_inline]] static ParsedHeader parse(std::span<const std::uint8_t> in) {
+    using wire::VxlanGpe;
+    if (in.size() < sizeof(VxlanGpe)) return {.reason = DropReason::tunnel_header_truncated};
+    const auto& header = *reinterpret_cast<const VxlanGpe*>(in.data());
+    constexpr std::uint8_t decisive = VxlanGpe::version_bits | VxlanGpe::vni_valid | VxlanGpe::oam;
+    if ((header.flags & decisive) != VxlanGpe::vni_valid) {
+      return {.reason = DropReason::tunnel_header_invalid};
+    }
+    ParsedHeader parsed{.bytes = sizeof header, .vni = header.vni()};
+    if ((header.flags & VxlanGpe::next_protocol_valid) == 0) return parsed;
+    switch (header.next_protocol) {
+      case VxlanGpe::ethernet:
+        break;
+      case VxlanGpe::ipv4:
+        parsed.payload = Payload::ipv4;
+        break;
+      case VxlanGpe::ipv6:
+        parsed.payload = Payload::ipv6;
+        break;
+      default:
+        parsed.reason = DropReason::tunnel_payload_unsupported;
+    }
+    return parsed;
+  }
+};
+static_assert(TunnelCodec<VxlanGpe>);
+
+}  // namespace weft::tunnel

@@ -1,0 +1,110 @@
+#pragma once
+/// MPLS in UDP (RFC 7510) and in GRE (RFC 4023).
+
+#include "conformance/traits.hpp"
+
+namespace weft::conformance {
+
+template <>
+struct Traits<tunnel::MplsOverUdp> {
+  // udp = lambda dport, sport=49152: UDP(sport=sport, dport=dport, chksum=0)
+  // eth = lambda type: Ether(dst="02:00:5e:00:01:01", src="02:00:5e:00:02:01", type=type)
+  // def v4(rest, tos=0, ttl=64, n=84):
+  //   return raw(IP(src="192.0.2.1", dst="198.51.100.2", id=0, flags="DF", tos=tos, ttl=ttl)
+  //     /rest/(b"x"*n))[:-n].hex()
+  // def v6(rest, tc=0, hlim=64, n=84):
+  //   return raw(IPv6(src="2001:db8::1", dst="2001:db8:0:1::2", tc=tc, hlim=hlim)
+  //     /rest/(b"x"*n))[:-n].hex()
+  // label = lambda label, ttl=64: MPLS(label=label, s=1, ttl=ttl)  # scapy.contrib.mpls
+  static std::vector<Golden> golden() {
+    const Row rows[] = {
+        // v4(udp(6635)/label(16))
+        {.vni = 16,
+         .payload = TunnelPayload::ip,
+         .header = "450000740000400040114e42c0000201c6336402"
+                   "c00019eb0060000000010140"},
+        // v4(udp(51234, 65535)/label(0xfffff, 1), tos=184, ttl=1, n=1450)
+        {.vni = 0xfffff,
+         .payload = TunnelPayload::ip,
+         .inner_bytes = 1450,
+         .ttl = 1,
+         .dscp = 46,
+         .port = 51234,
+         .source_port = 65535,
+         .header = "45b805ca0000400001118734c0000201c6336402"
+                   "ffffc82205b60000fffff101"},
+        // v6(udp(6635)/label(100))
+        {.v4 = false,
+         .vni = 100,
+         .payload = TunnelPayload::ip,
+         .inner_v4 = false,
+         .header =
+             "600000000060114020010db800000000000000000000000120010db8000000010000000000000002"
+             "c00019eb0060000000064140"},
+    };
+    std::vector<Golden> made;
+    for (const Row& row : rows) made.push_back(golden_of(tunnel::MplsOverUdp::kind, row));
+    return made;
+  }
+
+  static std::vector<std::uint8_t> plain() { return test::hex("00010140"); }
+
+  /// The traffic class is sent as zero, and not looked at.
+  static std::vector<std::uint8_t> reserved() { return test::hex("00000e00"); }
+
+  /// A label that is not the last.
+  static std::vector<std::vector<std::uint8_t>> invalid() { return {test::hex("00010040")}; }
+};
+
+template <>
+struct Traits<tunnel::MplsOverGre> {
+  // udp = lambda dport, sport=49152: UDP(sport=sport, dport=dport, chksum=0)
+  // eth = lambda type: Ether(dst="02:00:5e:00:01:01", src="02:00:5e:00:02:01", type=type)
+  // def v4(rest, tos=0, ttl=64, n=84):
+  //   return raw(IP(src="192.0.2.1", dst="198.51.100.2", id=0, flags="DF", tos=tos, ttl=ttl)
+  //     /rest/(b"x"*n))[:-n].hex()
+  // def v6(rest, tc=0, hlim=64, n=84):
+  //   return raw(IPv6(src="2001:db8::1", dst="2001:db8:0:1::2", tc=tc, hlim=hlim)
+  //     /rest/(b"x"*n))[:-n].hex()
+  // label = lambda label, ttl=64: MPLS(label=label, s=1, ttl=ttl)  # scapy.contrib.mpls
+  static std::vector<Golden> golden() {
+    const Row rows[] = {
+        // v4(GRE(proto=0x8847)/label(16))
+        {.vni = 16,
+         .payload = TunnelPayload::ip,
+         .header = "4500007000004000402f4e28c0000201c6336402"
+                   "0000884700010140"},
+        // v4(GRE(proto=0x8847)/label(0xfffff, 1), tos=184, ttl=1, n=1450)
+        {.vni = 0xfffff,
+         .payload = TunnelPayload::ip,
+         .inner_bytes = 1450,
+         .ttl = 1,
+         .dscp = 46,
+         .header = "45b805c600004000012f871ac0000201c6336402"
+                   "00008847fffff101"},
+        // v6(GRE(proto=0x8847)/label(100))
+        {.v4 = false,
+         .vni = 100,
+         .payload = TunnelPayload::ip,
+         .inner_v4 = false,
+         .header =
+             "60000000005c2f4020010db800000000000000000000000120010db8000000010000000000000002"
+             "0000884700064140"},
+    };
+    std::vector<Golden> made;
+    for (const Row& row : rows) made.push_back(golden_of(tunnel::MplsOverGre::kind, row));
+    return made;
+  }
+
+  static std::vector<std::uint8_t> plain() { return test::hex("0000884700010140"); }
+
+  /// RFC 2784 §2.3: bits 6 to 12. The traffic class is sent as zero, and not looked at.
+  static std::vector<std::uint8_t> reserved() { return test::hex("03f8000000000e00"); }
+
+  /// A label that is not the last.
+  static std::vector<std::vector<std::uint8_t>> invalid() {
+    return {test::hex("0000884700010040"), test::hex("4000884700010140")};
+  }
+};
+
+}  // namespace weft::conformance

@@ -1,0 +1,71 @@
+#pragma once
+/// VXLAN-GPE (draft-ietf-nvo3-vxlan-gpe).
+
+#include "conformance/traits.hpp"
+
+namespace weft::conformance {
+
+template <>
+struct Traits<tunnel::VxlanGpe> {
+  // udp = lambda dport, sport=49152: UDP(sport=sport, dport=dport, chksum=0)
+  // eth = lambda type: Ether(dst="02:00:5e:00:01:01", src="02:00:5e:00:02:01", type=type)
+  // def v4(rest, tos=0, ttl=64, n=84):
+  //   return raw(IP(src="192.0.2.1", dst="198.51.100.2", id=0, flags="DF", tos=tos, ttl=ttl)
+  //     /rest/(b"x"*n))[:-n].hex()
+  // def v6(rest, tc=0, hlim=64, n=84):
+  //   return raw(IPv6(src="2001:db8::1", dst="2001:db8:0:1::2", tc=tc, hlim=hlim)
+  //     /rest/(b"x"*n))[:-n].hex()
+  // gpe = lambda vni, np: VXLAN(flags=0x0c, vni=vni, NextProtocol=np)
+  static std::vector<Golden> golden() {
+    const Row rows[] = {
+        // v4(udp(4790)/gpe(0, 3)/eth(0x800))
+        {.header = "450000860000400040114e30c0000201c6336402"
+                   "c00012b6007200000c0000030000000002005e00010102005e0002010800"},
+        // v4(udp(4790, 65535)/gpe(0xffffff, 1), tos=184, ttl=1, n=1450)
+        {.vni = 0xffffff,
+         .payload = TunnelPayload::ip,
+         .inner_bytes = 1450,
+         .ttl = 1,
+         .dscp = 46,
+         .source_port = 65535,
+         .header = "45b805ce0000400001118730c0000201c6336402"
+                   "ffff12b605ba00000c000001ffffff00"},
+        // v6(udp(4790)/gpe(1, 2))
+        {.v4 = false,
+         .vni = 1,
+         .payload = TunnelPayload::ip,
+         .inner_v4 = false,
+         .header =
+             "600000000064114020010db800000000000000000000000120010db8000000010000000000000002"
+             "c00012b6006400000c00000200000100"},
+        // v6(udp(4791, 1)/gpe(0xffffff, 3)/eth(0x86dd), tc=252, hlim=255, n=1430)
+        {.v4 = false,
+         .vni = 0xffffff,
+         .inner_bytes = 1430,
+         .inner_v4 = false,
+         .ttl = 255,
+         .dscp = 63,
+         .port = 4791,
+         .source_port = 1,
+         .header =
+             "6fc0000005b411ff20010db800000000000000000000000120010db8000000010000000000000002"
+             "000112b705b400000c000003ffffff0002005e00010102005e00020186dd"},
+    };
+    std::vector<Golden> made;
+    for (const Row& row : rows) made.push_back(golden_of(tunnel::VxlanGpe::kind, row));
+    return made;
+  }
+
+  static std::vector<std::uint8_t> plain() { return test::hex("0c00000300000000"); }
+
+  /// Bits 0, 1 and 6 of the flags, 16 bits behind them, 8 behind the VNI.
+  static std::vector<std::uint8_t> reserved() { return test::hex("c2ffff00000000ff"); }
+
+  /// Without the I flag; of another version; for operation and maintenance.
+  static std::vector<std::vector<std::uint8_t>> invalid() {
+    return {test::hex("0400000300000000"), test::hex("1c00000300000000"),
+            test::hex("3c00000300000000"), test::hex("0d00000300000000")};
+  }
+};
+
+}  // namespace weft::conformance

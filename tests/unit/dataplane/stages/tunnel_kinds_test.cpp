@@ -1,0 +1,223 @@
+// What every tunnel kind does on the way through the stages.
+#include <catch2/catch.hpp>
+
+#include "support/eal_session.hpp"
+#include "support/naive.hpp"
+#include "support/stage_case.hpp"
+#include "tunnel/registry.hpp"
+
+namespace weft {
+namespace {
+
+constexpr NexthopId way{50};
+constexpr DecapId back{50};
+
+/// A tunnel from VM 1 to this very router, and the decap that lets it in.
+struct Loop {
+  TunnelProfile profile;
+  Decap decap;
+};
+
+Loop loop_of(const TunnelKindInfo& info, TunnelPayload payload, bool outer_v4) {
+  Loop loop;
+  TunnelProfile& p = loop.profile;
+  p.kind = info.kind;
+  p.local = ip(outer_v4 ? "192.0.2.2" : "2001:db8::2");
+  p.remote = ip(outer_v4 ? "192.0.2.1" : "2001:db8::1");
+  p.vni = std::min(info.most_network, 1000U);
+  p.destination_port = info.default_udp_port;
+  p.payload = payload;
+  p.inner_destination_mac = test::mac("02:00:5e:00:01:01");
+  loop.decap.kind = info.kind;
+  loop.decap.local = p.remote;
+  loop.decap.destination_port = info.default_udp_port;
+  loop.decap.vni = p.vni;
+  loop.decap.sources = {prefix(outer_v4 ? "192.0.2.0/24" : "2001:db8::/64")};
+  loop.decap.nexthop = world::lookup_blue;
+  return loop;
+}
+
+std::vector<Loop> loops() {
+  std::vector<Loop> all;
+  for (const TunnelKindInfo& info : tunnel_kinds) {
+    for (const TunnelPayload payload : {TunnelPayload::ethernet, TunnelPayload::ip}) {
+      if (payload != info.payload && !info.any_payload) continue;
+      for (const bool v4 : {true, false}) all.push_back(loop_of(info, payload, v4));
+    }
+  }
+  return all;
+}
+
+/// 10.1.9.0/24 and fd00:9::/64 of VM 1's VRF lead into the tunnel.
+Batch batch_of(const Loop& loop) {
+  Batch batch;
+  nexthop::Tunnel tunnel;
+  tunnel.profile = loop.profile;
+  tunnel.adjacency = loop.profile.remote.is_v4() ? world::to_peer : world::to_peer6;
+  batch.nexthops = {{way, tunnel}};
+  batch.decaps = {{back, loop.decap}};
+  batch.routes = {{world::blue, prefix("10.1.9.0/24"), way},
+                  {world::blue, prefix("fd00:9::/64"), way}};
+  return batch;
+}
+
+const MacAddress fabric_mac = test::mac("02:00:00:00:0f:01");
+
+/// As it left by the fabric, but for this router.
+Bytes returned(Bytes frame) {
+  std::copy(fabric_mac.bytes.begin(), fabric_mac.bytes.end(), frame.begin());
+  return frame;
+}
+
+const Bytes vm1_4 = with_ipv4(hex(packets::vm1_udp4), at::ip, 16, "0a010905");
+const Bytes vm1_6 = with(hex(packets::vm1_tcp6), at::ip + 24, "fd000009000000000000000000000005");
+
+/// A packet of that kind, over IPv4, with IPv4 inside that is for VM 1 itself.
+Bytes packet_of(TunnelKind kind, TunnelPayload payload) {
+  const Loop loop = loop_of(describe(kind), payload, true);
+  Rig rig(world::batch());
+  rig.apply(batch_of(loop));
+  return returned(rig.receive(world::vm1, vm1_4).frame);
+}
+
+std::string fate(TunnelKind kind, TunnelPayload payload, const Bytes& frame) {
+  Rig rig(world::batch());
+  rig.apply(batch_of(loop_of(describe(kind), payload, true)));
+  return describe(rig.receive(world::fabric, frame));
+}
+
+/// Behind Ethernet and the outer IPv4 header, and behind UDP.
+constexpr std::size_t behind_ip = 14 + 20;
+constexpr std::size_t behind_udp = behind_ip + 8;
+
+}  // namespace
+
+TEST_CASE("what goes into a tunnel of any kind comes out of it as it was", "[kinds]") {
+  for (const Loop& loop : loops()) {
+    Rig rig(world::batch());
+    rig.apply(batch_of(loop));
+    for (const Bytes& sent : {vm1_4, vm1_6}) {
+      const bool v4 = sent[12] == 0x08;
+      INFO(describe(loop.profile.kind).name
+           << (loop.profile.remote.is_v4() ? ", IPv4" : ", IPv6") << (v4 ? " of IPv4" : " of IPv6")
+           << (loop.profile.payload == TunnelPayload::ip ? ", bare" : ""));
+      const Outcome out = rig.receive(world::vm1, sent);
+      REQUIRE(describe(out) == "transmitted");
+      // The destination is led back into the tunnel: TTL has gone down twice then.
+      const Outcome again = rig.receive(world::fabric, returned(out.frame));
+      REQUIRE(describe(again) == "transmitted");
+      CHECK(again.frame.size() == out.frame.size());
+      const std::size_t inner = out.frame.size() - (sent.size() - at::ip);
+      const std::size_t ttl = inner + (v4 ? 8 : 7);
+      CHECK(out.frame[ttl] + 1 == sent[at::ip + (v4 ? 8 : 7)]);
+      CHECK(again.frame[ttl] + 2 == sent[at::ip + (v4 ? 8 : 7)]);
+      const std::size_t behind = inner + (v4 ? 12 : 8);  // addresses and all that follows
+      CHECK(std::equal(out.frame.begin() + static_cast<std::ptrdiff_t>(behind), out.frame.end(),
+                       sent.begin() + static_cast<std::ptrdiff_t>(at::ip + (v4 ? 12 : 8))));
+    }
+  }
+}
+
+TEST_CASE("a tunnel takes only what has its kind's network", "[kinds]") {
+  for (const Loop& loop : loops()) {
+    if (describe(loop.profile.kind).network.empty()) continue;
+    Loop other = loop;
+    --other.decap.vni;
+    Rig rig(world::batch());
+    rig.apply(batch_of(other));
+    INFO(describe(loop.profile.kind).name);
+    const Outcome out = rig.receive(world::vm1, vm1_4);
+    CHECK(describe(rig.receive(world::fabric, returned(out.frame))) ==
+          "dropped: decap_unknown_vni");
+  }
+}
+
+TEST_CASE("a UDP port goes from one kind to another in one batch", "[kinds]") {
+  Loop vxlan = loop_of(describe(TunnelKind::vxlan), TunnelPayload::ethernet, true);
+  Loop geneve = loop_of(describe(TunnelKind::geneve), TunnelPayload::ethernet, true);
+  for (Loop* loop : {&vxlan, &geneve}) {
+    loop->profile.destination_port = loop->decap.destination_port = 5000;
+  }
+  Rig rig(world::batch());
+  rig.apply(batch_of(vxlan));
+  Batch batch = batch_of(geneve);
+  batch.decaps = {{DecapId(51), geneve.decap}, {back, std::nullopt}};
+  SECTION("the old one goes last") {}
+  SECTION("the old one goes first") { std::swap(batch.decaps[0], batch.decaps[1]); }
+  SECTION("the old one changes") { batch.decaps = {{back, geneve.decap}}; }
+  rig.apply(batch);
+  const Outcome out = rig.receive(world::vm1, vm1_4);
+  CHECK(describe(rig.receive(world::fabric, returned(out.frame))) == "transmitted");
+}
+
+TEST_CASE("GRE with a key is another kind than GRE without one", "[kinds]") {
+  const auto ip_payload = TunnelPayload::ip;
+  const Bytes bare = packet_of(TunnelKind::gre, ip_payload);
+  const Bytes keyed = packet_of(TunnelKind::keyed_gre, ip_payload);
+  // Without a decap of its kind the packet is the host's.
+  CHECK(fate(TunnelKind::gre, ip_payload, bare) == "transmitted");
+  CHECK(fate(TunnelKind::keyed_gre, ip_payload, keyed) == "transmitted");
+  CHECK(fate(TunnelKind::gre, ip_payload, keyed).starts_with("punted"));
+  CHECK(fate(TunnelKind::keyed_gre, ip_payload, bare).starts_with("punted"));
+  CHECK(fate(TunnelKind::mpls_over_gre, ip_payload, bare).starts_with("punted"));
+}
+
+TEST_CASE("a tunnel says what it holds, and holds it", "[kinds]") {
+  const auto ip_payload = TunnelPayload::ip;
+  const Bytes gre = packet_of(TunnelKind::gre, ip_payload);
+  const Bytes geneve = packet_of(TunnelKind::geneve, ip_payload);
+  const Bytes gpe = packet_of(TunnelKind::vxlan_gpe, ip_payload);
+  CHECK(fate(TunnelKind::gre, ip_payload, with(gre, behind_ip + 2, "86dd")) ==
+        "dropped: tunnel_header_invalid");
+  CHECK(fate(TunnelKind::geneve, ip_payload, with(geneve, behind_udp + 2, "86dd")) ==
+        "dropped: tunnel_header_invalid");
+  CHECK(fate(TunnelKind::vxlan_gpe, ip_payload, with(gpe, behind_udp + 3, "02")) ==
+        "dropped: tunnel_header_invalid");
+  const auto unsupported = "dropped: tunnel_payload_unsupported";
+  CHECK(fate(TunnelKind::gre, ip_payload, with(gre, behind_ip + 2, "0806")) == unsupported);
+  CHECK(fate(TunnelKind::geneve, ip_payload, with(geneve, behind_udp + 2, "8847")) == unsupported);
+  CHECK(fate(TunnelKind::vxlan_gpe, ip_payload, with(gpe, behind_udp + 3, "04")) == unsupported);
+}
+
+TEST_CASE("options of GENEVE are skipped, unless they are critical", "[kinds]") {
+  const Bytes plain = packet_of(TunnelKind::geneve, TunnelPayload::ip);
+  // One option of eight bytes in all, class 0x0102: lengths grow by 8.
+  const auto optioned = [&](std::string_view option) {
+    Bytes frame = plain;
+    const Bytes bytes = hex(option);
+    frame[behind_udp] = static_cast<std::uint8_t>(bytes.size() / 4);
+    frame.insert(frame.begin() + behind_udp + 8, bytes.begin(), bytes.end());
+    const auto grow = [&](std::size_t place) {
+      const unsigned length =
+          (frame[place] << 8 | frame[place + 1]) + static_cast<unsigned>(bytes.size());
+      frame = with16(frame, place, static_cast<std::uint16_t>(length));
+    };
+    grow(14 + 2);
+    grow(behind_ip + 4);
+    return with_ipv4_checksum(std::move(frame));
+  };
+  const auto fate_of = [&](const Bytes& frame) {
+    return fate(TunnelKind::geneve, TunnelPayload::ip, frame);
+  };
+  CHECK(fate_of(plain) == "transmitted");
+  CHECK(fate_of(optioned("0102030100000001")) == "transmitted");
+  CHECK(fate_of(optioned("0102830100000001")) == "dropped: tunnel_option_unknown");
+  CHECK(fate_of(optioned("0102030200000001")) == "dropped: tunnel_header_invalid");
+}
+
+TEST_CASE("a checksum of GRE must be right", "[kinds]") {
+  // Four bytes more: checksum and reserved.
+  Bytes frame = packet_of(TunnelKind::gre, TunnelPayload::ip);
+  frame.insert(frame.begin() + behind_ip + 4, 4, 0);
+  frame[behind_ip] = 0x80;
+  frame = with16(frame, 14 + 2, static_cast<std::uint16_t>(frame.size() - 14));
+  frame = with_ipv4_checksum(std::move(frame));
+  const std::vector<std::uint8_t> summed(frame.begin() + behind_ip, frame.end());
+  const std::uint16_t sum = test::naive_checksum(summed);
+  const auto fate_of = [](const Bytes& f) { return fate(TunnelKind::gre, TunnelPayload::ip, f); };
+  CHECK(fate_of(with16(frame, behind_ip + 4, sum)) == "transmitted");
+  CHECK(fate_of(with16(frame, behind_ip + 4, static_cast<std::uint16_t>(sum + 1))) ==
+        "dropped: tunnel_checksum");
+}
+
+}  // namespace weft
