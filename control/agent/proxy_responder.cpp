@@ -77,6 +77,10 @@ ProxyResponder::Verdict ProxyResponder::judge_remote(VrfId vrf, const Question& 
   }
   const auto way = model_.way(vrf, q.sender);
   if (!way || way->use->kind != NexthopUse::Kind::tunnel) return DropReason::neighbour_not_ours;
+  // Who asked by a frame cannot be told where only packets go.
+  if (model_.tunnels.at(way->use->name).profile.payload != TunnelPayload::ethernet) {
+    return DropReason::neighbour_not_ours;
+  }
   return Injection::IntoTunnel{way->nexthop};
 }
 

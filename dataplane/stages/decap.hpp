@@ -125,11 +125,15 @@ template <class Tracer>
   return wire::checksum_fold(p.packet.sum(p.l3 + p.l4_offset, l4_bytes)) == 0xffff;
 }
 
-/// Whether a bare packet at `inner` is of the version that the tunnel header says.
-[[gnu::always_inline]] inline bool version_agrees(tunnel::Payload payload,
-                                                  const std::uint8_t* inner) {
-  if (payload == tunnel::Payload::ipv4) return *inner >> 4 == 4;
-  return payload != tunnel::Payload::ipv6 || *inner >> 4 == 6;
+/// Why a bare packet at `inner` is not what the tunnel header says.
+[[gnu::always_inline]] inline DropReason check_version(tunnel::Payload payload,
+                                                       const std::uint8_t* inner) {
+  const unsigned version = *inner >> 4;
+  if (payload == tunnel::Payload::ip) {
+    return version == 4 || version == 6 ? DropReason::none : DropReason::tunnel_payload_unsupported;
+  }
+  return version == (payload == tunnel::Payload::ipv4 ? 4 : 6) ? DropReason::none
+                                                               : DropReason::tunnel_header_invalid;
 }
 
 /// Takes off the headers of a tunnel of `kind`, whose header stands behind UDP or behind IP.
@@ -182,9 +186,9 @@ template <tunnel::Carrier carrier, class Tracer>
   p.l3 = nullptr;
   if (header.payload != tunnel::Payload::ethernet) {
     std::swap(p.l2, p.l3);
-    if (inner != p.end && !version_agrees(header.payload, inner)) {
-      return drop(p, DropReason::tunnel_header_invalid);
-    }
+    const DropReason r = inner != p.end ? check_version(header.payload, inner) : DropReason::none;
+    if (r != DropReason::none) [[unlikely]]
+      return drop(p, r);
   }
   return enter(ctx, p, *entry);
 }

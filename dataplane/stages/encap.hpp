@@ -96,6 +96,8 @@ template <Inside inside = Inside::packet, class Tracer>
 [[gnu::always_inline]] inline Next encap_one(StageContext<Tracer>& ctx, PacketContext& p) {
   constexpr bool frame = inside == Inside::frame;
   const NexthopEntry& tunnel = *p.nexthop;
+  // The tunnel has come to carry bare packets after the frame was made for it.
+  if (frame && tunnel.inner_ethernet_offset == 0) return drop(p, DropReason::nexthop_missing);
   std::uint8_t* const payload = frame ? p.l2 : p.l3;
   const std::size_t header_bytes = frame ? tunnel.inner_ethernet_offset : tunnel.header_bytes;
   const auto total = static_cast<std::uint16_t>(header_bytes + (frame ? p.bytes : p.l3_bytes));

@@ -293,7 +293,7 @@ class ExpressIn {
   template <class Any>
   [[nodiscard, gnu::always_inline]] static bool begins_bare(const TunnelHeader& header,
                                                             const std::uint8_t* l3) {
-    return PlainIp<Any>::begins_bare(l3) && version_agrees(header.payload, l3);
+    return PlainIp<Any>::begins_bare(l3) && check_version(header.payload, l3) == DropReason::none;
   }
 
   /// `bytes`: from the inner Ethernet header on, of which there are `l2_bytes`.

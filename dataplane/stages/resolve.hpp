@@ -118,11 +118,12 @@ inline void search(const Tables& tables, Burst& burst, unsigned count) {
   return Next::hold;
 }
 
-/// A packet for the router itself. A fragment of UDP from the fabric is a tunnel's as far as anyone
-/// can tell, and nobody here puts those together.
-[[gnu::always_inline]] inline Next receive(PacketContext& p) {
+/// A packet for the router itself. A fragment of UDP from the fabric, or of what tunnels stand on
+/// beside it, is a tunnel's as far as anyone can tell, and nobody here puts those together.
+[[gnu::always_inline]] inline Next receive(const Tables& tables, PacketContext& p) {
   if (p.fragment && p.home == nullptr && p.vrf->id == underlay_vrf &&
-      p.protocol == static_cast<std::uint8_t>(wire::IpProtocol::udp)) {
+      (p.protocol == static_cast<std::uint8_t>(wire::IpProtocol::udp) ||
+       tables.ip_kinds[p.protocol].load(std::memory_order_relaxed) != 0)) {
     return drop(p, DropReason::outer_fragment);
   }
   return punt(p, PuntClass::local);
@@ -212,7 +213,8 @@ template <class Tracer>
       break;
     case NexthopKind::receive:
       // A tenant's route into the underlay ends at the router, not in this host's kernel.
-      if (!nexthop.adjacency.valid() || p.home != nullptr || p.tunnels != 0) return receive(p);
+      if (!nexthop.adjacency.valid() || p.home != nullptr || p.tunnels != 0)
+        return receive(tables, p);
       p.adjacency = tables.adjacencies.get(nexthop.adjacency);
       return p.adjacency != nullptr ? Next::deliver : drop(p, DropReason::nexthop_missing);
     case NexthopKind::glean:

@@ -32,7 +32,8 @@ namespace weft {
   X(outer_udp_checksum_missing, "decap",                                                           \
     "no outer UDP checksum over IPv6, and the decap does not say zero_udp_checksum6")              \
   X(tunnel_header_truncated, "decap", "the packet ends inside the tunnel header")                  \
-  X(tunnel_header_invalid, "decap", "the tunnel header lacks what its kind requires")              \
+  X(tunnel_header_invalid, "decap",                                                                \
+    "the tunnel header lacks what its kind requires, or names another IP version than is inside")  \
   X(tunnel_payload_unsupported, "decap", "the tunnel holds neither Ethernet nor IP")               \
   X(tunnel_option_unknown, "decap", "a critical option of the tunnel header is not known here")    \
   X(tunnel_checksum, "decap", "the checksum in the tunnel header is wrong")                        \

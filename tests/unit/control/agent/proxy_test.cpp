@@ -237,6 +237,16 @@ TEST_CASE("questions out of a tunnel are answered into it") {
     p.from_tunnel(hex(text));
     CHECK(p.dropped(DropReason::neighbour_not_ours));
   }
+  // A tunnel of bare packets leads back: no frame goes into that.
+  TunnelConfig bare = tunnel("bare", "192.0.2.1", "192.0.2.2", 102);
+  bare.kind = TunnelKind::geneve;
+  bare.destination_port = 6081;
+  bare.payload = TunnelPayload::ip;
+  REQUIRE(p.node.resolver.put_tunnel(bare, Owner::api));
+  REQUIRE(p.node.resolver.put_route(route("blue", "10.1.0.13/32", via_tunnel("bare")), Owner::api));
+  p.from_tunnel(
+      hex("ffffffffffff02005e0002020806000108000604000102005e0002020a01000d0000000000000a010001"));
+  CHECK(p.dropped(DropReason::neighbour_not_ours));
   // red has no tunnel to 10.1.0.12.
   p.from_tunnel(hex(remote_asks_gateway), "red");
   CHECK(p.dropped(DropReason::neighbour_not_ours));

@@ -150,6 +150,17 @@ TEST_CASE("a UDP port goes from one kind to another in one batch", "[kinds]") {
   CHECK(describe(rig.receive(world::fabric, returned(out.frame))) == "transmitted");
 }
 
+TEST_CASE("no frame of the router's own goes into a tunnel of bare packets", "[kinds]") {
+  for (const TunnelKind kind : {TunnelKind::gre, TunnelKind::vxlan_gpe}) {
+    for (const TunnelPayload payload : {TunnelPayload::ip, TunnelPayload::ethernet}) {
+      Rig rig(world::batch());
+      rig.apply(batch_of(loop_of(describe(kind), payload, true)));
+      CHECK(describe(rig.inject(way, hex(packets::own_arp))) ==
+            (payload == TunnelPayload::ip ? "dropped: nexthop_missing" : "transmitted"));
+    }
+  }
+}
+
 TEST_CASE("GRE with a key is another kind than GRE without one", "[kinds]") {
   const auto ip_payload = TunnelPayload::ip;
   const Bytes bare = packet_of(TunnelKind::gre, ip_payload);
@@ -177,6 +188,27 @@ TEST_CASE("a tunnel says what it holds, and holds it", "[kinds]") {
   CHECK(fate(TunnelKind::gre, ip_payload, with(gre, behind_ip + 2, "0806")) == unsupported);
   CHECK(fate(TunnelKind::geneve, ip_payload, with(geneve, behind_udp + 2, "8847")) == unsupported);
   CHECK(fate(TunnelKind::vxlan_gpe, ip_payload, with(gpe, behind_udp + 3, "04")) == unsupported);
+  // A label does not say what is behind it: the packet has to. 0 begins a control word (RFC 4385).
+  const Bytes mpls = packet_of(TunnelKind::mpls_over_udp, ip_payload);
+  for (const std::string_view version : {"05", "55", "95"}) {
+    CHECK(fate(TunnelKind::mpls_over_udp, ip_payload, with(mpls, behind_udp + 4, version)) ==
+          unsupported);
+  }
+}
+
+TEST_CASE("a fragment of a tunnel packet is told as such on whatever it stands", "[kinds]") {
+  const auto ip_payload = TunnelPayload::ip;
+  for (const TunnelKind kind : {TunnelKind::gre, TunnelKind::mpls_over_gre, TunnelKind::geneve}) {
+    const Bytes whole = packet_of(kind, ip_payload);
+    for (const std::string_view piece : {"2000", "0007"}) {
+      CHECK(fate(kind, ip_payload, with_ipv4(whole, at::ip, 6, piece)) ==
+            "dropped: outer_fragment");
+    }
+  }
+  // Where no decap is for GRE it is the host's.
+  const Bytes gre = packet_of(TunnelKind::gre, ip_payload);
+  CHECK(fate(TunnelKind::geneve, ip_payload, with_ipv4(gre, at::ip, 6, "2000"))
+            .starts_with("punted"));
 }
 
 TEST_CASE("options of GENEVE are skipped, unless they are critical", "[kinds]") {
