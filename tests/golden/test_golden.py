@@ -1,12 +1,16 @@
-"""Runs rows.py against a real router, two tenants and a raw underlay."""
+"""Runs rows.py and tunnel_rows.py against a real router, two tenants and a raw underlay."""
+
+import os
 
 import pytest
+import tunnel_rows
 from rows import FABRIC, HERE, HERE6, PEER, ROWS, THERE, THERE6, VM, Row, outer, routed, ip4, vm, arriving, back4
 from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import Ether
 from scapy.packet import Raw
+from scapy.utils import wrpcap
 from topology import base, tunnel
-from weft import wait_until
+from weft import run, wait_until
 
 SENTINEL = UDP(sport=9, dport=9, chksum=0) / Raw(b"sentinel")
 
@@ -42,6 +46,7 @@ class Network:
                              {"vrf": "blue", "prefix": "10.1.0.17/32",
                               "via": {"ecmp": [{"tunnel": "to-peer6"}]}},
                              {"vrf": "blue", "prefix": "10.66.0.0/16", "via": {"discard": True}}]
+        tunnel_rows.configure(config)
         self.router = lab.router(node, "golden", config).start()
         for name in vms:
             vms[name].ip("link", "set", "vm0", "up")
@@ -96,7 +101,7 @@ def counts(router, row):
     return {key: router.row(*key)["packets"] for key in row.counts}
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+@pytest.mark.parametrize("row", ROWS + tunnel_rows.ROWS, ids=lambda row: row.name)
 def test_row(network, row: Row):
     before, counted = network.router.drops(), counts(network.router, row)
     wanted, found = network.run(row)
@@ -110,3 +115,44 @@ def test_row(network, row: Row):
     moved = {key: now - counted[key] - sentinels.get(key, 0)
              for key, now in counts(network.router, row).items()}
     assert moved == row.counts
+
+
+NETWORKS = ("vxlan.vni", "geneve.vni", "gre.key", "mpls.label")
+FIELDS = ("frame.protocols", *NETWORKS, "mpls.bottom", "mpls.ttl", "ip.src", "ip.dst", "ipv6.src", "ipv6.dst",
+          "ip.checksum.status", "udp.checksum.status", "_ws.expert.message")
+GOOD, MISSING = "1", "3"
+
+
+def read_by_tshark(directory, frames):
+    """[{field: values}] of each frame."""
+    path = directory / "leaving.pcap"
+    wrpcap(str(path), frames)
+    options = [word for field in FIELDS for word in ("-e", field)]
+    text = run("tshark", "-n", "-r", path, "-o", "ip.check_checksum:TRUE", "-o", "udp.check_checksum:TRUE", "-T",
+               "fields", "-E", "separator=|", *options, env={**os.environ, "HOME": str(directory)})
+    return [dict(zip(FIELDS, line.split("|"))) for line in text.splitlines() if "|" in line]
+
+
+def test_tshark_reads_what_leaves(tmp_path):
+    """Another implementation finds in the frames that leave what the configuration says."""
+    rows = [row for row in tunnel_rows.EACH if row.port == "blue"]
+    read = read_by_tshark(tmp_path, [row.out[0][1] for row in rows])
+    assert len(read) == len(rows)
+    for row, fields in zip(rows, read):
+        (_, tunnel_name), = row.counts
+        way = next(w for w in tunnel_rows.WAYS if f"to-{w.number}" == tunnel_name)
+        wanted = tunnel_rows.told(way, row.frame.payload)
+        protocols = [name for name in fields["frame.protocols"].split(":") if name != "ethertype"]
+        assert protocols == wanted["protocols"], row.name
+        networks = [int(fields[field], 0) for field in NETWORKS if fields[field]]
+        assert networks == [n for n in [wanted["network"]] if n is not None], row.name
+        if fields["mpls.label"]:
+            assert (fields["mpls.bottom"], fields["mpls.ttl"]) == ("1", "64"), row.name
+        ends = list(zip((fields["ip.src"] + "," + fields["ipv6.src"]).strip(",").split(","),
+                        (fields["ip.dst"] + "," + fields["ipv6.dst"]).strip(",").split(",")))
+        assert sorted(ends) == sorted(wanted["ends"]), row.name
+        assert set(fields["ip.checksum.status"].split(",")) <= {GOOD, ""}, row.name
+        udp = fields["udp.checksum.status"].split(",")   # of the outer one first, if there is such
+        assert udp == [MISSING if len(udp) == 2 and not way.six else GOOD, GOOD][-len(udp):], row.name
+        expert = fields["_ws.expert.message"]
+        assert "alformed" not in expert and "hecksum" not in expert, (row.name, expert)

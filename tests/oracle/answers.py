@@ -1,8 +1,8 @@
 """What a router says itself: ARP (RFC 826), ND (RFC 4861), ICMP (RFC 792, 1812, 4443)."""
 
 import wire
-from tables import Unknown
 from tunnels import encapsulate
+from verdict import Unknown
 from wire import (ICMP, ICMP6, IPV6, UDP, addresses, covers, ethernet, icmp4, icmp6, ipv4, ipv6,
                   ones_sum, packed, pseudo, solicited_node, upper)
 
@@ -64,6 +64,8 @@ def _reply(tables, verdict, where, asker, ethertype, packet, destination):
         return verdict.may_send(where.device.name, frame, "neighbour")
     entry, _ = tables.walk(where.vrf, asker)
     tunnel = tables.tunnels[entry.target]
+    if tunnel.payload == "ip":   # who asked by Ethernet cannot hear the answer
+        return verdict.drop(None, "punt_neighbour_limited", "neighbour_not_ours")
     done = encapsulate(tables, tunnel, frame)
     if done is None:
         raise Unknown("a question from whom no tunnel leads back to")
@@ -136,6 +138,8 @@ def nd(tables, verdict, where, packet):
 
     source, destination = addresses(packet)
     body = packet[40:]
+    if where.bare:
+        raise Unknown("a neighbour message without a link")
     if where.l2_source[0] & 1 or not any(where.l2_source):
         raise Unknown("a neighbour message from no station's MAC")
     if destination[0] != 0xFF and tables.walk(where.vrf, destination)[0] is not None:

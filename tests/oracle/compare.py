@@ -2,11 +2,13 @@
 
 from collections import Counter, defaultdict
 
-from wire import ICMP, IPV4, IPV6, UDP, checksum, ones_sum, pseudo
+import kinds
+from wire import ETHERNET, ETHERNET_BYTES, GRE, ICMP, IPV4, IPV6, UDP, checksum, ones_sum, pseudo
 
 
 def reduced(frame, tunnel_locals):
-    """(the frame with the UDP source port of our tunnels set to 0, that port or None).
+    """(the frame with the UDP source port of our tunnels set to 0, that port or None). `tunnel_locals`: (local address,
+    UDP port or None for GRE) → kind.
 
     Over IPv6 the port is part of the checksum: the checksum is made anew if it was right, else left to differ.
     """
@@ -29,17 +31,27 @@ def reduced(frame, tunnel_locals):
     return frame[:at] + datagram, int.from_bytes(frame[at:at + 2], "big")
 
 
-def unnamed(frame):
-    """The frame with ID and DF of its innermost IPv4 header at 0: a router may choose them freely in ICMP messages of
-    its own. The header's checksum is made anew if it was right."""
-    at = 14
-    while frame[at - 2:at] in (b"\x08\0", b"\x86\xdd"):
-        six = frame[at - 2] == 0x86
-        size = 40 if six else (frame[at] & 15) * 4
-        if frame[at + 6 if six else at + 9] != UDP or len(frame) < at + size + 8 + 8 + 14 + 20:
-            break
-        at += size + 8 + 8 + 14
-    if frame[at - 2:at] != b"\x08\0" or frame[at + 9] != ICMP:
+def inner_ip(frame, tunnel_locals):
+    """(EtherType, offset) of the IP packet in the frame, or in the tunnel of ours in the frame."""
+    kind, at = int.from_bytes(frame[12:14], "big"), ETHERNET_BYTES
+    if kind not in (IPV4, IPV6) or len(frame) < at + (40 if kind == IPV6 else 20):
+        return None, at
+    protocol, size = (frame[20], 40) if kind == IPV6 else (frame[23], (frame[14] & 15) * 4)
+    source = frame[22:38] if kind == IPV6 else frame[26:30]
+    start = at + size + (8 if protocol == UDP else 0)
+    port = int.from_bytes(frame[start - 6:start - 4], "big") if protocol == UDP else None
+    if protocol not in (UDP, GRE) or (source, port) not in tunnel_locals:
+        return kind, at
+    tunnel = kinds.opened(tunnel_locals[source, port], frame[start:])
+    inside, at = tunnel.inside, len(frame) - len(tunnel.data)
+    return (int.from_bytes(frame[at + 12:at + 14], "big"), at + ETHERNET_BYTES) if inside == ETHERNET else (inside, at)
+
+
+def unnamed(frame, tunnel_locals):
+    """The frame with ID and DF of its inner IPv4 header at 0: a router may choose them freely in ICMP messages of its
+    own. The header's checksum is made anew if it was right."""
+    kind, at = inner_ip(frame, tunnel_locals)
+    if kind != IPV4 or len(frame) < at + 20 or frame[at + 9] != ICMP:
         return frame
     end = at + (frame[at] & 15) * 4
     head = frame[at:at + 4] + b"\0\0" + bytes([frame[at + 6] & 0xBF]) + frame[at + 7:at + 10] + b"\0\0" + frame[
@@ -146,11 +158,11 @@ class Round:
                 self.required[self._key(sent.interface, sent.frame)[0]].append((number, name, sent, verdict))
             for sent in verdict.maybe:
                 where = self.required if strict and verdict.answered else self.optional
-                where[self._key(sent.interface, unnamed(sent.frame))[0]].append((number, name, sent, verdict))
+                where[self._free(sent)].append((number, name, sent, verdict))
         for verdict in late:
             self.tokens += [r | {None} for r in (verdict.reasons, *verdict.extra) if None in r]
             for sent in verdict.maybe:
-                self.optional[self._key(sent.interface, unnamed(sent.frame))[0]].append((-1, "", sent, verdict))
+                self.optional[self._free(sent)].append((-1, "", sent, verdict))
         self.missing = sum(len(x) for x in self.required.values())
         self.waiting = sum(len(v.maybe) for _, _, v in frames) if not strict else 0
 
@@ -161,10 +173,14 @@ class Round:
         frame, port = reduced(frame, self.tunnel_locals)
         return (interface, frame), port
 
+    def _free(self, sent):
+        """The key of what the router says itself."""
+        return self._key(sent.interface, unnamed(sent.frame, self.tunnel_locals))[0]
+
     def came(self, interface, frame):
         key, port = self._key(interface, frame)
         if not self.required.get(key) and not self.optional.get(key):
-            key, port = self._key(interface, unnamed(frame))
+            key, port = self._key(interface, unnamed(frame, self.tunnel_locals))
         if self.required.get(key):
             number, source, sent, verdict = self.required[key].pop(0)
             self.missing -= 1

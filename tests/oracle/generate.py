@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass
 
+import profiles
 import wire
 from groups import add_groups, change_groups, remembered
 from packets import Packets  # noqa: F401  (what is sent through them)
+from profiles import FAR4, FAR6, ROUTER_MACS
 from wire import spelled
 
-ROUTER_MACS = ("02:00:5e:00:01:01", "02:00:5e:00:01:02", "02:00:5e:00:aa:03")
 SUBNETS4 = ("10.1.0.0/24", "10.1.1.0/24", "10.2.0.0/16", "172.16.8.0/22")
 SUBNETS6 = ("fd00:1::/64", "fd00:2::/48")
 PREFIXES4 = ("0.0.0.0/0", "10.0.0.0/8", "10.1.0.0/16", "10.1.0.0/25", "10.1.0.128/25", "10.1.0.64/26", "10.1.0.96/27",
@@ -18,12 +19,9 @@ PREFIXES6 = ("::/0", "fd00::/8", "fd00:1::/32", "fd00:1::/80", "fd00:1::1:0/112"
              "fd00:2:0:8000::/49", "fd00:2::/63", "fd00:2:0:1::/64", "fd00:2::fffe/127", "fd00:3::/47", "2000::/3",
              "2001:db8:ffff::/48", "fd00:1::1:8000/113")
 DEFAULTS = (PREFIXES4[0], PREFIXES6[0])
-TUNNEL_PORTS = (4789, 4789, 4789, 8472, 4790)
-RANGES = ("49152-65535", "49152-65535", "1-65535", "50000-50000", "60000-60003")
 TIMEOUTS = ("tcp_opening", "tcp_established", "tcp_closing", "udp_one_way", "udp_answered", "icmp", "other")
 SESSION_SECONDS = 7200   # no session ends by a clock
 MTUS = (1500, 1500, 1500, 1400, 1380)
-FAR4, FAR6 = ("203.0.113.0/24", "203.0.113.64/26"), ("2001:db8:f::/48", "2001:db8:f:8::/61")
 
 
 def _port(number, device, random):
@@ -73,57 +71,6 @@ def _vif(number, vrf, taken, random):
             "addresses": addresses, "anti_spoofing": random.random() < 0.6, "mtu": random.choice(MTUS)}
 
 
-def _remote(config, random):
-    """An address that the underlay leads to, or not quite."""
-    if random.random() < 0.6:
-        return random.choice(config["neighbours"])["address"]
-    return _inside(random.choice(FAR4 + FAR6), random, 0)
-
-
-def _tunnel(number, config, random):
-    remote = _remote(config, random)
-    tunnel = {"name": f"t{number}", "kind": "vxlan", "vni": random.choice((random.getrandbits(24), number, 0xFFFFFF)),
-              "remote": remote, "port": random.choice(TUNNEL_PORTS), "source_ports": random.choice(RANGES),
-              "inner_destination_mac": random.choice(ROUTER_MACS)}
-    if random.random() < 0.3:
-        tunnel["ttl"] = random.randint(1, 255)
-    if random.random() < 0.3:
-        tunnel["dscp"] = random.randint(0, 63)
-    if ":" in remote and random.random() < 0.3:
-        tunnel["zero_udp_checksum6"] = True
-    if len(config["ports"]) > 1 and random.random() < 0.3:
-        tunnel["local"] = config["ports"][1]["addresses"][":" in remote].split("/")[0]
-    return tunnel
-
-
-def _sources(config, six, random):
-    """One to three subnets, among them narrow ones that leave out some neighbours."""
-    mine = [n["address"] for n in config["neighbours"] if (":" in n["address"]) == six]
-    wide = ("2001:db8::/64", "2001:db8:1::/80", "2001:db8:f::/48") if six else (
-        "192.0.2.0/24", "192.0.2.128/25", "198.51.100.0/26", "203.0.113.0/24")
-    hosts = tuple(f"{a}/{128 if six else 32}" for a in mine)
-    return random.sample(wide + hosts, random.randint(1, 3))
-
-
-def _decap(number, config, used, random):
-    six = random.random() < 0.4
-    local = random.choice(config["ports"])["addresses"][six].split("/")[0]
-    port = random.choice(TUNNEL_PORTS)
-    vni = random.choice((random.getrandbits(24), number, 100, 101, 0xFFFFFF))
-    if (vni, port, local) in used:
-        return None
-    used.add((vni, port, local))
-    decap = {"name": f"d{number}", "kind": "vxlan", "vni": vni, "port": port, "local": local,
-             "sources": _sources(config, six, random)}
-    if config["vifs"] and random.random() < 0.15:
-        decap["vif"] = random.choice(config["vifs"])["name"]
-    else:
-        decap["vrf"] = random.choice(config["vrfs"])["name"]
-    if six and random.random() < 0.4:
-        decap["zero_udp_checksum6"] = True
-    return decap
-
-
 def _via(config, vrf, random):
     ways = ["discard"] + ["vrf"] * 2
     ways += ["tunnel"] * 6 if config["tunnels"] else []
@@ -157,9 +104,24 @@ def _route(config, random):
     elif kind < 0.4:
         net = _inside(random.choice(SUBNETS4), random) + "/32" if random.random() < 0.6 else _inside(
             random.choice(SUBNETS6), random) + "/128"
+    elif kind < 0.6:
+        net = _akin(config, vrf, random) or net
     if _taken(config, vrf, net):
         return None
     return {"vrf": vrf, "prefix": net, "via": _via(config, vrf, random)}
+
+
+def _akin(config, vrf, random):
+    """A prefix around one that the VRF has, or in it, by few bits: they share a part of whatever table there is."""
+    own = [r["prefix"] for r in config["routes"] if r["vrf"] == vrf]
+    if not own:
+        return None
+    network, length, bits = wire.prefix(random.choice(own))
+    wanted = length + random.choice((-3, -2, -1, -1, 1, 2))
+    if not 1 <= wanted <= bits:
+        return None
+    network |= random.getrandbits(bits) & ((1 << (bits - length)) - 1)
+    return f"{spelled((network >> (bits - wanted) << (bits - wanted)).to_bytes(bits // 8, 'big'))}/{wanted}"
 
 
 def _underlay_routes(config, random):
@@ -196,10 +158,10 @@ def topology(random, policies=True):
         config["vifs"].append(_vif(0, config["vrfs"][0], taken, random))
     config["tunnels"], config["decaps"], config["routes"] = [], [], []
     for number in range(random.randint(0, 20)):
-        config["tunnels"].append(_tunnel(number, config, random))
-    used = set()
-    decaps = [_decap(n, config, used, random) for n in range(random.randint(2, 10))]
-    config["decaps"] = [d for d in decaps if d]
+        config["tunnels"].append(profiles.tunnel(number, config, random))
+    for number in range(random.randint(2, 10)):
+        decap = profiles.decap(number, config, random)
+        config["decaps"] += [decap] if decap else []
     config["routes"] += _underlay_routes(config, random)
     if random.random() < 0.4:
         config["routes"] += _chain(config, random)
@@ -271,24 +233,15 @@ def way_options(via):
     return ["--discard"] if way == "discard" else [OPTIONS[way], target]
 
 
-def _change_tunnel(random, config):
-    tunnel = random.choice(config["tunnels"])
-    key = random.choice(("remote", "remote", "vni", "port", "source_ports", "inner_destination_mac"))
-    six = ":" in tunnel["remote"]
-    value = {"vni": lambda: random.getrandbits(24), "port": lambda: random.choice(TUNNEL_PORTS),
-             "source_ports": lambda: random.choice(RANGES), "inner_destination_mac": lambda: random.choice(ROUTER_MACS),
-             "remote": lambda: next(r for r in iter(lambda: _remote(config, random), None) if (":" in r) == six)}[key]()
-    tunnel[key] = value
-    return Change(["tunnel", "set", tunnel["name"], f"--{key.replace('_', '-')}", value], tunnel=tunnel["name"])
-
-
 @dataclass
 class Change:
-    """`command`: the arguments by which weftctl does it, `tunnel` the name of a tunnel that changed, `place` VRF and
-    prefix of a route that did, `what` has changed in the file for a reload."""
+    """`command`: the arguments by which weftctl does it, `tunnel` the name of a tunnel that changed, `decap` that of a
+    decap that takes other packets now, `place` VRF and prefix of a route that did, `what` has changed in the file for a
+    reload."""
     command: list
     what: str = ""
     tunnel: str = None
+    decap: str = None
     place: tuple = ()
     undo: object = None   # to be called for a second reload at once, which no session is to feel
 
@@ -311,9 +264,13 @@ def change(random, config, by_api=False, busy=()):
     if "security_groups" in config and random.random() < 0.5:
         undo = remembered(config) if random.random() < 0.25 and not by_api else None
         return Change(*change_groups(random, config, by_api), undo=undo)
-    kind = random.choice(("tunnel", "tunnel", "add", "replace", "replace", "delete"))
+    kind = random.choice(("tunnel", "tunnel", "decap", "add", "add", "replace", "replace", "delete", "delete"))
     if kind == "tunnel" and config["tunnels"]:
-        return _change_tunnel(random, config)
+        name, options = profiles.change_tunnel(random, config) or (None, [])
+        return name and Change(["tunnel", "set", name, *options], tunnel=name)
+    if kind == "decap" and config["decaps"]:
+        name, options, another = profiles.change_decap(random, config) or (None, [], False)
+        return name and Change(["decap", "set", name, *options], decap=name if another else None)
     if kind == "add":
         route = _route(config, random)
         if route is None:

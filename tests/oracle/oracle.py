@@ -1,18 +1,18 @@
 """What a router must do with a frame: slow, obvious, and written from documents alone.
 
-README.md, drop_reason.hpp, RFC 791, 792, 1812, 4443, 7348, 8200. A packet that breaks several rules at once may be
-dropped for any of them; one that breaks a single rule has a single reason.
+README.md, drop_reason.hpp, RFC 791, 792, 1812, 4443, 8200, and those of the tunnels (kinds.py). A packet that breaks
+several rules at once may be dropped for any of them; one that breaks a single rule has a single reason.
 """
 
-
 import answers
+import kinds
 from deviations import OPEN
 from identity import identity
 from sessions import Crossing, Sessions
-from tables import UNDERLAY, Tables, Unknown
+from tables import UNDERLAY, Tables
 from tunnels import encapsulate
-from verdict import Verdict, Where
-from wire import (ARP, DONT_FRAGMENT, ETHERNET_BYTES, IPV4, IPV6, TCP, UDP, addresses, checksum, covers,
+from verdict import Unknown, Verdict, Where
+from wire import (ARP, DONT_FRAGMENT, ETHERNET, ETHERNET_BYTES, GRE, IPV4, IPV6, TCP, UDP, addresses, checksum, covers,
                   ethernet, flow, fragment_protocol, ones_sum, pseudo, upper)
 
 # RFC 1812 §5.3.7, RFC 1122 §3.2.1.3; RFC 4291 §2.5, §2.7
@@ -106,7 +106,7 @@ class Oracle:
         if self.sessions is None:
             self.sessions = Sessions(self.tables)
         self.sessions.changed(self.tables, self._way_now)
-        self.tunnel_ports = {d.port for d in self.tables.decaps}
+        self.kinds = {d.port: d.kind for d in self.tables.decaps}   # by UDP port; None: some kind of GRE
 
     def process(self, name, frame):
         verdict = Verdict()
@@ -195,38 +195,50 @@ class Oracle:
         protocol, at, _, fragment = upper(packet)
         if fragment:
             protocol = fragment_protocol(packet)
-        if protocol != UDP or not self._is_local(addresses(packet)[1]):
+        if protocol not in (UDP, GRE) or not self._is_local(addresses(packet)[1]):
             return False
+        if protocol == GRE:
+            return None in self.kinds and (fragment or self._is_claimed(packet[at:]))
         if fragment:
             return True
-        return len(packet) >= at + 8 and int.from_bytes(packet[at + 2:at + 4], "big") in self.tunnel_ports
+        return len(packet) >= at + 8 and int.from_bytes(packet[at + 2:at + 4], "big") in self.kinds
+
+    def _is_claimed(self, header):
+        """Whether some decap is for GRE of this kind: with labels, with a key, with neither."""
+        tunnel = kinds.opened("gre", header)
+        return len(header) < kinds.GRE_BYTES or any(
+            (d.kind, d.kind == "gre" and d.network is not None) == (tunnel.kind, tunnel.keyed)
+            for d in self.tables.decaps)
 
     def _decap(self, verdict, where, packet):
         source, destination = addresses(packet)
-        _, at, _, fragment = upper(packet)
+        protocol, at, _, fragment = upper(packet)
         if fragment:
             return verdict.drop("outer_fragment")
-        faults = set()
-        length = int.from_bytes(packet[at + 4:at + 6], "big")
-        check = int.from_bytes(packet[at + 6:at + 8], "big")
-        if length != len(packet) - at:
-            faults.add("outer_udp_length")
-        if check and ones_sum(pseudo(source, destination, UDP, len(packet) - at) + packet[at:]) != 0xFFFF:
-            faults.add("outer_udp_checksum")
-            if where.kernel and unfinished(packet):
-                faults.add("checksum_unfinished")
-        header = packet[at + 8:]
-        if len(header) < 8:
-            return verdict.drop("tunnel_header_truncated", *faults)
-        if not header[0] & 8:
-            faults.add("tunnel_header_invalid")
-        port, vni = int.from_bytes(packet[at + 2:at + 4], "big"), int.from_bytes(header[4:7], "big")
-        found = [d for d in self.tables.decaps if (d.port, d.vni, d.local) == (port, vni, destination)]
+        faults, port, unsummed = set(), None, False
+        if protocol == UDP:
+            port, length, check = (int.from_bytes(packet[n:n + 2], "big") for n in (at + 2, at + 4, at + 6))
+            if length != len(packet) - at:
+                faults.add("outer_udp_length")
+            if check and ones_sum(pseudo(source, destination, UDP, len(packet) - at) + packet[at:]) != 0xFFFF:
+                faults.add("outer_udp_checksum")
+                if where.kernel and unfinished(packet):
+                    faults.add("checksum_unfinished")
+            unsummed = not check and len(source) == 16
+            at += 8
+        tunnel = kinds.opened(self.kinds[port], packet[at:])
+        faults |= tunnel.faults
+        if protocol == GRE and len(packet) < at + kinds.GRE_BYTES:   # of whatever kind it is
+            faults |= {"local_unsupported", "punt_local_limited"}
+        if not tunnel.whole:
+            return verdict.drop(*faults)
+        found = [d for d in self.tables.decaps if (d.kind, d.port, d.network, d.local) == (
+            tunnel.kind, port, tunnel.network, destination)]
         if not found:
             faults.add("decap_unknown_vni")
         elif not any(covers(net, source) for d in found for net in d.sources):
             faults.add("decap_source_unlisted")
-        if not check and len(source) == 16 and not (found and all(d.zero_checksum6 for d in found)):
+        if unsummed and not (found and all(d.zero_checksum6 for d in found)):
             faults.add("outer_udp_checksum_missing")
         if faults:
             return verdict.drop(*faults)
@@ -234,9 +246,11 @@ class Oracle:
             raise Unknown("open: RFC 6040 at decapsulation")
         decap = found[0]
         verdict.decap = decap.name
-        vrf = self.tables.vrfs[decap.vrf]
-        return self._ethernet(verdict, Where("tunnel", decap, decap.vrf, vrf.mac, where.mtu, where.kernel,
-                                             outer=flow(packet)), header[8:])
+        inside = Where("tunnel", decap, decap.vrf, self.tables.vrfs[decap.vrf].mac, where.mtu, where.kernel,
+                       outer=flow(packet), bare=tunnel.inside != ETHERNET)
+        if not inside.bare:
+            return self._ethernet(verdict, inside, tunnel.data)
+        return self._ip(verdict, inside, tunnel.inside, tunnel.data, set(), False)
 
     # --- routing --------------------------------------------------------------------------------
 

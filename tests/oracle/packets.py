@@ -2,10 +2,12 @@
 
 import struct
 
+import shapes
 import wire
+from kinds import KINDS, settings
 from tables import UNDERLAY, Tables
 from wire import (BROADCAST, DONT_FRAGMENT, ICMP, ICMP6, IPV4, IPV6, MORE_FRAGMENTS, TCP, UDP, ethernet, ipv4, ipv6,
-                  mac_bytes, packed, udp, vxlan)
+                  mac_bytes, packed, udp)
 
 MARTIANS4 = ("127.0.0.1", "0.0.0.0", "0.1.2.3", "224.0.0.5", "239.1.2.3", "240.0.0.1", "255.255.255.255",
              "169.254.9.9")
@@ -13,6 +15,7 @@ MARTIANS6 = ("::", "::1", "ff02::1", "ff0e::5", "fe80::5")
 STRANGERS = ("02:66:66:66:66:66", "00:00:00:00:00:00", "ff:ff:ff:ff:ff:ff", "01:00:5e:01:02:03", "33:33:00:00:00:07")
 IP_OPTIONS = (b"\x94\4\0\0", b"\1\1\1\0", b"\x07\x07\x04\0\0\0\0\0", b"\x83\x07\x04\x0a\1\1\1\0" + b"\1" * 32)
 
+AIMED_FRAMES = 6   # at a route that changed
 SPOILED = 0.4   # of the frames that are no steps of a conversation
 
 
@@ -72,6 +75,33 @@ class Packets:
         self.largest = {x["name"]: 1500 if x["device"] == "af_packet" else x["mtu"]
                         for x in self.config["ports"] + self.config["vifs"]}
         self.macs = {v["name"]: mac_bytes(v["router_mac"]) for v in self.config["vrfs"]}
+        if net_changed:
+            self.pending += self._toward(vrf, net_changed)
+
+    def _toward(self, vrf, net):
+        """Plain frames to the ends of the prefix and of those inside it, from whoever is in the VRF."""
+        outer = wire.prefix(net)
+        nets = [r["prefix"] for r in self.config["routes"] if r["vrf"] == vrf]
+        inside = [n for n in nets if wire.prefix(n)[1] > outer[1] and wire.covers(outer, packed(n.split("/")[0]))]
+        goals = [a for n in [net, *self.random.sample(inside, min(2, len(inside)))] for a in borders(n)]
+        ends = [v for v in self.config["vifs"] if v["vrf"] == vrf] + [
+            d for d in self.config["decaps"] if d.get("vrf") == vrf]
+        return [self._plain(self.random.choice(ends), goal)
+                for goal in self.random.sample(goals, min(AIMED_FRAMES, len(goals)))] if ends else []
+
+    def _plain(self, end, destination):
+        """A small UDP packet that comes from a VIF or out of a tunnel."""
+        random, four = self.random, len(destination) == 4
+        vrf = self.vrf_of(end) if "sources" in end else end["vrf"]
+        own = [a for a in map(packed, end.get("addresses", [])) if len(a) == len(destination)]
+        source = random.choice(own or self.near[4 if four else 6])
+        body = udp(source, destination, random.randint(1, 65535), 9, self.payload(40))
+        packet = (ipv4 if four else ipv6)(source, destination, UDP, body)
+        ethertype = IPV4 if four else IPV6
+        if "sources" not in end:
+            return end["name"], ethernet(self.macs[vrf], mac_bytes(end["mac"]), ethertype, packet)
+        return self.at_port(*self.tunnelled(end, ethernet(self.macs[vrf], mac_bytes("02:77:00:00:00:01"), ethertype,
+                                                          packet)))
 
     def _add(self, address):
         self.near[4 if len(address) == 4 else 6].add(address)
@@ -206,11 +236,12 @@ class Packets:
         vrf = self.vrf_of(decap)
         packet = self.packet(source, self.destination(vrf, family), room - 14)
         padding = bytes(self.random.choice((0, 0, 0, 6)))
-        return ethernet(self.macs[vrf], mac_bytes(self.random.choice(("02:00:5e:00:01:02", "02:77:00:00:00:01"))),
+        mac = self.macs[vrf] if self.random.random() > 0.03 else self.nearly(self.macs[vrf])
+        return ethernet(mac, mac_bytes(self.random.choice(("02:00:5e:00:01:02", "02:77:00:00:00:01"))),
                         IPV4 if family == 4 else IPV6, packet + padding)[:room]
 
     def tunnelled(self, decap, frame, **change):
-        """The outer packet; `change`: source, destination, port, vni, flags, check, length, tos."""
+        """The outer packet; `change`: source, destination, port, network, shape, check, length, tos."""
         random = self.random
         destination = packed(change.get("destination", decap["local"]))
         net = wire.prefix(random.choice(decap["sources"]))
@@ -218,17 +249,24 @@ class Packets:
         source = (net[0] + random.randint(min(room, 1), min(room, 250))).to_bytes(net[2] // 8, "big")
         source = change.get("source", source)
         six = len(destination) == 16
-        header = vxlan(change.get("vni", decap["vni"]), frame, flags=change.get("flags", random.choice((8, 8, 0xFF))),
-                       reserved=random.choice((bytes(3), random.randbytes(3))), last=random.choice((0, 0x5A)))
-        check = None if six and not (decap.get("zero_udp_checksum6") and random.random() < 0.5) else random.choice(
-            (0, 0, None))
-        datagram = udp(source, destination, random.randint(1, 65535), change.get("port", decap["port"]), header,
+        kind, network, port = settings(decap)
+        body = change.get("shape", shapes.right)(random, kind, change.get("network", network), frame)
+        if port is not None:
+            check = None if six and not (decap.get("zero_udp_checksum6") and random.random() < 0.5) else random.choice(
+                (0, 0, None))
+            body = udp(source, destination, random.randint(1, 65535), change.get("port", port), body,
                        check=change.get("check", check), length=change.get("length"))
+        protocol = KINDS[kind].protocol
         if six:
-            return IPV6, ipv6(source, destination, UDP, datagram, hops=random.choice((64, 255, 1, 0)))
+            return IPV6, ipv6(source, destination, protocol, body, hops=random.choice((64, 255, 1, 0)))
         options = random.choice(IP_OPTIONS[:2]) if random.random() < 0.03 else b""
-        return IPV4, ipv4(source, destination, UDP, datagram, ttl=random.choice((64, 255, 1, 0)),
+        return IPV4, ipv4(source, destination, protocol, body, ttl=random.choice((64, 255, 1, 0)),
                           ident=random.getrandbits(16), fragment=random.choice((0, DONT_FRAGMENT)), options=options)
+
+    def tunnel_room(self, decap, port):
+        """For the inner frame."""
+        options = shapes.MOST_OPTION_BYTES if decap["kind"] == "geneve" else 0
+        return self.largest[port["name"]] - 16 - options - (40 if ":" in decap["local"] else 24)
 
     def at_port(self, ethertype, packet, port=None):
         port = port or self.random.choice(self.config["ports"])
@@ -240,8 +278,8 @@ class Packets:
             return self.from_vm()
         decap = self.random.choice(self.config["decaps"])
         port = self.random.choice(self.config["ports"])
-        room = self.largest[port["name"]] - 16 - (40 if ":" in decap["local"] else 24)
-        return self.at_port(*self.tunnelled(decap, self.inner_frame(decap, room), **change), port)
+        inner = self.inner_frame(decap, self.tunnel_room(decap, port))
+        return self.at_port(*self.tunnelled(decap, inner, **change), port)
 
     def through_underlay(self):
         family = self.random.choice((4, 6))
@@ -357,14 +395,17 @@ class Packets:
         if not self.config["decaps"]:
             return self.from_vm()
         decap = random.choice(self.config["decaps"])
-        other = random.choice(self.config["decaps"])
         six = ":" in decap["local"]
-        change = random.choice((
-            {"vni": other["vni"]}, {"vni": decap["vni"] ^ 1 << random.randint(0, 23)}, {"port": other["port"]},
-            {"port": random.choice((4789, 4790, 8472, 4791))}, {"flags": random.choice((0, 0xF7, 1))},
-            {"check": random.randint(1, 65535)}, {"check": 0}, {"length": random.choice((0, 7, 8, 20, 2000))},
-            {"destination": random.choice(self.config["ports"])["addresses"][six].split("/")[0]},
-            {"source": random.choice(self.near[6 if six else 4])}, {"source": self.stranger(six)}))
+        changes = [{"network": shapes.foreign(random, decap, self.config["decaps"])},
+                   {"destination": random.choice(self.config["ports"])["addresses"][six].split("/")[0]},
+                   {"source": random.choice(self.near[6 if six else 4])}, {"source": self.stranger(six)},
+                   *[{"shape": shapes.wrong}] * 4]
+        if KINDS[decap["kind"]].port is not None:
+            ports = [port for port in (settings(d)[2] for d in self.config["decaps"]) if port is not None]
+            changes += [{"port": random.choice(ports)}, {"port": random.choice((4789, 4790, 8472, 4791, 6081, 6635))},
+                        {"check": random.randint(1, 65535)}, {"check": 0},
+                        {"length": random.choice((0, 7, 8, 20, 2000))}]
+        change = random.choice(changes)
         room = 1380 - 16 - (40 if six else 24)
         inner = self.inner_frame(decap, room)
         kind = random.random()
@@ -380,11 +421,6 @@ class Packets:
         ethertype, packet = self.tunnelled(decap, inner, **change)
         if random.random() < 0.06:
             packet = self.fragmented(packet)
-        if random.random() < 0.05 and len(packet) > 8 + (48 if six else 28):  # only part of the VXLAN header
-            keep = random.randint(0, 8)
-            source, destination = wire.addresses(packet)
-            datagram = udp(source, destination, 5, decap["port"], packet[48 if six else 28:][:keep])
-            packet = ipv6(source, destination, UDP, datagram) if six else ipv4(source, destination, UDP, datagram)
         return self.at_port(ethertype, packet)
 
     def stranger(self, six):
@@ -415,10 +451,16 @@ class Packets:
         tag = self.random.choice((b"\x81\0", b"\x88\xa8")) + self.random.getrandbits(12).to_bytes(2, "big")
         return frame[:12] + tag + frame[12:]
 
+    def nearly(self, mac):
+        """Another by one bit, not that of groups."""
+        return (int.from_bytes(mac, "big") ^ 1 << self.random.choice((*range(40), *range(41, 48)))).to_bytes(6, "big")
+
     def wrong_link(self, frame):
         random = self.random
         kind = random.random()
-        if kind < 0.4:
+        if kind < 0.2:
+            return self.nearly(frame[:6]) + frame[6:]
+        if kind < 0.5:
             return mac_bytes(random.choice(STRANGERS)) + frame[6:]
         if kind < 0.7:
             return frame[:6] + mac_bytes(random.choice(STRANGERS)) + frame[12:]

@@ -17,6 +17,7 @@ QUIET_SECONDS = 0.03    # after it, for what may come
 CALM_SECONDS = 0.1      # before a change
 DYING_SECONDS = 2.0     # between the last sign of weftd and its end
 LATE_ROUNDS = 8         # after which nothing of a round may come any more
+CHANGES = (1, 1, 2, 3)  # at a time
 FRAMES_A_ROUND = 120    # fewer than the shortest queue on the way holds
 TALKS_A_ROUND = 42      # of them frames of conversations
 SPOILED_TALKS = 0.1     # of them spoiled
@@ -64,7 +65,7 @@ class Session:
         self.forwarded = 0
 
     def tunnel_locals(self):
-        return {(t.local, t.port) for t in self.oracle.tables.tunnels.values()}
+        return self.oracle.tables.tunnel_locals()
 
     def judged(self, frames):
         """[(interface, frame, verdict)] of those about which the oracle says something. Ports and workers run side by
@@ -183,14 +184,18 @@ class Session:
             raise Disagreement(self.report(frames, strict, wrong))
 
     def change(self):
-        """One change by weftctl, in the oracle's configuration too."""
-        done = change(self.random, self.config, self.by_api, self.talks.busy())
-        if done is None:
-            return
+        """Some changes by weftctl, in the oracle's configuration too."""
         # What the router has still to say would go by the new way.
         wrong = self.play([], seconds=CALM_SECONDS)
         if wrong:
             raise Disagreement(self.report([], False, wrong))
+        for _ in range(self.random.choice(CHANGES)):
+            self.change_one()
+
+    def change_one(self):
+        done = change(self.random, self.config, self.by_api, self.talks.busy())
+        if done is None:
+            return
         self.apply(done)
         if done.undo:
             done.undo()
@@ -200,6 +205,8 @@ class Session:
         self.talks.changed()
         if done.tunnel:
             self.flows.forget(done.tunnel)
+        if done.decap:
+            self.opened[done.decap] = 0
 
     def apply(self, done):
         if done.command == ["reload"]:

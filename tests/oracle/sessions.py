@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from deviations import OPEN
 from identity import ACK, FIN, RST, SYN, Identity
 from policies import lets
-from tables import Unknown
+from verdict import Unknown
 from wire import spelled
 
 EGRESS, INGRESS = "policy_egress_denied", "policy_ingress_denied"

@@ -2,17 +2,15 @@
 
 from dataclasses import dataclass
 
+import kinds
 from deviations import KNOWN
 from policies import Groups
+from verdict import Unknown
 from wire import covers, mac_bytes, packed, prefix
 
 UNDERLAY = "underlay"
 # More than there are VRFs: who goes on after that goes round.
 MOST_LOOKUPS = 4 if "five-lookups" in KNOWN else 64
-
-
-class Unknown(Exception):
-    """The documents do not say what happens to this packet; the reason is the text."""
 
 
 @dataclass
@@ -66,11 +64,14 @@ class Vif:
 
 @dataclass
 class Tunnel:
+    """`network`: VNI, key or label; `port`: None where it goes by GRE; `payload`: ethernet or ip."""
     name: str
-    vni: int
+    kind: str
+    network: int
     remote: bytes
     local: bytes
     port: int
+    payload: str
     ports: tuple
     inner_mac: bytes
     ttl: int
@@ -79,14 +80,16 @@ class Tunnel:
 
     @property
     def overhead(self):
-        """What a tunnel adds to an IP packet: inner Ethernet, VXLAN, UDP, outer IP."""
-        return 14 + 8 + 8 + (40 if len(self.remote) == 16 else 20)
+        """What a tunnel adds to an IP packet: inner Ethernet, its own header, UDP, outer IP."""
+        return ((14 if self.payload == "ethernet" else 0) + kinds.header_bytes(self.kind, self.network) +
+                (0 if self.port is None else 8) + (40 if len(self.remote) == 16 else 20))
 
 
 @dataclass
 class Decap:
     name: str
-    vni: int
+    kind: str
+    network: int
     port: int
     local: bytes
     sources: list
@@ -155,16 +158,23 @@ class Tables:
     def _tunnel(self, t):
         remote = packed(t["remote"])
         local = packed(t["local"]) if "local" in t else self._own(remote)
-        return Tunnel(t["name"], t["vni"], remote, local, t.get("port", 4789),
-                      source_ports(t.get("source_ports", "49152-65535")), mac_bytes(t["inner_destination_mac"]),
-                      t.get("ttl", 64), t.get("dscp", 0), t.get("zero_udp_checksum6", False))
+        kind, network, port = kinds.settings(t)
+        payload = t.get("payload", kinds.KINDS[kind].payloads[0])
+        mac = mac_bytes(t["inner_destination_mac"]) if payload == "ethernet" else bytes(6)
+        return Tunnel(t["name"], kind, network, remote, local, port, payload,
+                      source_ports(t.get("source_ports", "49152-65535")), mac, t.get("ttl", 64), t.get("dscp", 0),
+                      t.get("zero_udp_checksum6", False))
 
     def _decap(self, d):
         sources = [prefix(s) for s in d["sources"]]
         local = packed(d["local"]) if "local" in d else self._own(bytes(sources[0][2] // 8))
         vrf = d.get("vrf") or self.vifs[d["vif"]].vrf
-        return Decap(d["name"], d["vni"], d.get("port", 4789), local, sources, vrf, d.get("vif"),
+        return Decap(d["name"], *kinds.settings(d), local, sources, vrf, d.get("vif"),
                      d.get("zero_udp_checksum6", False))
+
+    def tunnel_locals(self):
+        """(local address, UDP port or None for GRE) → kind, of the tunnels; of both kinds on GRE any."""
+        return {(t.local, t.port): t.kind for t in self.tunnels.values()}
 
     def walk(self, vrf, address):
         """(entry or None or "loop", VRF where it was found)"""

@@ -8,21 +8,26 @@ import os
 import random
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 import pytest
+from scapy.contrib.geneve import GENEVE
+from scapy.contrib.mpls import MPLS
 from scapy.layers.inet import IP, TCP, UDP
 from scapy.layers.inet6 import IPv6
-from scapy.layers.l2 import Ether
+from scapy.layers.l2 import GRE, Ether
 from scapy.layers.vxlan import VXLAN
 from scapy.packet import Raw
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "golden")]
 
 import rows  # noqa: E402
+import tunnel_rows  # noqa: E402
 import wire  # noqa: E402
 from compare import Flows, Round  # noqa: E402
 from generate import Packets, topology  # noqa: E402
+from kinds import KINDS  # noqa: E402
 from oracle import Oracle, unfinished  # noqa: E402
 from runner import run_topology  # noqa: E402
 from topology import base, tunnel  # noqa: E402
@@ -50,32 +55,46 @@ def test_forwarder_agrees(seed):
 
 # --- the oracle itself ------------------------------------------------------------------------------
 
+def scapy_header(t, inside):
+    """The header of a tunnel, and the UDP port below it."""
+    next_protocol = {wire.IPV4: 1, wire.IPV6: 2, wire.ETHERNET: 3}[inside]
+    key = {} if t.network is None else {"key_present": 1, "key": t.network}
+    label = MPLS(label=t.network, s=1, ttl=t.ttl)
+    return {"vxlan": lambda: VXLAN(flags=8, vni=t.network),
+            "vxlan_gpe": lambda: VXLAN(flags=0x0C, NextProtocol=next_protocol, vni=t.network),
+            "geneve": lambda: GENEVE(proto=inside, vni=t.network), "gre": lambda: GRE(proto=inside, **key),
+            "mpls_over_udp": lambda: label, "mpls_over_gre": lambda: GRE(proto=0x8847) / label}[t.kind]()
+
+
 def scapy_outer(tables, sent, inner):
     """The frame that a tunnel packet has to be, by scapy."""
     t = sent.tunnel
     port, mac = tables.underlay_way(t.remote)
-    family = IPv6 if len(t.remote) == 16 else IP
-    fields = {"hlim": t.ttl, "tc": t.dscp << 2} if family is IPv6 else {"ttl": t.ttl, "tos": t.dscp << 2, "id": 0,
-                                                                       "flags": "DF"}
-    check = None if family is IPv6 and not t.zero_checksum6 else 0
-    return bytes(Ether(src=port.mac.hex(":"), dst=mac.hex(":")) /
-                 family(src=wire.spelled(t.local), dst=wire.spelled(t.remote), **fields) /
-                 UDP(sport=0, dport=t.port, chksum=check) / VXLAN(flags=8, vni=t.vni) / inner)
+    six = len(t.remote) == 16
+    inside = wire.ETHERNET if t.payload == "ethernet" else wire.IPV4 if inner[0] >> 4 == 4 else wire.IPV6
+    protocol = 47 if t.port is None else 17
+    ends = {"src": wire.spelled(t.local), "dst": wire.spelled(t.remote)}
+    outer = IPv6(hlim=t.ttl, tc=t.dscp << 2, nh=protocol, **ends) if six else IP(
+        ttl=t.ttl, tos=t.dscp << 2, id=0, flags="DF", proto=protocol, **ends)
+    if t.port is not None:
+        outer /= UDP(sport=0, dport=t.port, chksum=None if six and not t.zero_checksum6 else 0)
+    return bytes(Ether(src=port.mac.hex(":"), dst=mac.hex(":")) / outer / scapy_header(t, inside) / inner)
 
 
 def test_outer_headers_are_scapys():
-    compared = 0
-    for seed in range(20):
+    compared = Counter()
+    for seed in range(12):
         chance = random.Random(seed)
         config = topology(chance)
         oracle, packets = Oracle(config, MACS), Packets(chance, config, MACS)
         for _ in range(200):
             for sent in oracle.process(*packets.next()).out:
                 if sent.tunnel:
-                    inner = sent.frame[-(len(sent.frame) - 14 - sent.tunnel.overhead + 14):]
+                    link = 14 if sent.tunnel.payload == "ethernet" else 0
+                    inner = sent.frame[14 + sent.tunnel.overhead - link:]
                     assert sent.frame == scapy_outer(oracle.tables, sent, inner)
-                    compared += 1
-    assert compared > 200
+                    compared[sent.tunnel.kind] += 1
+    assert set(compared) == set(KINDS) and min(compared.values()) > 5, compared
 
 
 def test_good_packets_are_good_to_scapy():
@@ -122,15 +141,16 @@ def golden_config():
     config["routes"] += [{"vrf": "blue", "prefix": "10.1.0.16/32", "via": {"tunnel": "to-peer6"}},
                          {"vrf": "blue", "prefix": "10.1.0.17/32", "via": {"ecmp": [{"tunnel": "to-peer6"}]}},
                          {"vrf": "blue", "prefix": "10.66.0.0/16", "via": {"discard": True}}]
+    tunnel_rows.configure(config)
     return config
 
 
-@pytest.mark.parametrize("row", rows.ROWS, ids=lambda row: row.name)
+@pytest.mark.parametrize("row", rows.ROWS + tunnel_rows.ROWS, ids=lambda row: row.name)
 def test_golden_rows_agree(row):
     """Two people who wrote down what a router does, by hand there and as rules here."""
     oracle = Oracle(golden_config(), {"fab0": rows.FABRIC})
     verdict = oracle.process("fab0" if row.port == "fabric" else row.port, bytes(row.frame))
-    locals_ = {(t.local, t.port) for t in oracle.tables.tunnels.values()}
+    locals_ = oracle.tables.tunnel_locals()
     this = Round([(row.port, bytes(row.frame), verdict)], [], {"fab0"}, locals_, Flows(), strict=True)
     for port, frame in row.out:
         this.came("fab0" if port == "fabric" else port, bytes(frame))
@@ -146,7 +166,7 @@ def test_the_comparison_sees_what_is_wrong():
     for frames, drops, works in (([good], {}, True), ([], {}, False), ([good, good], {}, False), ([changed], {}, False),
                                  ([good], {"no_route": 1}, False)):
         verdict = oracle.process("blue", bytes(row.frame))
-        locals_ = {(t.local, t.port) for t in oracle.tables.tunnels.values()}
+        locals_ = oracle.tables.tunnel_locals()
         this = Round([("blue", bytes(row.frame), verdict)], [], {"fab0"}, locals_, Flows())
         for frame in frames:
             this.came("fab0", frame)

@@ -3,6 +3,10 @@
 from dataclasses import dataclass, field, replace
 
 
+class Unknown(Exception):
+    """The documents do not say what happens to this packet; the reason is the text."""
+
+
 @dataclass(frozen=True)
 class Where:
     """Where a frame came from: a port, a VIF or a decap; the VRF it is in; the MAC and MTU of its router there."""
@@ -15,6 +19,7 @@ class Where:
     l2_destination: bytes = b""
     l2_source: bytes = b""
     outer: tuple = ()      # the flow of the tunnel packet
+    bare: bool = False     # it came out of a tunnel without Ethernet
 
     def at(self, destination, source):
         return replace(self, l2_destination=destination, l2_source=source)

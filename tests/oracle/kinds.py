@@ -1,0 +1,227 @@
+"""Tunnel headers, kind by kind: RFC 7348, draft-ietf-nvo3-vxlan-gpe, RFC 8926, 2784 and 2890, 3032, 4023, 7510."""
+
+import struct
+from dataclasses import dataclass, field
+
+from wire import ETHERNET, GRE, IPV4, IPV6, MPLS, UDP, ones_sum
+
+GPE_PROTOCOLS = {1: IPV4, 2: IPV6, 3: ETHERNET}
+CHECKSUM, KEY, SEQUENCE = 0x8000, 0x2000, 0x1000   # of GRE
+GRE_BYTES = 4
+GRE_ROUTING = 0x4C00   # bits 1, 4 and 5: who sets them wants RFC 1701
+TRUNCATED, INVALID, UNSUPPORTED = "tunnel_header_truncated", "tunnel_header_invalid", "tunnel_payload_unsupported"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """`name_of_network`: the key of the configuration. `payloads`: the first one is the default."""
+    name_of_network: str
+    port: int          # of UDP; None: GRE
+    payloads: tuple
+    largest: int       # name of a network
+    smallest: int = 0
+
+    @property
+    def protocol(self):
+        return GRE if self.port is None else UDP
+
+
+KINDS = {
+    "vxlan": Kind("vni", 4789, ("ethernet",), 0xFFFFFF),
+    "vxlan_gpe": Kind("vni", 4790, ("ethernet", "ip"), 0xFFFFFF),
+    "geneve": Kind("vni", 6081, ("ethernet", "ip"), 0xFFFFFF),
+    "gre": Kind("key", None, ("ip", "ethernet"), 0xFFFFFFFF),
+    "mpls_over_udp": Kind("label", 6635, ("ip",), 0xFFFFF, 16),
+    "mpls_over_gre": Kind("label", None, ("ip",), 0xFFFFF, 16),
+}
+
+
+def settings(entry):
+    """(kind, name of the network or None, UDP port or None) of a tunnel or decap of the configuration."""
+    name = entry.get("kind", "vxlan")
+    kind = KINDS[name]
+    return name, entry.get(kind.name_of_network), entry.get("port", kind.port)
+
+
+# --- what is sent -----------------------------------------------------------------------------------
+
+def gpe_protocol(inside):
+    return next(n for n, known in GPE_PROTOCOLS.items() if known == inside)
+
+
+def gpe(vni, protocol, flags=0x0C, reserved=b"\0\0", last=0):
+    return bytes([flags]) + reserved + bytes([protocol]) + (vni << 8 | last).to_bytes(4, "big")
+
+
+def geneve(vni, protocol, options=b"", *, words=None, version=0, flags=0, last=0):
+    """`flags`: O 0x80, C 0x40, and the reserved bits below."""
+    words = len(options) // 4 if words is None else words
+    return struct.pack("!BBHI", version << 6 | words, flags, protocol, vni << 8 | last) + options
+
+
+def geneve_option(kind, data, group=0x0102, *, words=None):
+    """`kind` with its top bit set is critical."""
+    return struct.pack("!HBB", group, kind, len(data) // 4 if words is None else words) + data
+
+
+def gre(protocol, inside, *, key=None, sequence=None, check=None, more=0, reserved=0):
+    """The whole packet. `check`: None for no checksum, 0 for a right one, else what it is wrong by; `more` flags."""
+    flags = more | (KEY if key is not None else 0) | (SEQUENCE if sequence is not None else 0)
+    rest = b"".join(struct.pack("!I", word) for word in (key, sequence) if word is not None)
+    if check is None:
+        return struct.pack("!HH", flags, protocol) + rest + inside
+    head = struct.pack("!HH", flags | CHECKSUM, protocol)
+    right = ~ones_sum(head + struct.pack("!HH", 0, reserved) + rest + inside) & 0xFFFF
+    return head + struct.pack("!HH", right ^ check, reserved) + rest + inside
+
+
+def label_entry(label, *, traffic_class=0, bottom=1, ttl=64):
+    return (label << 12 | traffic_class << 9 | bottom << 8 | ttl).to_bytes(4, "big")
+
+
+def headed(kind, network, inside, data, ttl=64):
+    """What a router sends of this kind: the tunnel header and `data`, of EtherType `inside`. `ttl`: of the tunnel."""
+    if kind == "vxlan":
+        return bytes([8, 0, 0, 0]) + (network << 8).to_bytes(4, "big") + data
+    if kind == "vxlan_gpe":
+        return gpe(network, gpe_protocol(inside)) + data
+    if kind == "geneve":
+        return geneve(network, inside) + data
+    if kind == "gre":
+        return gre(inside, data, key=network)
+    stack = label_entry(network, ttl=ttl) + data
+    return stack if kind == "mpls_over_udp" else gre(MPLS, stack)
+
+
+def header_bytes(kind, network):
+    return len(headed(kind, network, IPV4, b""))
+
+
+# --- what is received -------------------------------------------------------------------------------
+
+@dataclass
+class Opened:
+    """`network`: VNI, key or label; `inside`: the EtherType of `data`, None where it is neither Ethernet nor IP.
+    `keyed`: GRE says that it has a key."""
+    kind: str
+    faults: set = field(default_factory=set)
+    network: object = None
+    inside: int = None
+    data: bytes = b""
+    whole: bool = True    # no header was cut short
+    keyed: bool = False
+
+
+def cut(kind, faults=(), keyed=False):
+    return Opened(kind, {TRUNCATED, *faults}, whole=False, keyed=keyed)
+
+
+def disagreeing(inside, data):
+    """What is wrong with a packet of another version than the header says."""
+    return {INVALID} if data and {IPV4: 4, IPV6: 6}.get(inside, data[0] >> 4) != data[0] >> 4 else set()
+
+
+def opened(kind, data):
+    """A tunnel header as received; `kind` gre is MPLS over GRE, too."""
+    return {"vxlan": _open_vxlan, "vxlan_gpe": _open_gpe, "geneve": _open_geneve, "gre": _open_gre,
+            "mpls_over_gre": _open_gre, "mpls_over_udp": _open_mpls_over_udp}[kind](data)
+
+
+def _open_vxlan(data):
+    if len(data) < 8:
+        return cut("vxlan")
+    faults = set() if data[0] & 8 else {INVALID}
+    return Opened("vxlan", faults, int.from_bytes(data[4:7], "big"), ETHERNET, data[8:])
+
+
+def _open_gpe(data):
+    if len(data) < 8:
+        return cut("vxlan_gpe")
+    flags, faults = data[0], set()
+    if not flags & 8 or flags & 0x30:   # no VNI; another version
+        faults.add(INVALID)
+    if flags & 1:                       # OAM is nothing to be forwarded
+        faults |= {INVALID, UNSUPPORTED}
+    inside = GPE_PROTOCOLS.get(data[3]) if flags & 4 else ETHERNET   # without P it is as VXLAN
+    if inside is None:
+        faults.add(UNSUPPORTED)
+    faults |= disagreeing(inside, data[8:])
+    return Opened("vxlan_gpe", faults, int.from_bytes(data[4:7], "big"), inside, data[8:])
+
+
+def _open_geneve(data):
+    if len(data) < 8:
+        return cut("geneve")
+    size, faults = 8 + (data[0] & 0x3F) * 4, set()
+    if data[0] >> 6:
+        faults.add(INVALID)
+    if data[1] & 0x80:                  # a control packet, RFC 8926 §3.4
+        faults |= {INVALID, UNSUPPORTED}
+    if size > len(data):
+        return cut("geneve", faults)
+    inside = int.from_bytes(data[2:4], "big")
+    if inside not in (ETHERNET, IPV4, IPV6):
+        faults.add(UNSUPPORTED)
+        inside = None
+    faults |= disagreeing(inside, data[size:])
+    critical, sound = _options(data[8:size])   # whether C announces them or not: README.md, RFC 8926 §3.5
+    if critical:
+        faults.add("tunnel_option_unknown")
+    if not sound:
+        faults |= {INVALID, TRUNCATED}
+    return Opened("geneve", faults, int.from_bytes(data[4:7], "big"), inside, data[size:])
+
+
+def _options(data):
+    """(whether one is critical, whether all of them end where they have to)"""
+    critical = False
+    while data:
+        if len(data) < 4 or 4 + (data[3] & 0x1F) * 4 > len(data):
+            return critical, False
+        critical = critical or bool(data[2] & 0x80)
+        data = data[4 + (data[3] & 0x1F) * 4:]
+    return critical, True
+
+
+def _open_gre(data):
+    if len(data) < GRE_BYTES:
+        return cut("gre")
+    flags, protocol = struct.unpack("!HH", data[:GRE_BYTES])
+    kind, faults = "mpls_over_gre" if protocol == MPLS else "gre", set()
+    if flags & (GRE_ROUTING | 7):       # or another version
+        faults.add(INVALID)
+    at, key = 4, None
+    if flags & CHECKSUM:
+        at += 4
+        if ones_sum(data) != 0xFFFF:
+            faults.add("tunnel_checksum")
+    if flags & KEY:
+        key = int.from_bytes(data[at:at + 4], "big")
+        at += 4
+    if flags & SEQUENCE:
+        at += 4
+    if at > len(data):
+        return cut(kind, faults, bool(flags & KEY))
+    if kind == "mpls_over_gre":
+        return _open_label(kind, data[at:], faults)
+    if protocol not in (ETHERNET, IPV4, IPV6):
+        faults.add(UNSUPPORTED)
+    faults |= disagreeing(protocol, data[at:])
+    return Opened(kind, faults, key, None if UNSUPPORTED in faults else protocol, data[at:],
+                  keyed=bool(flags & KEY))
+
+
+def _open_mpls_over_udp(data):
+    return _open_label("mpls_over_udp", data, set())
+
+
+def _open_label(kind, data, faults):
+    if len(data) < 4:
+        return cut(kind, faults)
+    entry = int.from_bytes(data[:4], "big")
+    inside = {4: IPV4, 6: IPV6}.get(data[4] >> 4 if len(data) > 4 else 4)
+    if not entry & 0x100:               # more labels: MPLS over MPLS
+        faults |= {INVALID, UNSUPPORTED}
+    if inside is None:
+        faults.add(UNSUPPORTED)
+    return Opened(kind, faults, entry >> 12, inside, data[4:])

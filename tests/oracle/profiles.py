@@ -1,0 +1,166 @@
+"""Random tunnels and decaps of all kinds, and changes of them."""
+
+import kinds
+import wire
+from kinds import KINDS
+
+WEIGHTS = {"vxlan": 8, "vxlan_gpe": 3, "geneve": 3, "gre": 4, "mpls_over_udp": 3, "mpls_over_gre": 3}
+OTHER_PORTS = (8472, 4790, 51234, 4789, 6081)   # where they are free
+RANGES = ("49152-65535", "49152-65535", "1-65535", "50000-50000", "60000-60003")
+ROUTER_MACS = ("02:00:5e:00:01:01", "02:00:5e:00:01:02", "02:00:5e:00:aa:03")
+FAR4, FAR6 = ("203.0.113.0/24", "203.0.113.64/26"), ("2001:db8:f::/48", "2001:db8:f:8::/61")
+
+
+def udp_port(config, kind, random):
+    """Mostly the kind's own; never one that another kind has, which is refused."""
+    taken = {port for name, _, port in map(kinds.settings, config["tunnels"] + config["decaps"]) if name != kind}
+    own = KINDS[kind].port
+    free = [p for p in (own, own, own, *OTHER_PORTS) if p not in taken]
+    return random.choice(free or [20000 + list(KINDS).index(kind)])
+
+
+def network(kind, number, random):
+    """A VNI, key or label; that of GRE may be missing."""
+    known = KINDS[kind]
+    names = [random.randint(known.smallest, known.largest), known.smallest + number, 100, 101, known.largest]
+    return random.choice(names if kind != "gre" else [None, None, 0, *names])
+
+
+def _kind(number, config, random):
+    """What tunnels and decaps have in common."""
+    kind = random.choices(list(WEIGHTS), WEIGHTS.values())[0]
+    entry, name = {"kind": kind}, network(kind, number, random)
+    if name is not None:
+        entry[KINDS[kind].name_of_network] = name
+    if KINDS[kind].port is not None:
+        port = udp_port(config, kind, random)
+        if port != KINDS[kind].port or random.random() < 0.5:
+            entry["port"] = port
+    return entry
+
+
+def remote(config, random):
+    """An address that the underlay leads to, or not quite."""
+    if random.random() < 0.6:
+        return random.choice(config["neighbours"])["address"]
+    network_, length, bits = wire.prefix(random.choice(FAR4 + FAR6))
+    room = min(1 << (bits - length), 60)
+    return wire.spelled((network_ + random.randint(0, room - 2)).to_bytes(bits // 8, "big"))
+
+
+def tunnel(number, config, random):
+    there = remote(config, random)
+    entry = {"name": f"t{number}", **_kind(number, config, random), "remote": there}
+    known = KINDS[entry["kind"]]
+    payload = random.choice(known.payloads)
+    if payload != known.payloads[0] or (len(known.payloads) > 1 and random.random() < 0.3):
+        entry["payload"] = payload
+    if payload == "ethernet":
+        entry["inner_destination_mac"] = random.choice(ROUTER_MACS)
+    if known.port is not None:
+        entry["source_ports"] = random.choice(RANGES)
+        if ":" in there and random.random() < 0.3:
+            entry["zero_udp_checksum6"] = True
+    if random.random() < 0.3:
+        entry["ttl"] = random.randint(1, 255)
+    if random.random() < 0.3:
+        entry["dscp"] = random.randint(0, 63)
+    if len(config["ports"]) > 1 and random.random() < 0.3:
+        entry["local"] = config["ports"][1]["addresses"][":" in there].split("/")[0]
+    return entry
+
+
+def sources(config, six, random):
+    """One to three subnets, among them narrow ones that leave out some neighbours."""
+    mine = [n["address"] for n in config["neighbours"] if (":" in n["address"]) == six]
+    wide = ("2001:db8::/64", "2001:db8:1::/80", "2001:db8:f::/48") if six else (
+        "192.0.2.0/24", "192.0.2.128/25", "198.51.100.0/26", "203.0.113.0/24")
+    hosts = tuple(f"{a}/{128 if six else 32}" for a in mine)
+    return random.sample(wide + hosts, random.randint(1, 3))
+
+
+def _taken(config, entry):
+    """Whether another decap takes the same packets."""
+    def told(decap):
+        return *kinds.settings(decap), decap["local"]
+    return told(entry) in [told(d) for d in config["decaps"] if d["name"] != entry["name"]]
+
+
+def decap(number, config, random):
+    """None where there is such a one already."""
+    six = random.random() < 0.4
+    entry = {"name": f"d{number}", **_kind(number, config, random),
+             "local": random.choice(config["ports"])["addresses"][six].split("/")[0],
+             "sources": sources(config, six, random)}
+    if _taken(config, entry):
+        return None
+    if config["vifs"] and random.random() < 0.15:
+        entry["vif"] = random.choice(config["vifs"])["name"]
+    else:
+        entry["vrf"] = random.choice(config["vrfs"])["name"]
+    if six and KINDS[entry["kind"]].port is not None and random.random() < 0.4:
+        entry["zero_udp_checksum6"] = True
+    return entry
+
+
+# --- changes ----------------------------------------------------------------------------------------
+
+def _options(entry, keys):
+    """The options of weftctl that set these keys."""
+    return [word for key in keys for word in (f"--{key.replace('_', '-')}", entry[key])]
+
+
+def _change_common(random, config, entry, key):
+    """Sets the network or the port; False where nothing can be changed."""
+    kind = KINDS[entry["kind"]]
+    if key == "network":
+        name = network(entry["kind"], 1, random)
+        if name is None or (entry["kind"] == "gre" and "key" not in entry):   # nothing takes a key away
+            return []
+        entry[kind.name_of_network] = name
+        return [kind.name_of_network]
+    if kind.port is None:
+        return []
+    entry["port"] = udp_port(config, entry["kind"], random)
+    return ["port"]
+
+
+def change_tunnel(random, config):
+    """(the tunnel's name, the options of weftctl that do it); None where nothing changes."""
+    entry = random.choice(config["tunnels"])
+    known = KINDS[entry["kind"]]
+    ethernet = entry.get("payload", known.payloads[0]) == "ethernet"
+    key = random.choice(("remote", "remote", "network", "port", "source_ports", "inner_destination_mac", "payload"))
+    if key in ("network", "port"):
+        keys = _change_common(random, config, entry, key)
+    elif key == "remote":
+        six = ":" in entry["remote"]
+        entry["remote"] = next(r for r in iter(lambda: remote(config, random), None) if (":" in r) == six)
+        keys = ["remote"]
+    elif key == "source_ports" and known.port is not None:
+        entry["source_ports"] = random.choice(RANGES)
+        keys = ["source_ports"]
+    elif key == "inner_destination_mac" and ethernet:
+        entry["inner_destination_mac"] = random.choice(ROUTER_MACS)
+        keys = ["inner_destination_mac"]
+    elif key == "payload" and len(known.payloads) > 1 and not ethernet:
+        entry.update(payload="ethernet", inner_destination_mac=random.choice(ROUTER_MACS))
+        keys = ["payload", "inner_destination_mac"]
+    else:
+        keys = []
+    return (entry["name"], _options(entry, keys)) if keys else None
+
+
+def change_decap(random, config):
+    """The same of a decap, and whether it is another one now, which has let nothing in yet."""
+    entry = random.choice(config["decaps"])
+    old = dict(entry)
+    keys = _change_common(random, config, entry, random.choice(("network", "network", "port", "sources")))
+    if not keys:
+        entry["sources"] = sources(config, ":" in entry["local"], random)
+        return entry["name"], [word for net in entry["sources"] for word in ("--source", net)], False
+    if _taken(config, entry):
+        entry.clear()
+        entry.update(old)
+        return None
+    return entry["name"], _options(entry, keys), kinds.settings(entry) != kinds.settings(old)

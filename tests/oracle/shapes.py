@@ -1,0 +1,167 @@
+"""What comes after the outer IP or UDP header, around a frame: as peers may send it, or wrong in one way."""
+
+import kinds
+from kinds import KINDS, geneve_option
+from wire import ARP, ETHERNET, ETHERNET_BYTES, IPV4, IPV6, MPLS, vxlan
+
+OTHER_PROTOCOLS = (0, ARP, 0x894F, 0x8848, 0x880B, 0x88BE, 0xFFFF)
+GRE_RESERVED = 0x03F8   # bits 6 to 12, which are ignored
+MOST_OPTION_BYTES = 64  # of GENEVE, in frames that are right
+
+
+def put_inside(random, kind, frame):
+    """(EtherType, bytes): the frame, or its packet where the kind can have that alone."""
+    payload = random.choice(KINDS[kind].payloads)
+    if payload == "ethernet" or len(frame) < ETHERNET_BYTES:
+        return ETHERNET if "ethernet" in KINDS[kind].payloads else IPV4, frame
+    return int.from_bytes(frame[12:14], "big"), frame[ETHERNET_BYTES:]
+
+
+def harmless_options(random):
+    options = b""
+    for _ in range(random.choice((0, 0, 1, 1, 2, 3))):
+        options += geneve_option(random.randint(0, 127), random.randbytes(4 * random.choice((0, 1, 2, 4))),
+                                 random.getrandbits(16))
+    return options
+
+
+def right(random, kind, network, frame):
+    """With whatever its RFC lets a peer send; reserved bits are set at times, since they are ignored."""
+    inside, data = put_inside(random, kind, frame)
+    last = random.choice((0, 0, 0x5A))
+    if kind == "vxlan":
+        return vxlan(network, data, flags=random.choice((8, 8, 0xFF)),
+                     reserved=random.choice((bytes(3), random.randbytes(3))), last=last)
+    if kind == "vxlan_gpe":
+        return _gpe(random, network, inside, data, last)
+    if kind == "geneve":
+        return kinds.geneve(network, inside, harmless_options(random), last=last,
+                            flags=random.choice((0, 0, random.getrandbits(6)))) + data
+    if kind == "gre":
+        return kinds.gre(inside, data, key=network, **_gre_options(random))
+    stack = kinds.label_entry(network, traffic_class=random.choice((0, random.getrandbits(3))),
+                              ttl=random.choice((64, 255, 1, 2))) + data
+    return stack if kind == "mpls_over_udp" else kinds.gre(MPLS, stack, **_gre_options(random))
+
+
+def _gpe(random, network, inside, data, last):
+    protocol = kinds.gpe_protocol(inside) if inside in kinds.GPE_PROTOCOLS.values() else 0
+    flags = 0x0C | random.choice((0, 0, 0x02, 0x42, 0xC0))   # B, and the two reserved bits
+    if inside == ETHERNET and random.random() < 0.15:
+        flags &= ~4
+        protocol = 0
+    return kinds.gpe(network, protocol, flags, random.choice((bytes(2), random.randbytes(2))), last) + data
+
+
+def _gre_options(random):
+    return {"sequence": random.choice((None, None, random.getrandbits(32))), "check": random.choice((None, None, 0)),
+            "more": random.choice((0, 0, random.getrandbits(16) & GRE_RESERVED)),
+            "reserved": random.choice((0, random.getrandbits(16)))}
+
+
+def wrong(random, kind, network, frame):
+    """One thing is wrong in the header, or it is cut."""
+    made = right(random, kind, network, frame)
+    if random.random() < 0.15:
+        return made[:random.randint(0, min(len(made), 20))]
+    inside, data = put_inside(random, kind, frame)
+    if inside != ETHERNET and random.random() < 0.2:   # the other version than it says, or none
+        other = IPV6 if inside == IPV4 else IPV4
+        if kind.startswith("mpls") or random.random() < 0.3:
+            data = bytes([random.randrange(16) << 4 | data[0] & 15]) + data[1:] if data else data
+        else:
+            inside = other
+        return _headed(kind, network, inside, data)
+    return {"vxlan": _wrong_vxlan, "vxlan_gpe": _wrong_gpe, "geneve": _wrong_geneve, "gre": _wrong_gre,
+            "mpls_over_udp": _wrong_mpls, "mpls_over_gre": _wrong_mpls_over_gre}[kind](random, network, inside, data)
+
+
+def _headed(kind, network, inside, data):
+    inside = inside if kind != "vxlan_gpe" or inside in kinds.GPE_PROTOCOLS.values() else IPV4
+    return kinds.headed(kind, network, inside, data)
+
+
+def _wrong_vxlan(random, network, _, data):
+    return vxlan(network, data, flags=random.choice((0, 0xF7, 1)))
+
+
+def _wrong_gpe(random, network, inside, data):
+    flags, protocol = random.choice(((4, None), (0, None), (0xF7, None), (0x1C, None), (0x2C, None), (0x3C, None),
+                                     (0x0D, None), (0x0C, 0), (0x0C, 4), (0x0C, 5), (0x0C, 255), (0x0C, 7)))
+    if protocol is None:
+        protocol = kinds.gpe_protocol(inside) if inside in kinds.GPE_PROTOCOLS.values() else 3
+    return kinds.gpe(network, protocol, flags) + data
+
+
+def _wrong_geneve(random, network, inside, data):
+    kind = random.randrange(6)
+    plain = geneve_option(random.randint(0, 127), bytes(4 * random.randint(0, 2)))
+    critical = geneve_option(random.randint(128, 255), bytes(4 * random.randint(0, 2)))
+    if kind == 0:
+        return kinds.geneve(network, inside, version=random.randint(1, 3)) + data
+    if kind == 1:
+        return kinds.geneve(network, inside, plain, flags=0x80) + data
+    if kind == 2:
+        return kinds.geneve(network, random.choice(OTHER_PROTOCOLS)) + data
+    if kind == 3:   # announced
+        return kinds.geneve(network, inside, random.choice((critical, plain + critical, critical + plain)),
+                            flags=0x40) + data
+    if kind == 4:   # longer than what is there, or than its place
+        words = random.choice((63, len(data) // 4 + 1))
+        return kinds.geneve(network, inside, words=min(63, words), flags=random.choice((0, 0x40))) + data[:250]
+    options = random.choice((plain, critical)) + geneve_option(random.getrandbits(8), bytes(4),
+                                                               words=random.randint(2, 31))
+    return kinds.geneve(network, inside, options, flags=random.choice((0x40, 0x40, 0))) + data
+
+
+def _wrong_gre(random, network, inside, data):
+    kind = random.randrange(6)
+    if kind == 0:
+        return kinds.gre(inside, data, key=network, check=1 << random.randint(0, 15),
+                         sequence=random.choice((None, 7)))
+    if kind == 1:
+        return kinds.gre(inside, data, key=network, more=random.choice((0x4000, 0x0800, 0x0400)))
+    if kind == 2:
+        return kinds.gre(inside, data, key=network, more=random.randint(1, 7))
+    if kind == 3:
+        return kinds.gre(random.choice((*OTHER_PROTOCOLS, MPLS)), data, key=network)
+    if kind == 4:   # a key where there is none, and none where there is one
+        return kinds.gre(inside, data, key=random.choice((0, 1)) if network is None else None, check=0)
+    return kinds.gre(inside, data, key=network, check=random.randint(1, 0xFFFF))
+
+
+def _wrong_mpls(random, network, _, data):
+    kind = random.randrange(3)
+    if kind == 0:
+        return kinds.label_entry(network, bottom=0) + data
+    if kind == 1:
+        more = kinds.label_entry(random.choice((network, random.randint(16, 0xFFFFF))))
+        return kinds.label_entry(network, bottom=0) + more + data
+    return kinds.label_entry(random.randint(0, 15)) + data
+
+
+def _wrong_mpls_over_gre(random, network, inside, data):
+    kind = random.randrange(5)
+    stack = kinds.label_entry(network) + data
+    if kind == 0:
+        return kinds.gre(MPLS, stack, check=1 << random.randint(0, 15))
+    if kind == 1:
+        return kinds.gre(MPLS, stack, more=random.choice((0x4000, 0x0800, 0x0400, 1, 4)))
+    if kind == 2:
+        return kinds.gre(random.choice((0x8848, inside)), stack)
+    if kind == 3:
+        return kinds.gre(MPLS, stack, key=random.choice((0, network)))
+    return kinds.gre(MPLS, _wrong_mpls(random, network, inside, data))
+
+
+def foreign(random, entry, others):
+    """The name of another network than the entry's: one of others, one a bit apart, or none."""
+    name, network, _ = kinds.settings(entry)
+    kind = KINDS[name]
+    names = [n for n in (kinds.settings(other)[1] for other in others) if n is not None]
+    chosen = random.choice(names + [None] if name == "gre" else names or [0])
+    if network is not None and random.random() < 0.5:
+        chosen = network ^ 1 << random.randrange(kind.largest.bit_length())
+    if chosen is None:
+        return None
+    return chosen & kind.largest
