@@ -239,9 +239,9 @@ TEST_CASE("questions out of a tunnel are answered into it") {
   }
   // A tunnel of bare packets leads back: no frame goes into that.
   TunnelConfig bare = tunnel("bare", "192.0.2.1", "192.0.2.2", 102);
-  bare.kind = TunnelKind::geneve;
-  bare.destination_port = 6081;
-  bare.payload = TunnelPayload::ip;
+  bare.profile.kind = TunnelKind::geneve;
+  bare.profile.destination_port = 6081;
+  bare.profile.payload = TunnelPayload::ip;
   REQUIRE(p.node.resolver.put_tunnel(bare, Owner::api));
   REQUIRE(p.node.resolver.put_route(route("blue", "10.1.0.13/32", via_tunnel("bare")), Owner::api));
   p.from_tunnel(
