@@ -236,8 +236,7 @@ class Packets:
         vrf = self.vrf_of(decap)
         packet = self.packet(source, self.destination(vrf, family), room - 14)
         padding = bytes(self.random.choice((0, 0, 0, 6)))
-        mac = self.macs[vrf] if self.random.random() > 0.03 else self.nearly(self.macs[vrf])
-        return ethernet(mac, mac_bytes(self.random.choice(("02:00:5e:00:01:02", "02:77:00:00:00:01"))),
+        return ethernet(self.router_mac(vrf), mac_bytes(self.random.choice(("02:00:5e:00:01:02", "02:77:00:00:00:01"))),
                         IPV4 if family == 4 else IPV6, packet + padding)[:room]
 
     def tunnelled(self, decap, frame, **change):
@@ -451,9 +450,14 @@ class Packets:
         tag = self.random.choice((b"\x81\0", b"\x88\xa8")) + self.random.getrandbits(12).to_bytes(2, "big")
         return frame[:12] + tag + frame[12:]
 
+    def router_mac(self, vrf):
+        """That to which inner frames go, or nearly."""
+        return self.nearly(self.macs[vrf]) if self.random.random() < 0.04 else self.macs[vrf]
+
     def nearly(self, mac):
-        """Another by one bit, not that of groups."""
-        return (int.from_bytes(mac, "big") ^ 1 << self.random.choice((*range(40), *range(41, 48)))).to_bytes(6, "big")
+        """Another by one bit, not that of groups, and mostly of those at the end, where routers' differ."""
+        bit = self.random.choice((self.random.randrange(8), self.random.randrange(8), self.random.randrange(40), 41))
+        return (int.from_bytes(mac, "big") ^ 1 << bit).to_bytes(6, "big")
 
     def wrong_link(self, frame):
         random = self.random

@@ -212,7 +212,7 @@ class Talks:
         if is_vif(end):
             frame = ethernet(packets.macs[end["vrf"]], mac_bytes(end["mac"]), ethertype, packet)
             return (end["name"], frame) if len(packet) <= packets.largest[end["name"]] else None
-        inner = ethernet(packets.macs[packets.vrf_of(end)], mac_bytes("02:77:00:00:00:01"), ethertype, packet)
+        inner = ethernet(packets.router_mac(packets.vrf_of(end)), mac_bytes("02:77:00:00:00:01"), ethertype, packet)
         name, frame = packets.at_port(*packets.tunnelled(end, inner))
         return (name, frame) if len(frame) <= packets.largest[name] + 14 else None
 
