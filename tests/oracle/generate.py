@@ -264,7 +264,7 @@ def change(random, config, by_api=False, busy=()):
     if "security_groups" in config and random.random() < 0.5:
         undo = remembered(config) if random.random() < 0.25 and not by_api else None
         return Change(*change_groups(random, config, by_api), undo=undo)
-    kind = random.choice(("tunnel", "tunnel", "decap", "add", "add", "replace", "replace", "delete", "delete"))
+    kind = random.choices(("tunnel", "decap", "add", "replace", "delete"), (3, 1, 2, 3, 3))[0]
     if kind == "tunnel" and config["tunnels"]:
         name, options = profiles.change_tunnel(random, config) or (None, [])
         return name and Change(["tunnel", "set", name, *options], tunnel=name)
