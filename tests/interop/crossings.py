@@ -57,14 +57,13 @@ def every(rows):
 def add_tunnels(config, rows, far_side=False):
     """Both address families at the fabric port, and a tunnel and a decap for each row and underlay. `far_side`: the
     configuration of the router at 192.0.2.2."""
-    config["node"]["tunnel_address"] = [u.far if far_side else u.near for u in UNDERLAYS.values()]
-    config["ports"][0]["addresses"] = [f"{u.far if far_side else u.near}/{u.subnet.split('/')[1]}"
-                                       for u in UNDERLAYS.values()]
-    ways = [(tunnel_name(row, name), row, u) for row in rows for name, u in UNDERLAYS.items()]
-    config["tunnels"] = [{"name": name, "remote": u.near if far_side else u.far, **row.network, **row.sends}
-                         for name, row, u in ways]
-    config["decaps"] = [{"name": name, "vrf": "blue", "local": u.far if far_side else u.near, "sources": [u.subnet],
-                         **row.network} for name, row, u in ways]
+    sides = {name: Underlay(u.far, u.near, u.subnet) if far_side else u for name, u in UNDERLAYS.items()}
+    config["node"]["tunnel_address"] = [u.near for u in sides.values()]
+    config["ports"][0]["addresses"] = [f"{u.near}/{u.subnet.split('/')[1]}" for u in sides.values()]
+    ways = [(tunnel_name(row, name), row, u) for row in rows for name, u in sides.items()]
+    config["tunnels"] = [{"name": name, "remote": u.far, **row.network, **row.sends} for name, row, u in ways]
+    config["decaps"] = [{"name": name, "vrf": "blue", "local": u.near, "sources": [u.subnet], **row.network}
+                        for name, row, u in ways]
     config["routes"] = []
 
 
