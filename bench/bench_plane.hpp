@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "bench_eal.hpp"
+#include "decap_of.hpp"
 #include "frames.hpp"
 #include "policy/compiled_policy.hpp"
 #include "stages/pipeline.hpp"
@@ -95,11 +96,9 @@ class Plane {
       batch.vrfs.push_back({vrf, Vrf{router_mac, flows}});
       batch.nexthops.push_back({NexthopId(2 + 2 * i), nexthop::Tunnel{profile, AdjacencyId(0)}});
       batch.nexthops.push_back({NexthopId(3 + 2 * i), nexthop::Lookup{vrf}});
-      batch.decaps.push_back({DecapId(i), Decap{.local = Ipv4Address{local},
-                                                .vni = 100 + i,
-                                                .sources = {{Ipv4Address{remote}, 24}},
-                                                .nexthop = NexthopId(3 + 2 * i)}});
-      batch.decaps.back().object->sources[0] = batch.decaps.back().object->sources[0].masked();
+      batch.decaps.push_back(
+          {DecapId(i), decap_of(local, 100 + i, IpPrefix{Ipv4Address{remote}, 24}.masked(),
+                                NexthopId(3 + 2 * i))});
       batch.routes.push_back({vrf, {Ipv4Address{far_vms}, 16}, NexthopId(2 + 2 * i)});
       batch.routes.push_back({vrf, {Ipv4Address{vm}, 32}, NexthopId(0)});
       batch.routes.push_back({vrf, {address6(far_vms), 112}, NexthopId(2 + 2 * i)});

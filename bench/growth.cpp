@@ -112,10 +112,8 @@ void vrfs(World& world, unsigned size) {
     batch.vrfs.push_back({vrf, Vrf{router_mac}});
     batch.nexthops.push_back({NexthopId(2 + v), nexthop::Lookup{vrf}});
     batch.routes.push_back({vrf, IpPrefix::host(Ipv4Address{vm}), NexthopId(1)});
-    batch.decaps.push_back({DecapId(v), Decap{.local = Ipv4Address{local},
-                                              .vni = 1 + v,
-                                              .sources = {IpPrefix::host(Ipv4Address{remote})},
-                                              .nexthop = NexthopId(2 + v)}});
+    batch.decaps.push_back({DecapId(v), decap_of(local, 1 + v, IpPrefix::host(Ipv4Address{remote}),
+                                                 NexthopId(2 + v))});
   }
   world.apply(batch);
   world.in = fabric;

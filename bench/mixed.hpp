@@ -44,10 +44,9 @@ class MixedPlane {
       batch.nexthops.push_back({id, nexthop::Tunnel{profile, AdjacencyId(0)}});
       batch.routes.push_back(
           {VrfId(1 + t % vrfs), IpPrefix::host(Ipv4Address{far_vms + t / vrfs}), id});
-      batch.decaps.push_back({DecapId(t), Decap{.local = Ipv4Address{local},
-                                                .vni = 100 + t,
-                                                .sources = {IpPrefix::host(Ipv4Address{remote})},
-                                                .nexthop = NexthopId(vrfs + t % vrfs)}});
+      batch.decaps.push_back(
+          {DecapId(t), decap_of(local, 100 + t, IpPrefix::host(Ipv4Address{remote}),
+                                NexthopId(vrfs + t % vrfs))});
     }
     if (!state_.apply(batch)) std::abort();
   }

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "decap_of.hpp"
 #include "wire/checksum.hpp"
 
 namespace weft::bench {
@@ -89,10 +90,8 @@ AdjacencyChange Versions::adjacency(unsigned number) {
 DecapChange Versions::decap(unsigned number) {
   const unsigned version = decaps_[number];
   const unsigned vrf = (number + (version & 1)) % vrfs;
-  Decap decap{.local = Ipv4Address{local},
-              .vni = first_vni + number,
-              .sources = {IpPrefix::host(Ipv4Address{remote})},
-              .nexthop = NexthopId(look_up + vrf)};
+  Decap decap = decap_of(local, first_vni + number, IpPrefix::host(Ipv4Address{remote}),
+                         NexthopId(look_up + vrf));
   if ((version & 1) != 0) {
     decap.sources = {{Ipv4Address{0x0a000000}, 8}, {Ipv4Address{remote & 0xffffff00}, 24}};
   }

@@ -95,6 +95,9 @@ std::vector<std::string> values_of(const CLI::Option& option, const LiveNames& l
     }
     return kinds;
   }
+  if (is("--behaviour")) {
+    return {"End", "End.X", "End.DT4", "End.DT6", "End.DT46", "End.DX4", "End.DX6"};
+  }
   if (option.get_type_name().starts_with("on|off")) return {"on", "off"};
   return {};
 }

@@ -29,6 +29,13 @@ class Fields {
                      const std::string& help) {
     return add(app, option, std::move(key), as<std::vector<std::string>>, help)->take_all();
   }
+  /// The same of numbers.
+  CLI::Option* numbers(CLI::App& app, const std::string& option, std::string key,
+                       const std::string& help) {
+    return add(app, option, std::move(key), as<std::vector<std::uint32_t>>, help)
+        ->type_name("NUMBER")
+        ->take_all();
+  }
   /// One value each time it is given, so that other words may follow.
   CLI::Option* list(CLI::App& app, const std::string& option, std::string key,
                     const std::string& help) {

@@ -15,6 +15,9 @@ void network(CLI::App& command, Fields& fields) {
   fields.number(command, "--vni", "vni", 0xffffff, "virtual network identifier");
   fields.number(command, "--key", "key", 0xffffffff, "key of GRE (else there is none)");
   fields.number(command, "--label", "label", 0xfffff, "MPLS label");
+  fields.numbers(command, "--outer-label", "labels",
+                 "MPLS label in front of it, the outermost first; all of them");
+  fields.texts(command, "--option", "options", "of GENEVE, as CLASS:TYPE:DATA in hex; all of them");
 }
 
 /// PREFIX=GATEWAY, for each subnet.
@@ -141,6 +144,10 @@ void ObjectCommands::add_to(CLI::App& app, Ask ask) {
          fields.text(command, "--inner-destination-mac", "inner_destination_mac",
                      "destination of the inner frame");
          fields.text(command, "--kind", "kind", "tunnel kind, like vxlan, geneve or gre");
+         fields.texts(command, "--segment", "segments",
+                      "of SRv6, in the order of the visits; all of them, instead of --remote");
+         fields.on_off(command, "--reduced", "reduced",
+                       "SRv6: leave the first segment out of the header");
          fields.text(command, "--payload", "payload", "what is inside: ethernet or ip");
          fields.number(command, "--ttl", "ttl", 255, "outer TTL or hop limit (64)");
          fields.number(command, "--dscp", "dscp", 63, "outer DSCP (0)");
@@ -157,6 +164,9 @@ void ObjectCommands::add_to(CLI::App& app, Ask ask) {
          network(command, fields);
          auto* vrf = fields.text(command, "--vrf", "vrf", "look inner packets up in this VRF");
          fields.text(command, "--vif", "vif", "or hand them to this vif")->excludes(vrf);
+         fields.text(command, "--gateway", "gateway", "of SRv6 End.X: this neighbour gets it");
+         fields.text(command, "--sid", "sid", "of SRv6: the segment, instead of --local");
+         fields.text(command, "--behaviour", "behaviour", "of SRv6, like End.DT46");
          fields.texts(command, "--source", "sources", "accepted outer sources; all of them");
          fields.text(command, "--local", "local", "outer destination (else the node's)");
          fields.number(command, "--port", "port", 65535, "UDP destination port (the kind's own)");

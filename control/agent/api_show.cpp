@@ -6,6 +6,7 @@
 #include "agent/api_json.hpp"
 #include "agent/api_stream.hpp"
 #include "agent/objects.hpp"
+#include "agent/tunnel_names.hpp"
 #include "agent/vif_rules.hpp"
 
 namespace weft::agent::api {
@@ -238,10 +239,26 @@ std::string tunnel_state(const Model& model, const TunnelObject& tunnel) {
          to_string(tunnel.via->address);
 }
 
-/// What tells a tunnel's network, like "vni 100".
-Json network_text(TunnelKind kind, std::uint32_t network) {
+/// What tells a tunnel's network, like "vni 100" or "label 100/200".
+Json network_text(TunnelKind kind, std::uint32_t network,
+                  const std::vector<std::uint32_t>& labels) {
   const std::string_view name = describe(kind).network;
-  return name.empty() ? Json() : Json(std::string(name) + " " + std::to_string(network));
+  if (name.empty()) return {};
+  std::string text = std::string(name) + " ";
+  for (const std::uint32_t label : labels) text += std::to_string(label) + "/";
+  return text + std::to_string(network);
+}
+/// Where a decap leads.
+std::string target_text(const DecapConfig& config) {
+  std::string text;
+  if (config.kind == TunnelKind::srv6) text = std::string(behaviour_text(config.behaviour));
+  const auto add = [&](const std::string& what, const std::string& name) {
+    if (!name.empty()) text += (text.empty() ? "" : " ") + what + " " + name;
+  };
+  add("vrf", config.vrf);
+  add("vif", config.vif);
+  add("gateway", config.gateway ? to_string(*config.gateway) : "");
+  return text;
 }
 Json udp_port(std::uint16_t port) { return port == 0 ? Json() : Json(port); }
 
@@ -252,8 +269,8 @@ Reply show_tunnels(Agent& agent, const Query&) {
   for (const auto& [name, tunnel] : model.tunnels) {
     const auto& p = tunnel.profile;
     const auto count = agent.nexthop_count(tunnel.nexthop);
-    if (!table.add({name, describe(p.kind).name, network_text(p.kind, p.vni), to_string(p.local),
-                    to_string(p.remote), udp_port(p.destination_port),
+    if (!table.add({name, describe(p.kind).name, network_text(p.kind, p.vni, p.labels),
+                    to_string(p.local), to_string(p.remote), udp_port(p.destination_port),
                     p.destination_port == 0 ? Json()
                                             : Json(std::to_string(p.source_ports.first) + "-" +
                                                    std::to_string(p.source_ports.last)),
@@ -275,11 +292,10 @@ Reply show_decaps(Agent& agent, const Query&) {
     const auto& config = decap.config;
     const auto& entry = model.decap_entries.at(key_of(config));
     const auto count = agent.decap_count(entry.id);
-    if (!table.add(
-            {name, describe(config.kind).name, udp_port(config.destination_port),
-             network_text(config.kind, config.vni), to_string(config.local), texts(config.sources),
-             config.vif.empty() ? "vrf " + config.vrf : "vif " + config.vif, entry.id.index(),
-             count.packets, count.bytes, owner_text<DecapConfig>(agent, name, decap.owner)})) {
+    if (!table.add({name, describe(config.kind).name, udp_port(config.destination_port),
+                    network_text(config.kind, config.vni, config.labels), to_string(config.local),
+                    texts(config.sources), target_text(config), entry.id.index(), count.packets,
+                    count.bytes, owner_text<DecapConfig>(agent, name, decap.owner)})) {
       break;
     }
   }

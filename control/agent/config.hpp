@@ -150,16 +150,16 @@ struct TunnelConfig {
   friend bool operator==(const TunnelConfig&, const TunnelConfig&) = default;
 };
 
-struct DecapConfig {
+struct DecapConfig : DecapTerms {
   std::string name;
-  std::string vrf;  ///< exactly one of vrf and vif is set
+  std::string vrf;  ///< of vrf, vif and gateway one is set; SRv6 End: none
   std::string vif;
   TunnelKind kind = TunnelKind::vxlan;
   IpAddress local;
   std::uint16_t destination_port = 4789;
   std::uint32_t vni = 0;
   std::vector<IpPrefix> sources;
-  bool zero_udp_checksum6 = false;
+  std::optional<IpAddress> gateway{};  ///< of SRv6 End.X
   friend bool operator==(const DecapConfig&, const DecapConfig&) = default;
 };
 

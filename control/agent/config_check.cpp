@@ -334,7 +334,8 @@ class Checker {
   void check_tunnel(Draft<TunnelConfig>& tunnel) {
     auto& [config, map] = tunnel;
     TunnelProfile& profile = config.profile;
-    if (!map.good("remote")) return;
+    const std::string_view remote = profile.kind == TunnelKind::srv6 ? "segments" : "remote";
+    if (!map.good(remote) || profile.remote == IpAddress{}) return;
     if (!map.has("local")) {
       const auto local = default_local(profile.remote.family(), map);
       if (!local) return;
@@ -346,24 +347,24 @@ class Checker {
       map.at("local").error("wanted an address of the family of the remote " +
                             to_string(profile.remote) + ", found " + to_string(profile.local));
     } else if (profile.local == profile.remote) {
-      map.at("remote").error(
-          "wanted another node's address, found the local address of the tunnel");
+      map.at(remote).error("wanted another node's address, found the local address of the tunnel");
     }
   }
 
   /// Whether `decap.local` is known now.
   bool resolve_local(DecapDraft& decap) {
     auto& [config, map] = static_cast<Draft<DecapConfig>&>(decap);
-    if (map.has("local")) {
-      if (!map.good("local")) return false;
+    const std::string_view key = config.kind == TunnelKind::srv6 ? "sid" : "local";
+    if (map.has(key)) {
+      if (!map.good(key)) return false;
       for (const auto& [source, where] : decap.sources) {
         if (source.address.family() == config.local.family()) continue;
-        where.error("wanted a prefix of the family of local " + to_string(config.local) +
-                    ", found " + to_string(source));
+        where.error("wanted a prefix of the family of " + std::string(key) + " " +
+                    to_string(config.local) + ", found " + to_string(source));
       }
       return true;
     }
-    if (decap.sources.empty()) return false;
+    if (decap.sources.empty() || key == "sid") return false;
     const IpFamily family = decap.sources.front().value.address.family();
     for (const auto& [source, where] : decap.sources) {
       if (source.address.family() == family) continue;
@@ -384,6 +385,7 @@ class Checker {
       vrfs_.resolve(map, "vrf");
     }
     vifs_.resolve(map, "vif");
+    if (map.good("gateway")) check_neighbour_address(*config.gateway, map.at("gateway"));
     const std::string_view network = describe(config.kind).network;
     const bool network_known = network.empty() || map.good(network);
     const bool port_known = !map.has("port") || map.good("port");
@@ -408,6 +410,10 @@ class Checker {
     }
     if (config.zero_udp_checksum6 != other.zero_udp_checksum6) {
       map.at("zero_udp_checksum6").error(same + ", but another zero_udp_checksum6");
+    } else if (static_cast<const DecapTerms&>(config) != other) {
+      map.value().error(same + ", but other labels, options or another behaviour");
+    } else if (config.gateway != other.gateway) {
+      map.at("gateway").error(same + ", but another gateway");
     }
   }
 

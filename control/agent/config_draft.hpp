@@ -87,6 +87,8 @@ struct ConfigDraft {
 };
 
 std::optional<RouteDraft> read_route(const yaml::Value& v);
+std::optional<Draft<TunnelConfig>> read_tunnel(const yaml::Value& v);
+std::optional<DecapDraft> read_decap(const yaml::Value& v);
 std::optional<SecurityGroupDraft> read_security_group(const yaml::Value& v);
 ConfigDraft read_draft(const yaml::Value& root);
 

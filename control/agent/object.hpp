@@ -134,6 +134,7 @@ inline DecapKey key_of(const DecapConfig& d) {
 struct DecapEntry {
   DecapId id;
   std::vector<std::string> profiles;  ///< names, in order of arrival
+  std::optional<NeighbourKey> via{};  ///< of SRv6 End.X
 };
 
 /// A neighbour in the data plane: the adjacency and the interface next hop that leads to it.

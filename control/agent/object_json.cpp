@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "agent/protocol_names.hpp"
+#include "agent/tunnel_names.hpp"
 
 namespace weft::agent {
 
@@ -37,6 +38,15 @@ Json ports_json(const std::vector<PortRange>& ranges) {
                                 : Json(std::to_string(first) + "-" + std::to_string(last)));
   }
   return out;
+}
+
+/// What a header has beside its network.
+void put_header(Json& out, const std::vector<std::uint32_t>& labels,
+                const std::vector<TunnelOption>& options) {
+  if (!labels.empty()) out["labels"] = labels;
+  if (options.empty()) return;
+  out["options"] = Json::array();
+  for (const TunnelOption& option : options) out["options"].push_back(option_text(option));
 }
 
 yaml::Element element(const Json& json, const std::string& label, int depth) {
@@ -132,7 +142,16 @@ Json object_json(const TunnelConfig& tunnel, const NodeConfig& node) {
   Json out{{"name", tunnel.name}, {"kind", kind.name}};
   if (!kind.network.empty()) out[std::string(kind.network)] = p.vni;
   if (kind.any_payload) out["payload"] = p.payload == TunnelPayload::ip ? "ip" : "ethernet";
-  out["remote"] = to_string(p.remote);
+  if (p.segments.empty()) {
+    out["remote"] = to_string(p.remote);
+  } else {
+    out["segments"] = Json::array();
+    for (const Ipv6Address& segment : p.segments) {
+      out["segments"].push_back(to_string(IpAddress(segment)));
+    }
+    out["reduced"] = p.reduced;
+  }
+  put_header(out, p.labels, p.options);
   if (p.local != IpAddress{} && !is_default_local(node, p.local)) out["local"] = to_string(p.local);
   if (p.destination_port != kind.default_udp_port) out["port"] = p.destination_port;
   if (p.destination_port != 0) {
@@ -154,8 +173,17 @@ Json object_json(const DecapConfig& decap, const NodeConfig& node) {
   if (!kind.network.empty()) out[std::string(kind.network)] = decap.vni;
   if (!decap.vrf.empty()) out["vrf"] = decap.vrf;
   if (!decap.vif.empty()) out["vif"] = decap.vif;
+  if (decap.gateway) out["gateway"] = to_string(*decap.gateway);
+  if (decap.kind == TunnelKind::srv6) {
+    if (decap.behaviour != SegmentBehaviour::dx46) {
+      out["behaviour"] = behaviour_text(decap.behaviour);
+    }
+    out["sid"] = to_string(decap.local);
+  }
+  put_header(out, decap.labels, decap.options);
   out["sources"] = texts(decap.sources);
-  if (decap.local != IpAddress{} && !is_default_local(node, decap.local)) {
+  if (decap.kind != TunnelKind::srv6 && decap.local != IpAddress{} &&
+      !is_default_local(node, decap.local)) {
     out["local"] = to_string(decap.local);
   }
   if (decap.destination_port != kind.default_udp_port) out["port"] = decap.destination_port;

@@ -155,7 +155,11 @@ class Resolver {
   /// A configured route does not lead to `target` any more.
   void leave_target(Transaction& tx, NexthopId target);
   Result<NexthopId> gateway_nexthop(Transaction& tx, const RouteConfig& route);
+  /// The neighbour that an address in a port's subnet is.
+  Result<NeighbourKey> gateway_neighbour(const IpAddress& gateway) const;
   Result<NexthopId> decap_nexthop(const DecapConfig& config) const;
+  /// Lets the entry rest on another neighbour, or on none.
+  void lean(Transaction& tx, const DecapKey& key, std::optional<NeighbourKey> via);
   NexthopId add_nexthop(Transaction& tx, const Nexthop& nexthop, NexthopUse use);
 
   /// The neighbour's adjacency; created, with its next hop and host route, when it is new.

@@ -9,6 +9,12 @@
 namespace weft::agent {
 
 Result<NexthopId> Resolver::decap_nexthop(const DecapConfig& config) const {
+  if (config.gateway) {
+    const auto neighbour = gateway_neighbour(*config.gateway);
+    if (!neighbour) return Error{"decap " + config.name + ": " + neighbour.error().message};
+    return model_.adjacencies.at(*neighbour).nexthop;
+  }
+  if (passes_on(config.behaviour)) return NexthopId{};
   if (!config.vif.empty()) {
     const auto vif = model_.vifs.find(config.vif);
     if (vif == model_.vifs.end()) return Error{"decap " + config.name + ": no vif " + config.vif};
@@ -61,7 +67,15 @@ Status Resolver::change_decaps(Transaction& tx,
 
 /// Tells the data plane what the profiles of a key amount to; they must agree where they lead.
 Status Resolver::publish_entry(Transaction& tx, const DecapKey& key) {
-  const auto& [id, profiles] = model_.decap_entries.at(key);
+  const auto id = model_.decap_entries.at(key).id;
+  const auto profiles = model_.decap_entries.at(key).profiles;
+  std::optional<NeighbourKey> via;
+  if (!profiles.empty()) {
+    const auto& config = model_.decaps.find(profiles.front())->second.config;
+    const auto neighbour = config.gateway ? gateway_neighbour(*config.gateway) : Error{""};
+    if (neighbour) via = *neighbour;
+  }
+  lean(tx, key, via);
   if (profiles.empty()) {
     tx.decaps[id] = std::nullopt;
     tx.later.decaps.push_back(id);
@@ -69,23 +83,37 @@ Status Resolver::publish_entry(Transaction& tx, const DecapKey& key) {
     tx.erase(model_.decap_entries, key);
     return ok();
   }
-  Decap decap{key.kind, key.local, key.destination_port, key.vni, {}, false, {}};
+  Decap decap;
+  decap.kind = key.kind;
+  decap.local = key.local;
+  decap.destination_port = key.destination_port;
+  decap.vni = key.vni;
   for (const auto& name : profiles) {
     const auto& config = model_.decaps.find(name)->second.config;
     const auto nexthop = decap_nexthop(config);
     if (!nexthop) return nexthop.error();
     if (name == profiles.front()) {
-      decap.zero_udp_checksum6 = config.zero_udp_checksum6;
+      const DecapTerms& terms = config;
+      static_cast<DecapTerms&>(decap) = terms;
       decap.nexthop = *nexthop;
-    } else if (decap.nexthop != *nexthop || decap.zero_udp_checksum6 != config.zero_udp_checksum6) {
+    } else if (decap.nexthop != *nexthop || static_cast<const DecapTerms&>(decap) != config) {
       return Error{"decap " + config.name + ": " + profiles.front() +
-                   " takes the same packets elsewhere or with another zero_udp_checksum6"};
+                   " takes the same packets elsewhere or on other terms"};
     }
     decap.sources.insert(decap.sources.end(), config.sources.begin(), config.sources.end());
   }
   decap.sources = aggregate_prefixes(std::move(decap.sources));
   tx.decaps[id] = std::move(decap);
   return ok();
+}
+
+void Resolver::lean(Transaction& tx, const DecapKey& key, std::optional<NeighbourKey> via) {
+  auto entry = model_.decap_entries.at(key);
+  if (entry.via == via) return;
+  if (via) pin(tx, *via);
+  if (entry.via) unpin(tx, *entry.via);
+  entry.via = via;
+  tx.put(model_.decap_entries, key, std::move(entry));
 }
 
 }  // namespace weft::agent

@@ -124,10 +124,15 @@ Result<NexthopId> Resolver::gateway_nexthop(Transaction& tx, const RouteConfig& 
   if (gateway.family() != route.prefix.address.family()) {
     return Error{"gateway " + to_string(gateway) + " is of the other family"};
   }
+  const auto neighbour = gateway_neighbour(gateway);
+  if (!neighbour) return neighbour.error();
+  return pin(tx, *neighbour).nexthop;
+}
+
+Result<NeighbourKey> Resolver::gateway_neighbour(const IpAddress& gateway) const {
   const auto match = model_.ribs.at(underlay_vrf).match(gateway, RouteSource::neighbour);
   if (match && match->entry.source == RouteSource::connected) {
-    const auto port = model_.nexthops.at(match->entry.nexthop).neighbour.port;
-    return pin(tx, {port, gateway}).nexthop;
+    return NeighbourKey{model_.nexthops.at(match->entry.nexthop).neighbour.port, gateway};
   }
   return Error{"gateway " + to_string(gateway) +
                " is no neighbour: it must lie in a port's subnet"};

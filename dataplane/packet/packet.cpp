@@ -1,6 +1,7 @@
 #include "packet/packet.hpp"
 
 #include <algorithm>
+#include <cstring>
 
 #include "wire/checksum.hpp"
 
@@ -55,6 +56,14 @@ std::uint64_t Packet::sum(const rte_mbuf* piece, const std::uint8_t* at, std::ui
     end = at + piece->data_len;
   }
   return total;
+}
+
+std::uint8_t* Packet::make_room(std::uint8_t* at, std::size_t bytes) const {
+  const std::size_t more = bytes - room_before(at);
+  if (more > rte_pktmbuf_tailroom(mbuf_)) return nullptr;
+  std::memmove(at + more, at, static_cast<std::size_t>(data() + contiguous_bytes() - at));
+  mbuf_->data_off = static_cast<std::uint16_t>(mbuf_->data_off + more);
+  return at + more;
 }
 
 }  // namespace weft

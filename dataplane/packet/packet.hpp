@@ -76,6 +76,9 @@ class Packet {
     mbuf_->data_len = static_cast<std::uint16_t>(bytes);
     mbuf_->pkt_len = bytes;
   }
+  /// Moves what the first piece has from `at` on towards its end, so that `bytes` can be written in
+  /// front of it; answers where it is then, or nullptr where the buffer has no such room.
+  [[nodiscard]] std::uint8_t* make_room(std::uint8_t* at, std::size_t bytes) const;
   /// One's complement sum of `bytes` bytes from `at` on, over all pieces; not folded.
   [[nodiscard]] std::uint64_t sum(const std::uint8_t* at, std::uint32_t bytes) const {
     return sum(mbuf_, at, bytes);

@@ -92,7 +92,7 @@ template <class Tracer>
       reinterpret_cast<const wire::Udp*>(l4)->length.get() != l4_bytes) {
     return {.reason = DropReason::outer_udp_length};
   }
-  return tunnel::parse_header(kind, {l4 + sizeof(wire::Udp), readable - sizeof(wire::Udp)});
+  return tunnel::parse_behind_udp(kind, {l4 + sizeof(wire::Udp), readable - sizeof(wire::Udp)});
 }
 
 [[gnu::always_inline]] inline const DecapEntry* find_entry(const Tables& tables,
@@ -136,6 +136,27 @@ template <class Tracer>
                                                                : DropReason::tunnel_header_invalid;
 }
 
+/// SRv6 End and End.X (RFC 8986 §4.1, §4.2): on to the next segment of a list that has been
+/// checked, by the route to it or to one neighbour.
+template <class Tracer>
+[[gnu::noinline]] Next next_segment(StageContext<Tracer>& ctx, PacketContext& p,
+                                    const DecapEntry& entry) {
+  std::uint8_t* const l4 = p.l3 + p.l4_offset;
+  auto& routing = header_at<wire::SegmentRouting>(l4);
+  --routing.segments_left;
+  std::memcpy(&header_at<wire::Ipv6>(p.l3).destination,
+              l4 + sizeof routing + routing.segments_left * sizeof(Ipv6Address),
+              sizeof(Ipv6Address));
+  p.bytes = p.l3_bytes;
+  p.l2 = nullptr;
+  p.nexthop = nullptr;
+  if (entry.decap.behaviour == SegmentBehaviour::end_x) {
+    p.nexthop = ctx.tables.nexthops.get(entry.decap.nexthop);
+    if (p.nexthop == nullptr) return drop(p, DropReason::nexthop_missing);
+  }
+  return Next::again;
+}
+
 /// Takes off the headers of a tunnel of `kind`, whose header stands behind UDP or behind IP.
 template <tunnel::Carrier carrier, class Tracer>
 [[gnu::always_inline]] inline Next take_off(StageContext<Tracer>& ctx, PacketContext& p,
@@ -144,8 +165,9 @@ template <tunnel::Carrier carrier, class Tracer>
   std::uint8_t* const l4 = p.l3 + p.l4_offset;
   const std::uint32_t l4_bytes = p.l3_bytes - p.l4_offset;
   const auto readable = static_cast<std::uint32_t>(std::min(p.end, p.l3 + p.l3_bytes) - l4);
-  const tunnel::ParsedHeader header = udp ? read_header(kind, l4, l4_bytes, readable)
-                                          : tunnel::parse_any_header(kind, {l4, readable});
+  const tunnel::ParsedHeader header =
+      udp ? read_header(kind, l4, l4_bytes, readable)
+          : tunnel::parse_any_header(kind, p.protocol, {l4, readable});
   const auto& outer_udp = header_at<wire::Udp>(l4);
   DropReason reason = header.reason;
   const DecapEntry* entry = nullptr;
@@ -168,6 +190,11 @@ template <tunnel::Carrier carrier, class Tracer>
   } else if (header.checksum && !checksum_right(p, l4_bytes)) {
     return drop(p, DropReason::tunnel_checksum);
   }
+  if (entry->asks || header.asks) [[unlikely]] {
+    const std::size_t before = udp ? sizeof(wire::Udp) : 0;
+    const DropReason r = tunnel::refusal(entry->decap, header, {l4 + before, readable - before});
+    if (r != DropReason::none) return drop(p, r);
+  }
   p.decap = entry->id;
   if constexpr (Tracer::enabled)
     ctx.tracer.note(decap_name, p, [&] {
@@ -178,6 +205,9 @@ template <tunnel::Carrier carrier, class Tracer>
              ": decap " + std::to_string(entry->id.index());
     });
   ++p.tunnels;
+  if (carrier == tunnel::Carrier::ip && passes_on(entry->decap.behaviour)) {
+    return next_segment(ctx, p, *entry);
+  }
   std::uint8_t* const packet_end = p.l3 + p.l3_bytes;
   std::uint8_t* const inner = l4 + (udp ? sizeof(wire::Udp) : 0) + header.bytes;
   p.bytes = static_cast<std::uint32_t>(packet_end - inner);

@@ -98,12 +98,14 @@ template <Inside inside = Inside::packet, class Tracer>
   const NexthopEntry& tunnel = *p.nexthop;
   // The tunnel has come to carry bare packets after the frame was made for it.
   if (frame && tunnel.inner_ethernet_offset == 0) return drop(p, DropReason::nexthop_missing);
-  std::uint8_t* const payload = frame ? p.l2 : p.l3;
+  std::uint8_t* payload = frame ? p.l2 : p.l3;
   const std::size_t header_bytes = frame ? tunnel.inner_ethernet_offset : tunnel.header_bytes;
   const auto total = static_cast<std::uint16_t>(header_bytes + (frame ? p.bytes : p.l3_bytes));
   const std::uint64_t hash = frame ? 0 : open_hash(ctx.tables, p);
   if (!copy_header(tunnel, p, payload, header_bytes)) [[unlikely]] {
-    return drop(p, DropReason::headroom_short);
+    payload = p.packet.make_room(payload, header_bytes + sizeof(wire::Ethernet));
+    if (payload == nullptr) return drop(p, DropReason::headroom_short);
+    (void)copy_header(tunnel, p, payload, header_bytes);
   }
   std::uint8_t* const outer = payload - header_bytes;
   if constexpr (!frame) announce_inside(tunnel, outer, payload, p.vrf->router, p.v4);

@@ -134,7 +134,7 @@ struct WayIn {
   [[gnu::always_inline]] bool open(const Tables& tables, const Ip& ip, std::uint64_t wanted) {
     key = ~std::uint64_t{0};
     const DecapEntry* const entry = find_entry(tables, ip, wanted);
-    if (entry == nullptr || !accepts_source(*entry, ip)) return false;
+    if (entry == nullptr || entry->asks || !accepts_source(*entry, ip)) return false;
     if (sizeof(Ip) == sizeof(wire::Ipv6) && !entry->decap.zero_udp_checksum6) return false;
     const NexthopEntry* const nexthop = tables.nexthops.get(entry->decap.nexthop);
     if (nexthop == nullptr || nexthop->kind != NexthopKind::lookup) return false;
@@ -219,8 +219,9 @@ class ExpressIn {
   [[nodiscard, gnu::noinline]] bool takes_on_udp(TunnelKind kind, Packet packet,
                                                  std::uint8_t* outer, std::uint32_t outer_bytes,
                                                  ParsedPacket& p) {
-    return takes_behind_udp(kind, packet, outer, outer_bytes, p,
-                            [kind](auto in) { return tunnel::parse_any_header(kind, in); });
+    return takes_behind_udp(kind, packet, outer, outer_bytes, p, [kind](auto in) {
+      return tunnel::parse_any_header(kind, tunnel::by_udp.front(), in);
+    });
   }
   template <class Parse>
   [[nodiscard, gnu::always_inline]] bool takes_behind_udp(TunnelKind kind, Packet packet,
@@ -253,7 +254,7 @@ class ExpressIn {
     const TunnelKind kind = tunnel::kind_on_ip(protocol, rest);
     const unsigned used = ctx_.tables.ip_kinds[protocol].load(std::memory_order_relaxed);
     if ((used >> static_cast<unsigned>(kind) & 1) == 0) return false;
-    const TunnelHeader header = tunnel::parse_any_header(kind, rest);
+    const TunnelHeader header = tunnel::parse_any_header(kind, protocol, rest);
     return takes_inside(header, decap_key(kind, 0, header.vni), packet, outer, outer_bytes,
                         in + header.bytes, p);
   }
@@ -264,7 +265,9 @@ class ExpressIn {
                                                       std::uint32_t outer_bytes,
                                                       std::uint8_t* inner, ParsedPacket& p) {
     const auto& ip = header_at<Ip>(outer);
-    if (header.reason != DropReason::none || header.checksum || in_.check_finished) return false;
+    if (header.reason != DropReason::none || header.checksum || header.asks || in_.check_finished) {
+      return false;
+    }
     if (!(way_.key == key && way_.has_ends_of(ip)) && !way_.open(ctx_.tables, ip, key))
       return false;
     const VrfEntry* const vrf = way_.vrf;

@@ -9,6 +9,7 @@
 #include "wire/icmp.hpp"
 #include "wire/ipv4.hpp"
 #include "wire/ipv6.hpp"
+#include "wire/segment_routing.hpp"
 #include "wire/tcp.hpp"
 #include "wire/udp.hpp"
 
@@ -130,6 +131,14 @@ template <class Tracer>
   return Next::forward;
 }
 
+/// Whether behind the IPv6 header stands a routing header that may be of a tunnel, which decap
+/// reads.
+inline bool routes_segments(const Tables& tables, const PacketContext& p) {
+  constexpr std::uint8_t protocol = wire::SegmentRouting::protocol;
+  return p.protocol == protocol && p.vrf->id == underlay_vrf &&
+         tables.ip_kinds[protocol].load(std::memory_order_relaxed) != 0;
+}
+
 /// `available`: bytes from p.l3 to the end of the frame.
 template <class Tracer>
 [[gnu::always_inline]] inline Next parse_ipv6(StageContext<Tracer>& ctx, PacketContext& p,
@@ -148,7 +157,8 @@ template <class Tracer>
   p.protocol = ip.next_header;
   p.fragment = false;
   bool complete = true;
-  if (p.protocol == 0 || p.protocol == 43 || p.protocol == 44 || p.protocol == 60) [[unlikely]] {
+  const bool extended = p.protocol == 0 || p.protocol == 43 || p.protocol == 44 || p.protocol == 60;
+  if (extended && !routes_segments(ctx.tables, p)) [[unlikely]] {
     const auto upper = wire::find_upper_layer({p.l3, std::min(contiguous, total)});
     p.l4_offset = upper.offset;
     p.protocol = upper.fragment ? upper.fragmentable : upper.protocol;  // all pieces the same

@@ -44,6 +44,38 @@ bool takes_what_was_inside(NexthopKind kind) {
   return kind == NexthopKind::lookup || kind == NexthopKind::interface;
 }
 
+bool fit(const std::vector<std::uint32_t>& labels) {
+  return labels.size() < max_labels &&
+         std::ranges::all_of(labels, [](std::uint32_t label) { return label <= 0xfffff; });
+}
+bool fit(const std::vector<TunnelOption>& options) {
+  std::size_t bytes = 0;
+  for (const TunnelOption& option : options) {
+    if (option.data.size() % 4 != 0 || option.data.size() > max_option_data) return false;
+    bytes += 4 + option.data.size();
+  }
+  return bytes <= max_options_bytes;
+}
+
+/// What is wrong with a profile's header, as far as that is particular to its kind; "": nothing.
+std::string header_error(const TunnelProfile& p) {
+  const TunnelKindInfo& info = describe(p.kind);
+  if (!fits_kind(p.kind, p.vni)) return network_error(p.kind, p.vni);
+  if (p.payload != info.payload && !info.any_payload) {
+    return "the tunnel kind cannot carry such a payload";
+  }
+  if (info.ipv6_only && p.remote.is_v4()) return "the tunnel kind needs an IPv6 underlay";
+  if (!fit(p.labels)) return "at most 7 labels of 20 bits may stand in front of the network's";
+  if (!fit(p.options)) {
+    return "an option has at most 124 bytes in whole words, and all together 252 with headers";
+  }
+  if (p.kind == TunnelKind::srv6 &&
+      (p.segments.empty() || p.segments.size() > max_segments || p.remote != p.segments.front())) {
+    return fmt::format("wanted 1 to {} segments, the first of which is the remote", max_segments);
+  }
+  return "";
+}
+
 }  // namespace
 
 /// Each UDP port is of one kind: nothing in a packet but its port says which.
@@ -179,13 +211,12 @@ Status ForwardingState::check(const Batch& batch, Compiled& compiled) const {
       if (p.local.family() != p.remote.family()) {
         return bad("nexthop", id, "local and remote of the tunnel differ in family");
       }
-      if (tunnel::ip_protocol(p.kind) == 0) return bad("nexthop", id, "no such tunnel kind");
+      if (tunnel::ip_protocols(p.kind).empty()) return bad("nexthop", id, "no such tunnel kind");
       if (p.source_ports.first > p.source_ports.last) {
         return bad("nexthop", id, "the source port range is empty");
       }
-      if (!fits_kind(p.kind, p.vni)) return bad("nexthop", id, network_error(p.kind, p.vni));
-      if (p.payload != describe(p.kind).payload && !describe(p.kind).any_payload) {
-        return bad("nexthop", id, "the tunnel kind cannot carry such a payload");
+      if (const std::string error = header_error(p); !error.empty()) {
+        return bad("nexthop", id, error);
       }
     } else if (const auto* e = std::get_if<nexthop::Ecmp>(&*nexthop)) {
       if (!std::has_single_bit(e->buckets.size()) || e->buckets.size() > max_ecmp_buckets) {
@@ -225,18 +256,25 @@ Status ForwardingState::check(const Batch& batch, Compiled& compiled) const {
       compiled.decaps.push_back(nullptr);
       continue;
     }
+    const bool has_target = decap->behaviour != SegmentBehaviour::end;
     const auto kind = kind_of(decap->nexthop);
-    if (!kind) return bad("decap", id, "no such nexthop");
-    if (!takes_what_was_inside(*kind)) {
+    if (has_target && !kind) return bad("decap", id, "no such nexthop");
+    if (has_target && !takes_what_was_inside(*kind)) {
       return bad(
           "decap", id,
           fmt::format("nexthop {} takes no decapsulated packets: it must look up in a VRF or "
                       "lead to a VIF",
                       decap->nexthop.index()));
     }
-    if (tunnel::ip_protocol(decap->kind) == 0) return bad("decap", id, "no such tunnel kind");
+    if (tunnel::ip_protocols(decap->kind).empty()) return bad("decap", id, "no such tunnel kind");
     if (!fits_kind(decap->kind, decap->vni)) {
       return bad("decap", id, network_error(decap->kind, decap->vni));
+    }
+    if (describe(decap->kind).ipv6_only && decap->local.is_v4()) {
+      return bad("decap", id, "the tunnel kind needs an IPv6 underlay");
+    }
+    if (!fit(decap->labels) || !fit(decap->options)) {
+      return bad("decap", id, "more labels or options than a header can have");
     }
     if (tunnel::rides_on_udp(decap->kind) != (decap->destination_port != 0)) {
       return bad("decap", id, "the UDP port must be 0 for kinds without UDP, and for no other");

@@ -48,10 +48,12 @@ void ForwardingState::count_user(const DecapEntry& entry, int change) {
   const auto index = static_cast<std::size_t>(kind);
   if (!tunnel::rides_on_udp(kind)) {
     ip_kind_users_[index] += static_cast<std::uint32_t>(change);
-    auto& kinds = tables_.ip_kinds[tunnel::ip_protocol(kind)];
-    const auto others = kinds.load(std::memory_order_relaxed) & ~(1U << index);
     const unsigned used = ip_kind_users_[index] != 0 ? 1 : 0;
-    kinds.store(static_cast<std::uint16_t>(others | used << index), std::memory_order_release);
+    for (const std::uint8_t protocol : tunnel::ip_protocols(kind)) {
+      auto& kinds = tables_.ip_kinds[protocol];
+      const auto others = kinds.load(std::memory_order_relaxed) & ~(1U << index);
+      kinds.store(static_cast<std::uint16_t>(others | used << index), std::memory_order_release);
+    }
     return;
   }
   const std::uint16_t port = entry.decap.destination_port;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "tunnel/registry.hpp"
+
 namespace weft {
 namespace {
 
@@ -87,7 +89,7 @@ NexthopEntry::Owner NexthopEntry::compile(NexthopId id, const Nexthop& nexthop) 
     entry->udp_offset = made.udp_offset;
     entry->inner_ethernet_offset = made.inner_ethernet_offset;
     entry->ip_checksum_sum = made.ip_checksum_sum;
-    entry->version_offset = made.version_offset;
+    entry->version_offset = made.version_slot.offset;
     entry->version4 = made.version_slot.ipv4;
     entry->version6 = made.version_slot.ipv6;
     auto* header = static_cast<std::uint8_t*>(memory) + sizeof(NexthopEntry);
@@ -108,6 +110,7 @@ DecapEntry::DecapEntry(DecapId entry_id, const Decap& value)
     : id(entry_id),
       local4(value.local.is_v4() ? __builtin_bswap32(value.local.v4().value) : 0),
       key(decap_key(value.kind, value.destination_port, value.vni)),
+      asks(tunnel::asks(value)),
       decap(value) {
   for (const IpPrefix& source : value.sources) {
     const IpPrefix prefix = source.masked();

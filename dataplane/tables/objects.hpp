@@ -148,6 +148,7 @@ struct DecapEntry {
   /// The first of ranges4: its begin and how far it reaches; most decaps have one.
   std::uint32_t first_source4 = 0;
   std::uint32_t first_span4 = 0;
+  bool asks = false;  ///< it looks at each header before it takes it
   Decap decap;
   /// Sources as inclusive ranges, sorted; IPv4 in host order.
   std::vector<std::pair<std::uint32_t, std::uint32_t>> ranges4;

@@ -37,6 +37,9 @@ namespace weft {
   X(tunnel_payload_unsupported, "decap", "the tunnel holds neither Ethernet nor IP")               \
   X(tunnel_option_unknown, "decap", "a critical option of the tunnel header is not known here")    \
   X(tunnel_checksum, "decap", "the checksum in the tunnel header is wrong")                        \
+  X(tunnel_option_missing, "decap", "the packet lacks an option that the decap names")             \
+  X(label_unexpected, "decap", "the labels in front are not those of the decap's `labels`")        \
+  X(srv6_segments_left, "decap", "segments are left where the SID is the last, or none for End")   \
   X(decap_unknown_vni, "decap", "no decap profile has this kind, port, VNI and destination")       \
   X(decap_source_unlisted, "decap", "the outer source is not among the decap's `sources`")         \
   X(tunnel_nesting, "decap", "more than four tunnels inside each other")                           \

@@ -23,6 +23,7 @@ enum class TunnelKind : std::uint8_t {
   keyed_gre,
   mpls_over_udp,
   mpls_over_gre,
+  srv6,
 };
 
 /// What an encapsulation holds: IP packets in Ethernet frames, or bare ones.
@@ -37,6 +38,7 @@ struct TunnelKindInfo {
   std::uint32_t most_network;
   TunnelPayload payload;  ///< where the profile does not say
   bool any_payload;       ///< whether it may say
+  bool ipv6_only = false;
 };
 
 /// The kinds that exist, by the names that `weft.yaml` uses. UDP ports by RFC 7348 §8,
@@ -55,6 +57,7 @@ inline constexpr std::array tunnel_kinds{
                    TunnelPayload::ip, false},
     TunnelKindInfo{TunnelKind::mpls_over_gre, "mpls_over_gre", 0, "label", 16, 0xfffff,
                    TunnelPayload::ip, false},
+    TunnelKindInfo{TunnelKind::srv6, "srv6", 0, "", 0, 0, TunnelPayload::ip, false, true},
 };
 
 /// Of several with that name the one that has what `network` names, where there is one.
@@ -83,6 +86,25 @@ struct PortRange {
   friend constexpr auto operator<=>(const PortRange&, const PortRange&) = default;
 };
 
+/// An option of GENEVE (RFC 8926 §3.5).
+struct TunnelOption {
+  std::uint16_t option_class = 0;
+  std::uint8_t type = 0;           ///< its top bit: critical
+  std::vector<std::uint8_t> data;  ///< whole words of four bytes, at most 31
+
+  friend bool operator==(const TunnelOption&, const TunnelOption&) = default;
+};
+inline constexpr std::size_t max_option_data = 124;
+inline constexpr std::size_t max_options_bytes = 252;
+
+inline constexpr std::size_t max_labels = 8;     ///< in a stack, the one of the network included
+inline constexpr std::size_t max_segments = 16;  ///< that a packet may visit
+
+/// What an SRv6 segment of this router does (RFC 8986 §4). DT: looks up in a VRF, DX: leads to a
+/// VIF; the number says which IP may be inside, 46: either.
+enum class SegmentBehaviour : std::uint8_t { dt46, dt4, dt6, dx46, dx4, dx6, end, end_x };
+constexpr bool passes_on(SegmentBehaviour behaviour) { return behaviour >= SegmentBehaviour::end; }
+
 /// An encapsulation profile (features.md A2).
 struct TunnelProfile {
   TunnelKind kind = TunnelKind::vxlan;
@@ -98,19 +120,36 @@ struct TunnelProfile {
   std::uint8_t dscp = 0;
   /// Send UDP checksum zero over IPv6 (RFC 6935); over IPv4 it is always zero.
   bool zero_udp_checksum6 = false;
+  std::vector<std::uint32_t> labels{};  ///< of MPLS, in front of the network's; the outermost first
+  std::vector<TunnelOption> options{};  ///< of GENEVE
+  /// Of SRv6, in the order in which they are visited; the first is `remote`.
+  std::vector<Ipv6Address> segments{};
+  bool reduced = false;  ///< H.Encaps.Red: the header does not list the first (RFC 8986 §5.2)
 
   friend bool operator==(const TunnelProfile&, const TunnelProfile&) = default;
 };
 
+/// What packets must have for a decapsulation to take them, beside what it is found by.
+struct DecapTerms {
+  bool zero_udp_checksum6 = false;
+  /// MPLS: in front of the network's own, the outermost first; explicit nulls may be among them.
+  std::vector<std::uint32_t> labels{};
+  /// GENEVE: a packet must have these. Others are skipped, where they are not critical.
+  std::vector<TunnelOption> options{};
+  SegmentBehaviour behaviour = SegmentBehaviour::dt46;  ///< SRv6
+
+  friend bool operator==(const DecapTerms&, const DecapTerms&) = default;
+};
+
 /// Accept packets of one kind, port, VNI and outer destination from the listed sources, and hand
 /// what is inside to `nexthop`.
-struct Decap {
+struct Decap : DecapTerms {
   TunnelKind kind = TunnelKind::vxlan;
   IpAddress local;                        ///< outer destination
   std::uint16_t destination_port = 4789;  ///< 0 where the kind does not ride on UDP
   std::uint32_t vni = 0;                  ///< or key, or label
   std::vector<IpPrefix> sources;
-  bool zero_udp_checksum6 = false;
+  /// Of what is inside; SRv6 End.X: to the neighbour that gets the packet, End: none.
   NexthopId nexthop;
 
   friend bool operator==(const Decap&, const Decap&) = default;

@@ -55,47 +55,57 @@ struct ParsedHeader {
   std::uint16_t bytes = 0;               ///< length of the tunnel header
   Payload payload = Payload::ethernet;
   bool checksum = false;  ///< it has one, over itself and all that follows (RFC 2784 §2.5)
+  bool asks = false;      ///< the decap that it finds may refuse it: see refusal()
   std::uint32_t vni = 0;  ///< VNI, label or key: what the decap table is asked for
 };
 
 /// Where the kind's header stands in the outer packet.
 enum class Carrier : std::uint8_t { udp, ip };
+inline constexpr std::array<std::uint8_t, 1> by_udp{17};
+inline constexpr std::array<std::uint8_t, 1> by_gre{47};
 
-/// Two bytes of a tunnel header that say which version of IP follows, where it is a bare packet.
+/// Two bytes of an outer header that say which version of IP follows, where it is a bare packet.
 struct VersionSlot {
-  std::uint16_t offset;  ///< within the tunnel header
-  std::uint16_t ipv4;    ///< in host byte order
-  std::uint16_t ipv6;
+  std::uint16_t offset = 0;  ///< from where the outer header begins; 0: it does not say
+  std::uint16_t ipv4 = 0;    ///< in host byte order
+  std::uint16_t ipv6 = 0;
 };
-/// Of kinds whose header does not say.
-inline constexpr VersionSlot no_version_slot{0, 0, 0};
-/// Of kinds that name what follows by its EtherType, two bytes behind the header's begin.
-inline constexpr VersionSlot ether_type_slot{2, 0x0800, 0x86dd};
+inline constexpr std::uint16_t ipv4_ether_type = 0x0800;
+inline constexpr std::uint16_t ipv6_ether_type = 0x86dd;
+/// Of a tunnel header that begins at `header` and has an EtherType behind its first two bytes.
+constexpr VersionSlot ether_type_slot(std::size_t header) {
+  return {static_cast<std::uint16_t>(header + 2), ipv4_ether_type, ipv6_ether_type};
+}
 
 inline constexpr std::uint16_t transparent_ethernet = 0x6558;  ///< RFC 1701, IANA
 inline constexpr std::uint16_t mpls_ether_type = 0x8847;       ///< RFC 3032 §5
 
 /// The same EtherTypes as a receiver reads them; anything else: nothing that could be routed.
 constexpr std::optional<Payload> payload_of(std::uint16_t ether_type) {
-  if (ether_type == ether_type_slot.ipv4) return Payload::ipv4;
-  if (ether_type == ether_type_slot.ipv6) return Payload::ipv6;
+  if (ether_type == ipv4_ether_type) return Payload::ipv4;
+  if (ether_type == ipv6_ether_type) return Payload::ipv6;
   if (ether_type == transparent_ethernet) return Payload::ethernet;
   return std::nullopt;
 }
 
+/// Of a kind that goes by several IP protocols, parse() is told which. A kind whose header has more
+/// to agree with than its network also has asks(decap), whether a decap looks at each header, and
+/// refusal(decap, header, in), why it does not take one, or none.
 template <class T>
 concept TunnelCodec = requires(const TunnelProfile& profile, HeaderBuffer& out,
-                               std::span<const std::uint8_t> in) {
+                               std::span<const std::uint8_t> in, std::uint8_t protocol) {
   { T::kind } -> std::convertible_to<TunnelKind>;
   { T::carrier } -> std::convertible_to<Carrier>;
-  /// IP protocol for Carrier::ip; 17 for UDP.
-  { T::ip_protocol } -> std::convertible_to<std::uint8_t>;
-  /// Where it says what is inside.
-  { T::version_slot } -> std::convertible_to<VersionSlot>;
-  /// Appends the tunnel header; a version slot is filled in for each packet.
-  { T::append(profile, out) } -> std::same_as<void>;
+  /// IP protocols that it goes by; the first is what is sent. UDP: that alone.
+  { T::ip_protocols } -> std::convertible_to<std::span<const std::uint8_t>>;
+  /// Appends the tunnel header, and answers where it says what is inside.
+  { T::append(profile, out) } -> std::same_as<VersionSlot>;
   /// Reads the header at the start of `in`, which reaches to the end of the outer packet.
-  { T::parse(in) } -> std::same_as<ParsedHeader>;
+  requires requires {
+    { T::parse(in) } -> std::same_as<ParsedHeader>;
+  } || requires {
+    { T::parse(protocol, in) } -> std::same_as<ParsedHeader>;
+  };
 };
 
 }  // namespace weft::tunnel

@@ -7,8 +7,6 @@
 
 namespace weft::tunnel {
 
-inline constexpr std::uint8_t gre_protocol = 47;
-
 /// What a GRE header says, whatever its kind makes of it.
 struct GreHeader {
   DropReason reason = DropReason::none;
@@ -41,15 +39,16 @@ template <bool keyed>
 struct AnyGre {
   static constexpr TunnelKind kind = keyed ? TunnelKind::keyed_gre : TunnelKind::gre;
   static constexpr Carrier carrier = Carrier::ip;
-  static constexpr std::uint8_t ip_protocol = gre_protocol;
-  static constexpr VersionSlot version_slot = ether_type_slot;
+  static constexpr auto ip_protocols = by_gre;
 
-  static void append(const TunnelProfile& profile, HeaderBuffer& out) {
+  static VersionSlot append(const TunnelProfile& profile, HeaderBuffer& out) {
     wire::Gre header;
     header.flags = keyed ? wire::Gre::key_present : std::uint16_t{0};
     header.protocol = transparent_ethernet;
+    const std::size_t begin = out.size();
     out.append(header);
     if constexpr (keyed) out.append(wire::GreKey{be32(profile.vni)});
+    return ether_type_slot(begin);
   }
 
   /// RFC 2784 §2.3, RFC 2890 §2: sequence numbers are not looked at.

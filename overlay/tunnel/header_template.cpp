@@ -38,7 +38,7 @@ HeaderTemplate build_template(const TunnelProfile& profile) {
   HeaderTemplate made;
   made.outer_v4 = profile.remote.is_v4();
   with_codec(profile.kind, false, [&](auto codec) {
-    append_outer_ip(profile, codec.ip_protocol, made);
+    append_outer_ip(profile, codec.ip_protocols.front(), made);
     if (codec.carrier == Carrier::udp) {
       made.udp_offset = static_cast<std::uint16_t>(made.bytes.size());
       wire::Udp udp;
@@ -46,12 +46,8 @@ HeaderTemplate build_template(const TunnelProfile& profile) {
       made.bytes.append(udp);
       made.udp_checksum = !made.outer_v4 && !profile.zero_udp_checksum6;
     }
-    const std::size_t begin = made.bytes.size();
-    codec.append(profile, made.bytes);
-    if (profile.payload == TunnelPayload::ip && codec.version_slot.offset != 0) {
-      made.version_offset = static_cast<std::uint16_t>(begin + codec.version_slot.offset);
-      made.version_slot = codec.version_slot;
-    }
+    const VersionSlot slot = codec.append(profile, made.bytes);
+    if (profile.payload == TunnelPayload::ip) made.version_slot = slot;
     if (profile.payload == TunnelPayload::ethernet) {
       made.inner_ethernet_offset = static_cast<std::uint16_t>(made.bytes.size());
       wire::Ethernet ethernet;

@@ -14,9 +14,7 @@ struct HeaderTemplate {
   bool outer_v4 = true;
   std::uint16_t udp_offset = 0;             ///< of the outer UDP header; 0: none
   std::uint16_t inner_ethernet_offset = 0;  ///< of the inner Ethernet header; 0: none
-  /// Of the two bytes that say which version of IP follows; 0: none.
-  std::uint16_t version_offset = 0;
-  VersionSlot version_slot = no_version_slot;
+  VersionSlot version_slot;                 ///< where the payload is bare IP
   /// IPv4: sum over the outer IP header with total length 0, to be completed with the length.
   std::uint32_t ip_checksum_sum = 0;
   /// A checksum over the outer UDP datagram must be computed for each packet (IPv6, RFC 8200 §8.1).

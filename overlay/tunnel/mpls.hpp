@@ -1,5 +1,6 @@
 #pragma once
-/// MPLS in UDP (RFC 7510) and in GRE (RFC 4023): IP behind a label that names the network.
+/// MPLS in UDP (RFC 7510) and in GRE (RFC 4023): IP behind a stack of labels (RFC 3032), the last
+/// of which names the network.
 
 #include "tunnel/codec.hpp"
 #include "tunnel/gre.hpp"
@@ -8,54 +9,93 @@
 
 namespace weft::tunnel {
 
-inline void append_label(const TunnelProfile& profile, HeaderBuffer& out) {
-  out.append(wire::MplsLabel::make(profile.vni, true, profile.ttl));
-}
-
-/// One label, which must be the last: the tunnel ends where it was given out.
-[[gnu::always_inline]] inline ParsedHeader parse_label(std::span<const std::uint8_t> in) {
-  if (in.size() < sizeof(wire::MplsLabel)) return {.reason = DropReason::tunnel_header_truncated};
-  const auto& label = *reinterpret_cast<const wire::MplsLabel*>(in.data());
-  return {.reason = label.bottom() ? DropReason::none : DropReason::tunnel_header_invalid,
-          .bytes = sizeof label,
-          .payload = Payload::ip,
-          .vni = label.label()};
-}
-
-struct MplsOverUdp {
-  static constexpr TunnelKind kind = TunnelKind::mpls_over_udp;
-  static constexpr Carrier carrier = Carrier::udp;
-  static constexpr auto ip_protocol = static_cast<std::uint8_t>(wire::IpProtocol::udp);
-  static constexpr VersionSlot version_slot = no_version_slot;
-
-  static void append(const TunnelProfile& profile, HeaderBuffer& out) {
-    append_label(profile, out);
+/// What all kinds with labels share.
+struct Labels {
+  static void append_stack(const TunnelProfile& profile, HeaderBuffer& out) {
+    for (const std::uint32_t label : profile.labels) {
+      out.append(wire::MplsLabel::make(label, false, profile.ttl));
+    }
+    out.append(wire::MplsLabel::make(profile.vni, true, profile.ttl));
   }
-  [[gnu::always_inline]] static ParsedHeader parse(std::span<const std::uint8_t> in) {
-    return parse_label(in);
+
+  /// All labels down to the last, which is the network's; the decap knows what may stand in front.
+  [[gnu::always_inline]] static ParsedHeader parse_stack(std::span<const std::uint8_t> in) {
+    ParsedHeader parsed{.payload = Payload::ip};
+    for (std::size_t i = 0; i < max_labels; ++i) {
+      if (in.size() < (i + 1) * sizeof(wire::MplsLabel)) {
+        return {.reason = DropReason::tunnel_header_truncated};
+      }
+      const wire::MplsLabel& label = label_at(in, i);
+      if (!label.bottom()) continue;
+      parsed.bytes = static_cast<std::uint16_t>((i + 1) * sizeof label);
+      parsed.asks = i != 0;
+      parsed.vni = label.label();
+      return parsed;
+    }
+    return {.reason = DropReason::tunnel_header_invalid};
+  }
+
+  static bool asks(const Decap& decap) { return !decap.labels.empty(); }
+  /// Explicit nulls may be anywhere in front (RFC 4182).
+  static DropReason refuse_stack(const Decap& decap, std::span<const std::uint8_t> in) {
+    auto wanted = decap.labels.begin();
+    for (std::size_t i = 0; !label_at(in, i).bottom(); ++i) {
+      const std::uint32_t label = label_at(in, i).label();
+      if (label == wire::MplsLabel::ipv4_null || label == wire::MplsLabel::ipv6_null) continue;
+      if (wanted == decap.labels.end() || *wanted != label) return DropReason::label_unexpected;
+      ++wanted;
+    }
+    return wanted == decap.labels.end() ? DropReason::none : DropReason::label_unexpected;
+  }
+
+ private:
+  static const wire::MplsLabel& label_at(std::span<const std::uint8_t> in, std::size_t i) {
+    return reinterpret_cast<const wire::MplsLabel*>(in.data())[i];
   }
 };
 
-struct MplsOverGre {
+struct MplsOverUdp : Labels {
+  static constexpr TunnelKind kind = TunnelKind::mpls_over_udp;
+  static constexpr Carrier carrier = Carrier::udp;
+  static constexpr auto ip_protocols = by_udp;
+
+  static VersionSlot append(const TunnelProfile& profile, HeaderBuffer& out) {
+    append_stack(profile, out);
+    return {};
+  }
+  [[gnu::always_inline]] static ParsedHeader parse(std::span<const std::uint8_t> in) {
+    return parse_stack(in);
+  }
+  static DropReason refusal(const Decap& decap, const ParsedHeader&,
+                            std::span<const std::uint8_t> in) {
+    return refuse_stack(decap, in);
+  }
+};
+
+struct MplsOverGre : Labels {
   static constexpr TunnelKind kind = TunnelKind::mpls_over_gre;
   static constexpr Carrier carrier = Carrier::ip;
-  static constexpr std::uint8_t ip_protocol = gre_protocol;
-  static constexpr VersionSlot version_slot = no_version_slot;
+  static constexpr auto ip_protocols = by_gre;
 
-  static void append(const TunnelProfile& profile, HeaderBuffer& out) {
+  static VersionSlot append(const TunnelProfile& profile, HeaderBuffer& out) {
     wire::Gre header;
     header.protocol = mpls_ether_type;
     out.append(header);
-    append_label(profile, out);
+    append_stack(profile, out);
+    return {};
   }
   [[gnu::always_inline]] static ParsedHeader parse(std::span<const std::uint8_t> in) {
     const GreHeader gre = read_gre(in);
     if (gre.reason != DropReason::none) return {.reason = gre.reason};
-    ParsedHeader parsed = parse_label(in.subspan(gre.bytes));
+    ParsedHeader parsed = parse_stack(in.subspan(gre.bytes));
     if (gre.protocol != mpls_ether_type) parsed.reason = DropReason::tunnel_payload_unsupported;
     parsed.bytes += gre.bytes;
     parsed.checksum = (gre.flags & wire::Gre::checksum_present) != 0;
     return parsed;
+  }
+  static DropReason refusal(const Decap& decap, const ParsedHeader&,
+                            std::span<const std::uint8_t> in) {
+    return refuse_stack(decap, in.subspan(read_gre(in).bytes));
   }
   static bool claims(std::span<const std::uint8_t> in) {
     return in.size() >= sizeof(wire::Gre) &&

@@ -1,18 +1,20 @@
 #pragma once
 /// The tunnel kinds there are: the one place that names them all.
 
+#include <algorithm>
 #include <tuple>
 
 #include "tunnel/codec.hpp"
 #include "tunnel/geneve.hpp"
 #include "tunnel/gre.hpp"
 #include "tunnel/mpls.hpp"
+#include "tunnel/srv6.hpp"
 #include "tunnel/vxlan.hpp"
 #include "tunnel/vxlan_gpe.hpp"
 
 namespace weft::tunnel {
 
-using Kinds = std::tuple<Vxlan, VxlanGpe, Geneve, Gre, KeyedGre, MplsOverUdp, MplsOverGre>;
+using Kinds = std::tuple<Vxlan, VxlanGpe, Geneve, Gre, KeyedGre, MplsOverUdp, MplsOverGre, Srv6>;
 
 /// The most common, to which the others give way.
 using FirstKind = std::tuple_element_t<0, Kinds>;
@@ -28,18 +30,43 @@ template <class Answer, class F>
       Kinds{});
 }
 
-/// The same as parse_header() for any kind.
-[[gnu::noinline]] inline ParsedHeader parse_any_header(TunnelKind kind,
+/// Reads a tunnel header of `kind` at the start of `in`, which reaches to the end of the packet.
+/// `protocol`: the IP protocol that it goes by.
+[[gnu::noinline]] inline ParsedHeader parse_any_header(TunnelKind kind, std::uint8_t protocol,
                                                        std::span<const std::uint8_t> in) {
   return with_codec(kind, ParsedHeader{.reason = DropReason::tunnel_header_invalid},
-                    [&](auto codec) { return codec.parse(in); });
+                    [&](auto codec) {
+                      if constexpr (requires { codec.parse(protocol, in); }) {
+                        return codec.parse(protocol, in);
+                      } else {
+                        return codec.parse(in);
+                      }
+                    });
 }
 
-/// Reads a tunnel header of `kind` at the start of `in`, which reaches to the end of the packet.
-/// The first of all kinds costs nobody a call.
-[[gnu::always_inline]] inline ParsedHeader parse_header(TunnelKind kind,
-                                                        std::span<const std::uint8_t> in) {
-  return kind == FirstKind::kind ? FirstKind::parse(in) : parse_any_header(kind, in);
+/// The same of what rides on UDP. The first of all kinds costs nobody a call.
+[[gnu::always_inline]] inline ParsedHeader parse_behind_udp(TunnelKind kind,
+                                                            std::span<const std::uint8_t> in) {
+  return kind == FirstKind::kind ? FirstKind::parse(in)
+                                 : parse_any_header(kind, by_udp.front(), in);
+}
+
+/// Whether `decap` looks at each header before it takes it.
+inline bool asks(const Decap& decap) {
+  return with_codec(decap.kind, false, [&](auto codec) {
+    if constexpr (requires { codec.asks(decap); }) return codec.asks(decap);
+    return false;
+  });
+}
+/// Why it does not take `header`, which was read at the start of `in`; none: it does.
+[[gnu::noinline]] inline DropReason refusal(const Decap& decap, const ParsedHeader& header,
+                                            std::span<const std::uint8_t> in) {
+  return with_codec(decap.kind, DropReason::none, [&](auto codec) {
+    if constexpr (requires { codec.refusal(decap, header, in); }) {
+      return codec.refusal(decap, header, in);
+    }
+    return DropReason::none;
+  });
 }
 
 /// The kind that rides on IP by `protocol` and claims the bytes behind the IP header; none: it is
@@ -48,7 +75,10 @@ inline TunnelKind kind_on_ip(std::uint8_t protocol, std::span<const std::uint8_t
   TunnelKind kind = TunnelKind::none;
   const auto ask = [&](auto codec) {
     if constexpr (codec.carrier == Carrier::ip) {
-      if (codec.ip_protocol == protocol && codec.claims(in)) kind = codec.kind;
+      const auto& own = codec.ip_protocols;
+      if (std::find(own.begin(), own.end(), protocol) != own.end() && codec.claims(in)) {
+        kind = codec.kind;
+      }
     }
   };
   std::apply([&](auto... codec) { (ask(codec), ...); }, Kinds{});
@@ -60,9 +90,11 @@ constexpr bool rides_on_udp(TunnelKind kind) {
   return with_codec(kind, false, [](auto codec) { return codec.carrier == Carrier::udp; });
 }
 
-/// IP protocol number that packets of `kind` carry.
-inline std::uint8_t ip_protocol(TunnelKind kind) {
-  return with_codec(kind, std::uint8_t{0}, [](auto codec) { return codec.ip_protocol; });
+/// IP protocols that packets of `kind` go by; none: there is no such kind.
+constexpr std::span<const std::uint8_t> ip_protocols(TunnelKind kind) {
+  return with_codec(kind, std::span<const std::uint8_t>{}, []<class Codec>(Codec) {
+    return std::span<const std::uint8_t>(Codec::ip_protocols);
+  });
 }
 
 }  // namespace weft::tunnel

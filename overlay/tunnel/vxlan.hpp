@@ -10,14 +10,14 @@ namespace weft::tunnel {
 struct Vxlan {
   static constexpr TunnelKind kind = TunnelKind::vxlan;
   static constexpr Carrier carrier = Carrier::udp;
-  static constexpr auto ip_protocol = static_cast<std::uint8_t>(wire::IpProtocol::udp);
-  static constexpr VersionSlot version_slot = no_version_slot;
+  static constexpr auto ip_protocols = by_udp;
 
-  static void append(const TunnelProfile& profile, HeaderBuffer& out) {
+  static VersionSlot append(const TunnelProfile& profile, HeaderBuffer& out) {
     wire::Vxlan header;
     header.flags = wire::Vxlan::vni_valid;
     header.vni_reserved = profile.vni << 8;
     out.append(header);
+    return {};
   }
 
   /// RFC 7348 §5: the I flag must be set; reserved bits are ignored.

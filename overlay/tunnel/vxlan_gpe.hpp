@@ -10,16 +10,16 @@ namespace weft::tunnel {
 struct VxlanGpe {
   static constexpr TunnelKind kind = TunnelKind::vxlan_gpe;
   static constexpr Carrier carrier = Carrier::udp;
-  static constexpr auto ip_protocol = static_cast<std::uint8_t>(wire::IpProtocol::udp);
-  /// The next protocol and the reserved byte in front of it.
-  static constexpr VersionSlot version_slot{2, wire::VxlanGpe::ipv4, wire::VxlanGpe::ipv6};
+  static constexpr auto ip_protocols = by_udp;
 
-  static void append(const TunnelProfile& profile, HeaderBuffer& out) {
+  static VersionSlot append(const TunnelProfile& profile, HeaderBuffer& out) {
     wire::VxlanGpe header;
     header.flags = wire::VxlanGpe::vni_valid | wire::VxlanGpe::next_protocol_valid;
     header.next_protocol = wire::VxlanGpe::ethernet;
     header.vni_reserved = profile.vni << 8;
+    const std::size_t begin = out.size();
     out.append(header);
+    return {static_cast<std::uint16_t>(begin + 2), wire::VxlanGpe::ipv4, wire::VxlanGpe::ipv6};
   }
 
   /// §3.1: the version is 0 and the I flag set; without the P flag there is Ethernet inside. What

@@ -32,7 +32,7 @@ struct GeneveOption {
   std::uint8_t type = 0;
   std::uint8_t length = 0;  ///< of what follows, in words of four bytes
 
-  static constexpr std::uint8_t critical = 0x80;  ///< of the type
+  static constexpr bool is_critical(std::uint8_t option_type) { return option_type >> 7 != 0; }
 
   [[nodiscard]] std::size_t bytes() const {
     return sizeof(GeneveOption) + (length & 0x1fU) * std::size_t{4};

@@ -12,6 +12,9 @@ namespace weft::wire {
 struct MplsLabel {
   be32 word;
 
+  static constexpr std::uint32_t ipv4_null = 0;  ///< explicit nulls
+  static constexpr std::uint32_t ipv6_null = 2;
+
   static MplsLabel make(std::uint32_t label, bool bottom, std::uint8_t ttl) {
     MplsLabel made;
     made.word = label << 12 | std::uint32_t{bottom} << 8 | ttl;

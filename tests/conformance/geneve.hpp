@@ -50,11 +50,39 @@ struct Traits<tunnel::Geneve> {
          .header =
              "6fc0000005b411ff20010db800000000000000000000000120010db8000000010000000000000002"
              "000117c205b4000000006558ffffff0002005e00010102005e00020186dd"},
+        // gnv(7, 0x6558, critical=1, options=[
+        //   GeneveOptions(classid=0x102, type=1, data=bytes.fromhex("0000002a")),
+        //   GeneveOptions(classid=0xffff, type=0x80)])
+        {.vni = 7,
+         .options = {{0x0102, 0x01, {0, 0, 0, 42}}, {0xffff, 0x80, {}}},
+         .header = "450000920000400040114e24c0000201c6336402c00017c1007e0000"
+                   "0340655800000700010201010000002affff8000"
+                   "02005e00010102005e0002010800"},
+        // v6(udp(6081)/gnv(8, 0x0800, optionlen=63, options=[
+        //   GeneveOptions(classid=1, type=2, data=bytes(124)),
+        //   GeneveOptions(classid=1, type=3, data=bytes(120))]))
+        {.v4 = false,
+         .vni = 8,
+         .payload = TunnelPayload::ip,
+         .options = {{1, 2, std::vector<std::uint8_t>(124)},
+                     {1, 3, std::vector<std::uint8_t>(120)}},
+         .header = most_options},
     };
     std::vector<Golden> made;
     for (const Row& row : rows) made.push_back(golden_of(tunnel::Geneve::kind, row));
     return made;
   }
+
+  /// 252 bytes.
+  static constexpr std::string_view most_options =
+      "600000000160114020010db800000000000000000000000120010db8000000010000000000000002"
+      "c00017c1016000003f000800000008000001021f0000000000000000000000000000000000000000"
+      "00000000000000000000000000000000000000000000000000000000000000000000000000000000"
+      "00000000000000000000000000000000000000000000000000000000000000000000000000000000"
+      "0000000000000000000000000000000000000000000000000001031e000000000000000000000000"
+      "00000000000000000000000000000000000000000000000000000000000000000000000000000000"
+      "00000000000000000000000000000000000000000000000000000000000000000000000000000000"
+      "00000000000000000000000000000000000000000000000000000000";
 
   static std::vector<std::uint8_t> plain() { return test::hex("0000655800000000"); }
 

@@ -41,6 +41,12 @@ struct Traits<tunnel::MplsOverUdp> {
          .header =
              "600000000060114020010db800000000000000000000000120010db8000000010000000000000002"
              "c00019eb0060000000064140"},
+        // v4(udp(6635)/MPLS(label=16, s=0, ttl=64)/MPLS(label=0xfffff, s=0, ttl=64)/label(100))
+        {.vni = 100,
+         .payload = TunnelPayload::ip,
+         .labels = {16, 0xfffff},
+         .header = "4500007c0000400040114e3ac0000201c6336402"
+                   "c00019eb0068000000010040fffff04000064140"},
     };
     std::vector<Golden> made;
     for (const Row& row : rows) made.push_back(golden_of(tunnel::MplsOverUdp::kind, row));
@@ -52,8 +58,10 @@ struct Traits<tunnel::MplsOverUdp> {
   /// The traffic class is sent as zero, and not looked at.
   static std::vector<std::uint8_t> reserved() { return test::hex("00000e00"); }
 
-  /// A label that is not the last.
-  static std::vector<std::vector<std::uint8_t>> invalid() { return {test::hex("00010040")}; }
+  /// Eight labels of which none is the last.
+  static std::vector<std::vector<std::uint8_t>> invalid() {
+    return {test::hex("0001004000010040000100400001004000010040000100400001004000010040")};
+  }
 };
 
 template <>
@@ -90,6 +98,13 @@ struct Traits<tunnel::MplsOverGre> {
          .header =
              "60000000005c2f4020010db800000000000000000000000120010db8000000010000000000000002"
              "0000884700064140"},
+        // v4(GRE(proto=0x8847)/stack(20, 21, 22, 23, 24, 25, 26, 27)), TTL 9 in all labels
+        {.vni = 27,
+         .payload = TunnelPayload::ip,
+         .ttl = 9,
+         .labels = {20, 21, 22, 23, 24, 25, 26},
+         .header = "4500008c00004000092f850cc0000201c6336402"
+                   "000088470001400900015009000160090001700900018009000190090001a0090001b109"},
     };
     std::vector<Golden> made;
     for (const Row& row : rows) made.push_back(golden_of(tunnel::MplsOverGre::kind, row));
@@ -101,9 +116,10 @@ struct Traits<tunnel::MplsOverGre> {
   /// RFC 2784 §2.3: bits 6 to 12. The traffic class is sent as zero, and not looked at.
   static std::vector<std::uint8_t> reserved() { return test::hex("03f8000000000e00"); }
 
-  /// A label that is not the last.
+  /// Eight labels of which none is the last; a flag that must be zero.
   static std::vector<std::vector<std::uint8_t>> invalid() {
-    return {test::hex("0000884700010040"), test::hex("4000884700010140")};
+    return {test::hex("000088470001004000010040000100400001004000010040000100400001004000010040"),
+            test::hex("4000884700010140")};
   }
 };
 

@@ -41,6 +41,7 @@ inline TunnelProfile profile_between(TunnelKind kind, bool v4, std::uint32_t vni
   profile.payload = describe(kind).payload;
   profile.inner_destination_mac = {{2, 0, 0x5e, 0, 1, 1}};
   profile.zero_udp_checksum6 = true;
+  if (kind == TunnelKind::srv6) profile.segments = {profile.remote.v6()};
   return profile;
 }
 
@@ -55,6 +56,10 @@ struct Row {
   std::uint8_t dscp = 0;
   std::uint16_t port = 0;  ///< 0: the kind's own
   std::uint16_t source_port = 49152;
+  std::vector<std::uint32_t> labels{};
+  std::vector<TunnelOption> options{};
+  std::vector<std::string_view> segments{};  ///< behind the first
+  bool reduced = false;
   std::string_view header;
 };
 inline Golden golden_of(TunnelKind kind, const Row& row) {
@@ -64,6 +69,12 @@ inline Golden golden_of(TunnelKind kind, const Row& row) {
   golden.profile.ttl = row.ttl;
   golden.profile.dscp = row.dscp;
   if (row.port != 0) golden.profile.destination_port = row.port;
+  golden.profile.labels = row.labels;
+  golden.profile.options = row.options;
+  for (const auto segment : row.segments) {
+    golden.profile.segments.push_back(parse_ip(segment)->v6());
+  }
+  golden.profile.reduced = row.reduced;
   golden.inner_bytes = row.inner_bytes;
   golden.inner_v4 = row.inner_v4;
   golden.inner_source = {{2, 0, 0x5e, 0, 2, 1}};

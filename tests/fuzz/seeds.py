@@ -13,7 +13,7 @@ from scapy.contrib.mpls import MPLS
 from scapy.layers.inet import ICMP, IP, TCP, UDP, IPOption_RR
 from scapy.layers.inet6 import (ICMPv6EchoRequest, ICMPv6ND_NA, ICMPv6ND_NS, ICMPv6NDOptDstLLAddr,
                                 ICMPv6NDOptSrcLLAddr, IPv6, IPv6ExtHdrDestOpt, IPv6ExtHdrFragment,
-                                IPv6ExtHdrHopByHop, IPv6ExtHdrRouting)
+                                IPv6ExtHdrHopByHop, IPv6ExtHdrRouting, IPv6ExtHdrSegmentRouting)
 from scapy.layers.l2 import ARP, GRE, Ether
 from scapy.layers.vxlan import VXLAN
 from scapy.packet import Raw
@@ -399,7 +399,10 @@ TUNNELS = [
     *((4, GRE(proto=p, key_present=1, key=k, seqnum_present=s)) for p, k, s in (
         (0x0800, 0, 0), (0x6558, 0xffffffff, 1))),
     *((5, MPLS(label=v, s=1, ttl=64)) for v in (16, 0xfffff)),
+    *((5, MPLS(label=16, s=0) / MPLS(label=0, s=0) / MPLS(label=v, s=1)) for v in (17, 100)),
     *((6, GRE(proto=0x8847) / MPLS(label=v, s=1, ttl=1)) for v in (16, 0xfffff)),
+    *((7, IPv6ExtHdrSegmentRouting(nh=n, addresses=["2001:db8::1"] * c, segleft=left, lastentry=c - 1))
+      for n, c, left in ((4, 1, 0), (41, 3, 0), (41, 2, 1))),
 ]
 
 

@@ -212,10 +212,11 @@ SPECIAL = [
     bad("ARP inside", PLAIN, UNSUPPORTED, proto=0x0806),
     bad("IPv4 that is announced as IPv6", PLAIN, INVALID, inside=6),
     good("a traffic class, and a TTL of 1", LABEL, cos=7, ttl=1),
-    bad("more labels", LABEL, INVALID, s=0),
+    good("explicit nulls in front", LABEL, header=MPLS(label=0, s=0, ttl=3) / MPLS(label=2, s=0) / LABEL.header(4)),
+    bad("a label in front that no decap lists", LABEL, "label_unexpected", header=MPLS(label=17, s=0) / LABEL.header(4)),
+    bad("eight labels and no last one", LABEL, INVALID, header=Raw(bytes(MPLS(label=17, s=0)) * 8)),
     bad("neither IPv4 nor IPv6", LABEL, UNSUPPORTED, packet=ip4(63, version=0) / U, inside=4),
     bad("unknown label", LABEL, "decap_unknown_vni", label=0xFFFFF),
-    bad("more labels", LABEL_GRE, INVALID, s=0),
     bad("unknown label", LABEL_GRE, "decap_unknown_vni", label=0xFFFFF),
     Row("gre: a fragment", "fabric", Ether(src=PEER, dst=FABRIC) / IPv6(src=THERE6, dst=HERE6) /
         IPv6ExtHdrFragment(nh=GRE_NUMBER, m=1) / Raw(bytes(PLAIN.header(4)) + bytes(64)), drops={"outer_fragment": 1}),

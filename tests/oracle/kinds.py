@@ -8,6 +8,8 @@ from wire import ETHERNET, GRE, IPV4, IPV6, MPLS, UDP, ones_sum
 GPE_PROTOCOLS = {1: IPV4, 2: IPV6, 3: ETHERNET}
 CHECKSUM, KEY, SEQUENCE = 0x8000, 0x2000, 0x1000   # of GRE
 GRE_BYTES = 4
+MAX_LABELS = 8
+EXPLICIT_NULLS = (0, 2)
 GRE_ROUTING = 0x4C00   # bits 1, 4 and 5: who sets them wants RFC 1701
 TRUNCATED, INVALID, UNSUPPORTED = "tunnel_header_truncated", "tunnel_header_invalid", "tunnel_payload_unsupported"
 
@@ -216,12 +218,19 @@ def _open_mpls_over_udp(data):
 
 
 def _open_label(kind, data, faults):
-    if len(data) < 4:
-        return cut(kind, faults)
-    entry = int.from_bytes(data[:4], "big")
-    inside = {4: IPV4, 6: IPV6}.get(data[4] >> 4 if len(data) > 4 else 4)
-    if not entry & 0x100:               # more labels: MPLS over MPLS
-        faults |= {INVALID, UNSUPPORTED}
+    """The last of at most eight labels names the network. No decap here lists others, so only explicit nulls (RFC 4182)
+    may stand in front of it."""
+    at, bottom = 0, False
+    while not bottom:
+        if at == 4 * MAX_LABELS:
+            return Opened(kind, faults | {INVALID}, whole=False)
+        if len(data) < at + 4:
+            return cut(kind, faults)
+        entry = int.from_bytes(data[at:at + 4], "big")
+        at, bottom = at + 4, bool(entry & 0x100)
+        if not bottom and entry >> 12 not in EXPLICIT_NULLS:
+            faults.add("label_unexpected")
+    inside = {4: IPV4, 6: IPV6}.get(data[at] >> 4 if len(data) > at else 4)
     if inside is None:
         faults.add(UNSUPPORTED)
-    return Opened(kind, faults, entry >> 12, inside, data[4:])
+    return Opened(kind, faults, entry >> 12, inside, data[at:])

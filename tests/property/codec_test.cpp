@@ -19,8 +19,8 @@ IpAddress random_address(std::mt19937_64& random, bool v4) {
 
 TunnelProfile random_profile(std::mt19937_64& random) {
   TunnelProfile profile;
-  const bool v4 = random() % 2 == 0;
   const TunnelKindInfo& info = tunnel_kinds[random() % tunnel_kinds.size()];
+  const bool v4 = !info.ipv6_only && random() % 2 == 0;
   profile.kind = info.kind;
   profile.payload = info.payload;
   if (info.any_payload && random() % 2 == 0) {
@@ -36,6 +36,25 @@ TunnelProfile random_profile(std::mt19937_64& random) {
   profile.ttl = static_cast<std::uint8_t>(random());
   profile.dscp = random() % 64;
   profile.zero_udp_checksum6 = random() % 2 == 0;
+  if (info.network == "label") {
+    for (std::size_t i = random() % max_labels; i > 0; --i) {
+      profile.labels.push_back(static_cast<std::uint32_t>(random() % 0x100000));
+    }
+  }
+  if (info.kind == TunnelKind::geneve) {
+    for (std::size_t i = random() % 4; i > 0; --i) {
+      profile.options.push_back({static_cast<std::uint16_t>(random()),
+                                 static_cast<std::uint8_t>(random()),
+                                 std::vector<std::uint8_t>(random() % 16 * 4)});
+    }
+  }
+  if (info.kind == TunnelKind::srv6) {
+    profile.reduced = random() % 2 == 0;
+    profile.segments = {profile.remote.v6()};
+    for (std::size_t i = random() % max_segments; i > 0; --i) {
+      profile.segments.push_back(random_address(random, false).v6());
+    }
+  }
   return profile;
 }
 
@@ -73,15 +92,15 @@ TEST_CASE("a random profile reads as what it was", "[codec]") {
       REQUIRE((bytes[ip_bytes + 2] << 8 | bytes[ip_bytes + 3]) == profile.destination_port);
       header_at += 8;
     }
-    std::vector<std::uint8_t> rest(bytes.begin() + static_cast<std::ptrdiff_t>(header_at),
-                                   bytes.end());
-    if (made.version_offset != 0) {
-      rest[made.version_offset - header_at] =
-          static_cast<std::uint8_t>(made.version_slot.ipv6 >> 8);
-      rest[made.version_offset - header_at + 1] = static_cast<std::uint8_t>(made.version_slot.ipv6);
+    std::vector<std::uint8_t> all(bytes.begin(), bytes.end());
+    if (made.version_slot.offset != 0) {
+      all[made.version_slot.offset] = static_cast<std::uint8_t>(made.version_slot.ipv6 >> 8);
+      all[made.version_slot.offset + 1U] = static_cast<std::uint8_t>(made.version_slot.ipv6);
     }
-    const test::ExactCopy header(rest);
-    const ParsedHeader parsed = parse_header(profile.kind, header.get());
+    const std::uint8_t protocol = all[v4 ? 9 : 6];
+    all.erase(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(header_at));
+    const test::ExactCopy header(all);
+    const ParsedHeader parsed = parse_any_header(profile.kind, protocol, header.get());
     REQUIRE(parsed.reason == DropReason::none);
     REQUIRE(parsed.vni == profile.vni);
     REQUIRE((parsed.payload == Payload::ethernet) == (made.inner_ethernet_offset != 0));
@@ -101,7 +120,9 @@ TEST_CASE("whatever a parser accepts lies inside the packet", "[codec]") {
     for (auto& b : bytes) b = static_cast<std::uint8_t>(random());
     for (const TunnelKindInfo& info : tunnel_kinds) {
       const test::ExactCopy copy(bytes);
-      const ParsedHeader parsed = parse_header(info.kind, copy.get());
+      const auto protocols = ip_protocols(info.kind);
+      const ParsedHeader parsed =
+          parse_any_header(info.kind, protocols[random() % protocols.size()], copy.get());
       if (parsed.reason == DropReason::none && parsed.bytes > bytes.size()) FAIL("run " << run);
     }
   }

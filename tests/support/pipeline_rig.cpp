@@ -17,17 +17,19 @@ struct Piece {
   rte_mbuf_ext_shared_info shared{};
 };
 
-rte_mbuf* make_piece(std::span<const std::uint8_t> bytes, std::size_t headroom) {
+rte_mbuf* make_piece(std::span<const std::uint8_t> bytes, std::size_t headroom,
+                     std::size_t tailroom) {
   rte_mbuf* mbuf = rte_pktmbuf_alloc(packet_pool());
   if (mbuf == nullptr) broken("packet buffers leak");
-  auto* piece = new Piece(headroom + bytes.size());
+  const std::size_t room = headroom + bytes.size() + tailroom;
+  auto* piece = new Piece(room);
   std::memset(piece->memory.get(), 0xcc, headroom);
   std::copy(bytes.begin(), bytes.end(), piece->memory.get() + headroom);
   piece->shared.free_cb = [](void*, void* opaque) { delete static_cast<Piece*>(opaque); };
   piece->shared.fcb_opaque = piece;
   rte_mbuf_ext_refcnt_set(&piece->shared, 1);
   rte_pktmbuf_attach_extbuf(mbuf, piece->memory.get(), RTE_BAD_IOVA,
-                            static_cast<std::uint16_t>(headroom + bytes.size()), &piece->shared);
+                            static_cast<std::uint16_t>(room), &piece->shared);
   mbuf->data_off = static_cast<std::uint16_t>(headroom);
   mbuf->data_len = static_cast<std::uint16_t>(bytes.size());
   mbuf->pkt_len = mbuf->data_len;
@@ -41,8 +43,9 @@ Packet make_packet(std::span<const std::uint8_t> frame, const Layout& layout) {
   ends.push_back(frame.size());
   for (const std::size_t end : ends) {
     if (end < from || end > frame.size()) continue;
-    rte_mbuf* mbuf =
-        make_piece(frame.subspan(from, end - from), first == nullptr ? layout.headroom : 0);
+    const auto bytes = frame.subspan(from, end - from);
+    rte_mbuf* mbuf = first == nullptr ? make_piece(bytes, layout.headroom, layout.tailroom)
+                                      : make_piece(bytes, 0, 0);
     if (first == nullptr) {
       first = mbuf;
     } else if (rte_pktmbuf_chain(first, mbuf) != 0) {

@@ -27,6 +27,7 @@ enum class Exit { transmitted, dropped, punted, held };
 /// How a packet came to lie in memory.
 struct Layout {
   std::size_t headroom = headroom_bytes;
+  std::size_t tailroom = 0;       ///< behind the first piece
   std::vector<std::size_t> cuts;  ///< where a new piece begins, ascending
 };
 

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <set>
 
+#include "support/hex.hpp"
 #include "support/seed.hpp"
 #include "tunnel/entropy.hpp"
 #include "tunnel/header_template.hpp"
@@ -190,15 +191,39 @@ TEST_CASE("a header longer than the buffer is noted and changes nothing", "[temp
 
 TEST_CASE("a kind that does not exist has no codec", "[registry]") {
   const std::array<std::uint8_t, 64> bytes{8};
-  REQUIRE(parse_header(TunnelKind::none, bytes).reason == DropReason::tunnel_header_invalid);
-  REQUIRE(ip_protocol(TunnelKind::none) == 0);
+  REQUIRE(parse_any_header(TunnelKind::none, 17, bytes).reason ==
+          DropReason::tunnel_header_invalid);
+  REQUIRE(ip_protocols(TunnelKind::none).empty());
   REQUIRE(find_tunnel_kind("nonesuch") == nullptr);
+}
+
+// scapy: IPv6(src="2001:db8::1", dst="2001:db8:0:1::2", nh=4 or 41, tc=tc, hlim=hlim)
+TEST_CASE("SRv6 with one segment, reduced, is IP in IPv6", "[srv6]") {
+  TunnelProfile profile;
+  profile.kind = TunnelKind::srv6;
+  profile.payload = TunnelPayload::ip;
+  profile.local = *parse_ip("2001:db8::1");
+  profile.remote = *parse_ip("2001:db8:0:1::2");
+  profile.segments = {profile.remote.v6()};
+  profile.reduced = true;
+  profile.ttl = 7;
+  profile.dscp = 46;
+  const HeaderTemplate made = build_template(profile);
+  std::vector<std::uint8_t> bytes(made.bytes.bytes().begin(), made.bytes.bytes().end());
+  REQUIRE(bytes.size() == 40);
+  REQUIRE(made.version_slot.offset == 6);
+  REQUIRE(made.version_slot.ipv4 == 0x0407);
+  REQUIRE(made.version_slot.ipv6 == 0x2907);
+  bytes[6] = 0x04;
+  REQUIRE(test::to_hex(bytes) ==
+          "6b8000000000040720010db8000000000000000000000001"
+          "20010db8000000010000000000000002");
 }
 
 TEST_CASE("every kind that configuration may name has a codec, and the reverse", "[registry]") {
   REQUIRE(std::tuple_size_v<Kinds> == tunnel_kinds.size());
   for (const TunnelKindInfo& info : tunnel_kinds) {
-    REQUIRE(ip_protocol(info.kind) != 0);
+    REQUIRE_FALSE(ip_protocols(info.kind).empty());
     REQUIRE(find_tunnel_kind(info.name, info.network) == &info);
     REQUIRE(&describe(info.kind) == &info);
   }

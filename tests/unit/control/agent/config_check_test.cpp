@@ -182,9 +182,9 @@ TEST_CASE("config: subnets and vifs") {
 }
 
 TEST_CASE("config: tunnels and decaps") {
-  expect(with("kind: vxlan", "kind: ^srv6"), "tunnels[0].kind", "srv6 come later");
+  expect(with("kind: vxlan", "kind: ^nsh"), "tunnels[0].kind", "nsh come later");
   expect(with("kind: vxlan", "kind: ^ipip"), "tunnels[0].kind",
-         "that there are: vxlan, vxlan_gpe, geneve, gre, mpls_over_udp, mpls_over_gre;");
+         "that there are: vxlan, vxlan_gpe, geneve, gre, mpls_over_udp, mpls_over_gre, srv6;");
   const auto tunnel = [](const std::string& text) {
     return with(
         "{name: to-b, kind: vxlan, vni: 100, remote: 192.0.2.2, source_ports: 49152-65535, "
@@ -198,6 +198,27 @@ TEST_CASE("config: tunnels and decaps") {
   load(tunnel("kind: geneve, vni: 7, payload: ip, source_ports: 7-9"));
   load(tunnel("kind: mpls_over_udp, label: 16, port: 51234"));
   load(tunnel("kind: mpls_over_gre, label: 1048575"));
+  CHECK(load(tunnel("kind: mpls_over_gre, label: 16, labels: [17, 1048575]"))
+            .tunnels[0]
+            .profile.labels == std::vector<std::uint32_t>{17, 1048575});
+  expect(tunnel("kind: mpls_over_udp, label: 16, labels: [17, ^15]"), "tunnels[0].labels[1]",
+         "from 16 to 1048575");
+  expect(tunnel("kind: mpls_over_udp, label: 16, labels: ^[17, 17, 17, 17, 17, 17, 17, 17]"),
+         "tunnels[0].labels", "at most 7, found 8");
+  expect(tunnel("kind: gre, labels: ^[17]"), "tunnels[0].labels", "have none");
+  const auto options = [&](const std::string& list) {
+    return tunnel("kind: geneve, vni: 7, payload: ip, options: " + list);
+  };
+  CHECK(load(options("[\"0102:80:0000002a\", \"ffff:1:\"]")).tunnels[0].profile.options ==
+        std::vector<TunnelOption>{{0x0102, 0x80, {0, 0, 0, 42}}, {0xffff, 1, {}}});
+  for (const std::string bad : {"10102:80:", "0102:180:", "0102:80", "0102:80:00",
+                                "0102:80:0000000g", ":80:", "0102:80:00000000:"}) {
+    expect(options("[^\"" + bad + "\"]"), "tunnels[0].options[0]", "CLASS:TYPE:DATA");
+  }
+  const std::string long_one = "\"1:2:" + std::string(248, '0') + "\"";
+  expect(options("^[" + long_one + ", " + long_one + "]"), "tunnels[0].options",
+         "at most 252 bytes of options and their headers, found 256");
+  expect(tunnel("kind: gre, options: ^[]"), "tunnels[0].options", "have none");
   expect(tunnel("kind: gre, vni: ^7"), "tunnels[0].vni", "tunnels of kind gre have none");
   expect(tunnel("kind: mpls_over_udp, label: 16, vni: ^7"), "tunnels[0].vni",
          "tunnels of kind mpls_over_udp have none; wanted label");
@@ -251,6 +272,57 @@ TEST_CASE("config: tunnels and decaps") {
   expect(replaced(decap("vrf: ^red"), "\nvifs:", "\n" + vrf2 + "vifs:"), "decaps[1].vrf",
          "another target");
   expect(decap("vrf: blue, zero_udp_checksum6: ^true"), "decaps[1].zero_udp_checksum6", "another");
+}
+
+TEST_CASE("config: SRv6") {
+  const auto tunnel = [](const std::string& text) {
+    return with(
+        "{name: to-b, kind: vxlan, vni: 100, remote: 192.0.2.2, source_ports: 49152-65535, "
+        "inner_destination_mac: \"02:00:5e:00:01:01\"}",
+        "{name: to-b, kind: srv6, local: \"fd00::1\", " + text + "}");
+  };
+  const auto profile =
+      load(tunnel("segments: [\"fd00:b::1\", \"fd00:c::4\"], reduced: true")).tunnels[0].profile;
+  CHECK(profile.remote == *parse_ip("fd00:b::1"));
+  CHECK(profile.segments.size() == 2);
+  CHECK(profile.reduced);
+  expect(tunnel("segments: [\"fd00:b::1\", ^192.0.2.7]"), "tunnels[0].segments[1]", "the SID");
+  expect(tunnel("segments: ^[]"), "tunnels[0].segments", "at least one segment");
+  expect(tunnel("segments: [\"fd00:b::1\"], remote: ^\"fd00:b::1\""), "tunnels[0].remote",
+         "the first segment is the remote");
+  expect(tunnel("segments: ^[\"fd00::1\"]"), "tunnels[0].segments", "another node's address");
+  expect(replaced(tunnel("reduced: true"), "- {name: to-b", "- ^{name: to-b"),
+         "tunnels[0].segments", "missing");
+  expect(with("remote: 192.0.2.2", "segments: ^[\"fd00::2\"], remote: 192.0.2.2"),
+         "tunnels[0].segments", "tunnels of kind vxlan have none");
+
+  const auto decap = [](const std::string& rest) {
+    return plus("  - {name: other, kind: srv6, sources: [\"fd00::/8\"], " + rest + "}\n",
+                "routes:");
+  };
+  const auto behaviour = [&](const std::string& rest) {
+    return load(decap("sid: \"fd00:a::1\", " + rest)).decaps[1].behaviour;
+  };
+  CHECK(behaviour("vrf: blue") == SegmentBehaviour::dt46);
+  CHECK(behaviour("vif: vm1") == SegmentBehaviour::dx46);
+  CHECK(behaviour("vrf: blue, behaviour: End.DT4") == SegmentBehaviour::dt4);
+  CHECK(behaviour("vif: vm1, behaviour: End.DX6") == SegmentBehaviour::dx6);
+  CHECK(behaviour("behaviour: End") == SegmentBehaviour::end);
+  const auto refused = [&](const std::string& rest, const std::string& message) {
+    expect(replaced(decap("sid: \"fd00:a::1\", " + rest), "- {name: other", "- ^{name: other"),
+           "decaps[1]", message);
+  };
+  refused("behaviour: End, vrf: blue", "End wants neither vrf, vif nor gateway, found a vrf");
+  refused("behaviour: End.DT4, vif: vm1", "End.DT4 wants a vrf, found no vrf");
+  refused("behaviour: End.DX4, vrf: blue", "End.DX4 wants a vif, found a vrf");
+  refused("behaviour: End.X", "End.X wants a gateway, found no gateway");
+  expect(decap("sid: \"fd00:a::1\", vrf: blue, behaviour: ^End.B6"), "decaps[1].behaviour",
+         "one of End, End.X, End.DT4");
+  expect(decap("sid: ^192.0.2.1, vrf: blue"), "decaps[1].sid", "an IPv6 address");
+  expect(decap("sid: \"fd00:a::1\", local: ^\"fd00::1\", vrf: blue"), "decaps[1].local",
+         "has a sid");
+  expect(replaced(decap("vrf: blue"), "- {name: other", "- ^{name: other"), "decaps[1].sid",
+         "missing");
 }
 
 TEST_CASE("config: routes") {

@@ -70,15 +70,13 @@ inline Config sample() {
       {"vm3", "tap:vm3", "red", mac("02:00:00:00:01:03"), {ip("10.1.0.11")}, 1500, true});
   c.tunnels.push_back(tunnel("to-b", "192.0.2.1", "192.0.2.2", 100));
   c.tunnels.push_back(tunnel("to-far", "192.0.2.1", "203.0.113.5", 101));
-  c.decaps.push_back({"from-fabric",
-                      "blue",
-                      "",
-                      TunnelKind::vxlan,
-                      ip("192.0.2.1"),
-                      4789,
-                      100,
-                      {net("192.0.2.0/25"), net("192.0.2.128/25")},
-                      false});
+  DecapConfig decap;
+  decap.name = "from-fabric";
+  decap.vrf = "blue";
+  decap.local = ip("192.0.2.1");
+  decap.vni = 100;
+  decap.sources = {net("192.0.2.0/25"), net("192.0.2.128/25")};
+  c.decaps.push_back(std::move(decap));
   c.routes.push_back(route("blue", "10.1.0.12/32", via_tunnel("to-b")));
   c.routes.push_back(route("blue", "10.2.0.0/16", via_tunnel("to-far")));
   c.routes.push_back(route("blue", "10.9.0.0/16", discard()));

@@ -13,6 +13,69 @@ const std::string vm9 =
 const std::string green =
     R"({"name":"green","id":3,"subnets":[{"prefix":"10.1.0.0/24","gateway":"10.1.0.1"}]})";
 
+TEST_CASE("objects by API: what a tunnel's header has beside its network") {
+  Service s;
+  const auto decap = [&](const std::string& name) {
+    const auto& model = s.agent.model();
+    const auto& entry = model.decap_entries.at(key_of(model.decaps.find(name)->second.config));
+    return std::pair{s.plane.tables.decaps.at(entry.id), entry.via};
+  };
+  s.done("POST", "/v1/tunnel",
+         R"({"name":"srv6","kind":"srv6","segments":["fd00:b::e","fd00:c::4"],"reduced":true})");
+  s.done("POST", "/v1/tunnel",
+         R"({"name":"mpls","kind":"mpls_over_gre","label":100,"labels":[17,18],
+             "remote":"192.0.2.3"})");
+  CHECK(s.row("tunnel", "name", "mpls")["network"] == "label 17/18/100");
+  CHECK(s.row("tunnel", "name", "srv6")["remote"] == "fd00:b::e");
+  s.done("POST", "/v1/decap",
+         R"({"name":"opt","kind":"geneve","vni":7,"vrf":"blue","sources":["192.0.2.0/24"],
+             "options":["0102:80:0000002a"]})");
+  CHECK(decap("opt").first.options == std::vector<TunnelOption>{{0x0102, 0x80, {0, 0, 0, 42}}});
+
+  SECTION("of two decaps of one SID both must say the same") {
+    s.done("POST", "/v1/decap",
+           R"({"name":"dt4","kind":"srv6","sid":"fd00:a::4","behaviour":"End.DT4","vrf":"blue",
+               "sources":["2001:db8::/64"]})");
+    s.refused("POST", "/v1/decap",
+              R"({"name":"dt6","kind":"srv6","sid":"fd00:a::4","behaviour":"End.DT6","vrf":"blue",
+                  "sources":["fd00::/8"]})",
+              409, "another behaviour");
+    CHECK(s.row("decap", "name", "dt4")["to"] == "End.DT4 vrf blue");
+  }
+  SECTION("End.X rests on a neighbour as long as it is there") {
+    s.done("POST", "/v1/decap",
+           R"({"name":"x","kind":"srv6","sid":"fd00:a::1","gateway":"2001:db8::7",
+               "sources":["2001:db8::/64"]})");
+    CHECK(s.row("decap", "name", "x")["to"] == "End.X gateway 2001:db8::7");
+    const auto pins = [&](const NeighbourKey& key) {
+      return s.agent.model().adjacencies.at(key).pins;
+    };
+    const auto [entry, first] = decap("x");
+    REQUIRE(first);
+    CHECK(entry.behaviour == SegmentBehaviour::end_x);
+    CHECK(entry.nexthop == s.agent.model().adjacencies.at(*first).nexthop);
+    CHECK(pins(*first) == 1);
+    s.done("PUT", "/v1/decap", R"({"name":"x","gateway":"2001:db8::8"})");
+    const auto second = decap("x").second;
+    REQUIRE((second && second != first));
+    CHECK(pins(*first) == 0);
+    CHECK(pins(*second) == 1);
+    s.done("DELETE", "/v1/decap", R"({"name":"x"})");
+    CHECK(pins(*second) == 0);
+    s.refused("POST", "/v1/decap",
+              R"({"name":"y","kind":"srv6","sid":"fd00:a::1","gateway":"2001:dead::7",
+                  "sources":["2001:db8::/64"]})",
+              409, "in the subnet of a port");
+  }
+  SECTION("End has no target") {
+    s.done("POST", "/v1/decap",
+           R"({"name":"end","kind":"srv6","sid":"fd00:a::e","behaviour":"End",
+               "sources":["2001:db8::/64"]})");
+    CHECK_FALSE(decap("end").first.nexthop.valid());
+    CHECK(s.row("decap", "name", "end")["to"] == "End");
+  }
+}
+
 TEST_CASE("objects by API: a whole tenant comes and goes") {
   Service s;
   const auto before = s.plane.tables;

@@ -309,19 +309,19 @@ TEST_CASE("a frame larger than the port can send", "[drop]") {
 }
 
 TEST_CASE("every reason that the stages decide has its packet", "[drop]") {
-  std::set<std::string> had{// in the test cases above and in mtu_test.cpp
-                            "nexthop_missing", "port_missing", "vrf_missing",
-                            "frame_too_big_for_port", "too_big", "too_big_fragmentable",
-                            // in forward_test.cpp and vrf_test.cpp
-                            "headroom_short", "lookup_loop",
-                            // in tunnel_kinds_test.cpp
-                            "tunnel_payload_unsupported", "tunnel_option_unknown",
-                            "tunnel_checksum",
-                            // in policy_test.cpp
-                            "policy_egress_denied", "policy_ingress_denied", "flow_table_full",
-                            "flow_vif_limit",
-                            // decided behind the pipeline, by the worker and its hold queue
-                            "tx_queue_full", "hold_queue_full", "neighbour_unresolved"};
+  std::set<std::string> had{
+      // in the test cases above and in mtu_test.cpp
+      "nexthop_missing", "port_missing", "vrf_missing", "frame_too_big_for_port", "too_big",
+      "too_big_fragmentable",
+      // in forward_test.cpp and vrf_test.cpp
+      "headroom_short", "lookup_loop",
+      // in tunnel_kinds_test.cpp
+      "tunnel_payload_unsupported", "tunnel_option_unknown", "tunnel_option_missing",
+      "label_unexpected", "srv6_segments_left", "tunnel_checksum",
+      // in policy_test.cpp
+      "policy_egress_denied", "policy_ingress_denied", "flow_table_full", "flow_vif_limit",
+      // decided behind the pipeline, by the worker and its hold queue
+      "tx_queue_full", "hold_queue_full", "neighbour_unresolved"};
   for (const auto& rows : {parse_rows(), decap_rows(), forward_rows()}) {
     for (const Row& row : rows) had.insert(row.fate.substr(row.fate.find(' ') + 1));
   }

@@ -151,6 +151,27 @@ TEST_CASE("a header needs exactly its room in front of the packet", "[forward]")
   }
 }
 
+TEST_CASE("a packet without room in front of it is moved within its buffer", "[forward]") {
+  Rig rig(world::batch());
+  const auto cuts = GENERATE(std::vector<std::size_t>{}, std::vector<std::size_t>{44});
+  const auto send = [&](std::string_view in, std::size_t headroom, std::size_t tailroom) {
+    return rig.receive(world::vm1, hex(in),
+                       {.headroom = headroom, .tailroom = tailroom, .cuts = cuts});
+  };
+  for (std::size_t headroom = 0; headroom < 72; ++headroom) {
+    CAPTURE(headroom);
+    const std::size_t short4 = headroom < 50 ? 50 - headroom : 0;
+    const std::size_t short6 = headroom < 70 ? 70 - headroom : 0;
+    REQUIRE(to_hex(send(packets::vm1_udp4, headroom, short4).frame) ==
+            to_hex(hex(packets::vm1_udp4_in_v4)));
+    REQUIRE(to_hex(send(packets::vm1_tcp4, headroom, short6).frame) ==
+            to_hex(hex(packets::vm1_tcp4_in_v6)));
+    if (short4 != 0) {
+      REQUIRE(describe(send(packets::vm1_udp4, headroom, short4 - 1)) == "dropped: headroom_short");
+    }
+  }
+}
+
 TEST_CASE("tunnels count what leaves and what arrives", "[forward]") {
   Rig rig(world::batch());
   rig.receive(world::vm1, hex(packets::vm1_udp4));

@@ -28,6 +28,7 @@ Loop loop_of(const TunnelKindInfo& info, TunnelPayload payload, bool outer_v4) {
   p.destination_port = info.default_udp_port;
   p.payload = payload;
   p.inner_destination_mac = test::mac("02:00:5e:00:01:01");
+  if (info.kind == TunnelKind::srv6) p.segments = {p.remote.v6()};
   loop.decap.kind = info.kind;
   loop.decap.local = p.remote;
   loop.decap.destination_port = info.default_udp_port;
@@ -42,7 +43,8 @@ std::vector<Loop> loops() {
   for (const TunnelKindInfo& info : tunnel_kinds) {
     for (const TunnelPayload payload : {TunnelPayload::ethernet, TunnelPayload::ip}) {
       if (payload != info.payload && !info.any_payload) continue;
-      for (const bool v4 : {true, false}) all.push_back(loop_of(info, payload, v4));
+      if (!info.ipv6_only) all.push_back(loop_of(info, payload, true));
+      all.push_back(loop_of(info, payload, false));
     }
   }
   return all;
@@ -209,6 +211,125 @@ TEST_CASE("a fragment of a tunnel packet is told as such on whatever it stands",
   const Bytes gre = packet_of(TunnelKind::gre, ip_payload);
   CHECK(fate(TunnelKind::geneve, ip_payload, with_ipv4(gre, at::ip, 6, "2000"))
             .starts_with("punted"));
+}
+
+namespace {
+
+/// What becomes of VM 1's packet after it has gone into the tunnel and come back.
+std::string fate(const Loop& loop, const Bytes& sent = vm1_4) {
+  Rig rig(world::batch());
+  rig.apply(batch_of(loop));
+  const Outcome out = rig.receive(world::vm1, sent, {.tailroom = 256, .cuts = {}});
+  REQUIRE(describe(out) == "transmitted");
+  return describe(rig.receive(world::fabric, returned(out.frame)));
+}
+
+}  // namespace
+
+TEST_CASE("labels in front of the network's are those of the decap", "[kinds]") {
+  for (const TunnelKind kind : {TunnelKind::mpls_over_udp, TunnelKind::mpls_over_gre}) {
+    Loop loop = loop_of(describe(kind), TunnelPayload::ip, true);
+    const auto fate_of = [&](std::vector<std::uint32_t> sent, std::vector<std::uint32_t> wanted) {
+      loop.profile.labels = std::move(sent);
+      loop.decap.labels = std::move(wanted);
+      return fate(loop);
+    };
+    CHECK(fate_of({}, {}) == "transmitted");
+    CHECK(fate_of({100}, {100}) == "transmitted");
+    CHECK(fate_of({1, 2, 3, 4, 5, 6, 7}, {1, 3, 4, 5, 6, 7}) == "transmitted");  // 2: explicit null
+    CHECK(fate_of({0, 100}, {100}) == "transmitted");
+    CHECK(fate_of({100, 2}, {100}) == "transmitted");
+    const auto unexpected = "dropped: label_unexpected";
+    CHECK(fate_of({100}, {}) == unexpected);
+    CHECK(fate_of({}, {100}) == unexpected);
+    CHECK(fate_of({0}, {100}) == unexpected);
+    CHECK(fate_of({101}, {100}) == unexpected);
+    CHECK(fate_of({100, 101}, {101, 100}) == unexpected);
+    CHECK(fate_of({100, 101}, {100}) == unexpected);
+    CHECK(fate_of({100}, {100, 101}) == unexpected);
+  }
+}
+
+TEST_CASE("a decap of GENEVE may want options", "[kinds]") {
+  Loop loop = loop_of(describe(TunnelKind::geneve), TunnelPayload::ip, true);
+  const TunnelOption plain{0x0102, 0x03, {0, 0, 0, 42}};
+  const TunnelOption other{0x0102, 0x03, {0, 0, 0, 43}};
+  const TunnelOption critical{0x0102, 0x83, {}};
+  const auto fate_of = [&](std::vector<TunnelOption> sent, std::vector<TunnelOption> wanted) {
+    loop.profile.options = std::move(sent);
+    loop.decap.options = std::move(wanted);
+    return fate(loop);
+  };
+  CHECK(fate_of({plain}, {}) == "transmitted");
+  CHECK(fate_of({plain}, {plain}) == "transmitted");
+  CHECK(fate_of({other, critical, plain}, {plain, critical}) == "transmitted");
+  CHECK(fate_of({critical}, {}) == "dropped: tunnel_option_unknown");
+  CHECK(fate_of({critical, plain}, {plain}) == "dropped: tunnel_option_unknown");
+  CHECK(fate_of({}, {plain}) == "dropped: tunnel_option_missing");
+  CHECK(fate_of({other}, {plain}) == "dropped: tunnel_option_missing");
+  CHECK(fate_of({plain, plain}, {plain, critical}) == "dropped: tunnel_option_missing");
+  const TunnelOption long_one{1, 2, std::vector<std::uint8_t>(124, 7)};
+  const TunnelOption rest{1, 3, std::vector<std::uint8_t>(120, 8)};
+  CHECK(fate_of({long_one, rest}, {rest, long_one}) == "transmitted");
+}
+
+TEST_CASE("an SRv6 segment takes out what its behaviour says", "[kinds]") {
+  Loop loop = loop_of(describe(TunnelKind::srv6), TunnelPayload::ip, false);
+  using enum SegmentBehaviour;
+  const auto fate_of = [&](SegmentBehaviour behaviour, const Bytes& sent) {
+    loop.decap.behaviour = behaviour;
+    return fate(loop, sent);
+  };
+  const auto unsupported = "dropped: tunnel_payload_unsupported";
+  for (const bool reduced : {false, true}) {
+    loop.profile.reduced = reduced;
+    CHECK(fate_of(dt46, vm1_4) == "transmitted");
+    CHECK(fate_of(dt46, vm1_6) == "transmitted");
+    CHECK(fate_of(dt4, vm1_4) == "transmitted");
+    CHECK(fate_of(dt4, vm1_6) == unsupported);
+    CHECK(fate_of(dt6, vm1_4) == unsupported);
+    CHECK(fate_of(dt6, vm1_6) == "transmitted");
+    CHECK(fate_of(end, vm1_4) == "dropped: srv6_segments_left");
+  }
+  loop.profile.segments.push_back(ip("2001:db8:7::1").v6());
+  for (const bool reduced : {false, true}) {
+    loop.profile.reduced = reduced;
+    CHECK(fate_of(dt46, vm1_4) == "dropped: srv6_segments_left");
+  }
+}
+
+TEST_CASE("SRv6 End passes a packet on to its next segment", "[kinds]") {
+  constexpr std::size_t routing = 14 + 40;
+  Loop loop = loop_of(describe(TunnelKind::srv6), TunnelPayload::ip, false);
+  const IpAddress next = ip("2001:db8:7::1");
+  loop.profile.segments.push_back(next.v6());
+  for (const bool chosen : {false, true}) {
+    Rig rig(world::batch());
+    Batch batch = batch_of(loop);
+    const NexthopId neighbour{51};
+    batch.nexthops.push_back({neighbour, nexthop::Interface{world::to_peer6}});
+    batch.decaps[0].object->behaviour = chosen ? SegmentBehaviour::end_x : SegmentBehaviour::end;
+    batch.decaps[0].object->nexthop = chosen ? neighbour : NexthopId{};
+    if (!chosen) batch.routes.push_back({underlay_vrf, prefix("2001:db8:7::/48"), neighbour});
+    rig.apply(batch);
+    const Bytes sent = returned(rig.receive(world::vm1, vm1_4).frame);
+    REQUIRE(sent[routing + 3] == 1);
+    const Outcome out = rig.receive(world::fabric, sent);
+    REQUIRE(describe(out) == "transmitted");
+    Bytes wanted = sent;
+    wanted[routing + 3] = 0;  // segments left
+    --wanted[14 + 7];         // hop limit
+    const auto& bytes = next.v6().bytes;
+    std::copy(bytes.begin(), bytes.end(), wanted.begin() + 14 + 24);
+    wanted.erase(wanted.begin(), wanted.begin() + 14);
+    CHECK(Bytes(out.frame.begin() + 14, out.frame.end()) == wanted);
+    // Where there is no route to the next segment, the sender hears of it.
+    batch = {};
+    batch.routes = {{underlay_vrf, prefix("2001:db8:7::/48"), NexthopId{}}};
+    rig.apply(batch);
+    CHECK(describe(rig.receive(world::fabric, sent)) ==
+          (chosen ? "transmitted" : "punted: no_route"));
+  }
 }
 
 TEST_CASE("options of GENEVE are skipped, unless they are critical", "[kinds]") {

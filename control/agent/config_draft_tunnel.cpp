@@ -1,0 +1,280 @@
+/// The sections `tunnels` and `decaps` of `weft.yaml`.
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "agent/config_draft.hpp"
+#include "agent/tunnel_names.hpp"
+
+namespace weft::agent {
+namespace {
+
+using yaml::Map;
+using yaml::Placed;
+using yaml::Value;
+
+std::vector<std::string_view> kind_names() {
+  std::vector<std::string_view> names;
+  for (const auto& info : tunnel_kinds) {
+    if (names.empty() || names.back() != info.name) names.push_back(info.name);
+  }
+  return names;
+}
+
+std::optional<TunnelKind> tunnel_kind(const Value& v) {
+  constexpr std::array later{"mpls_over_mpls", "nsh"};
+  const auto word = yaml::text(v);
+  if (!word) return std::nullopt;
+  if (const auto* info = find_tunnel_kind(*word)) return info->kind;
+  const auto now = kind_names();
+  const std::string all = fmt::format("{}", fmt::join(now, ", "));
+  if (std::ranges::find(later, *word) != later.end()) {
+    v.error("tunnels of kind " + *word + " come later; there are " + all);
+    return std::nullopt;
+  }
+  v.error("wanted one of the tunnel kinds that there are: " + all + "; found " +
+          yaml::quoted(*word) + yaml::did_you_mean(*word, now));
+  return std::nullopt;
+}
+
+/// Of the kind that the map names: reads what every kind has if it has it, and refuses it else.
+class KindReader {
+ public:
+  KindReader(Map& map, TunnelKind& kind) : map_(map) {
+    map.required("kind", kind, tunnel_kind);
+    for (const auto& info : tunnel_kinds) {
+      if (info.name == describe(kind).name && map.has(info.network)) kind = info.kind;
+    }
+    info_ = &describe(kind);
+  }
+  /// Whether the key was there and could be read.
+  template <class T, class Reader>
+  bool optional(bool belongs, std::string_view key, T& into, const Reader& reader) {
+    if (belongs || !map_.good("kind")) return map_.optional(key, into, reader);
+    map_.refuse(key, "tunnels of kind " + std::string(info_->name) + " have none" + hint(key));
+    return false;
+  }
+  template <class T, class Reader>
+  bool required(bool belongs, std::string_view key, T& into, const Reader& reader) {
+    if (belongs && map_.good("kind") && !map_.has(key)) map_.missing(key);
+    return optional(belongs, key, into, reader);
+  }
+  /// What tells its network, by the name that this has for the kind, and its UDP port.
+  void read(std::uint32_t& network, std::uint16_t& port) {
+    port = info_->default_udp_port;
+    for (const std::string_view name : {"vni", "key", "label"}) {
+      required(name == info_->network, name, network,
+               yaml::number(info_->least_network, info_->most_network));
+    }
+    optional(port != 0, "port", port, yaml::number<std::uint16_t>(1, 65535));
+  }
+  [[nodiscard]] const TunnelKindInfo& info() const { return *info_; }
+  [[nodiscard]] bool is(TunnelKind kind) const { return info_->kind == kind; }
+  [[nodiscard]] bool has_labels() const { return info_->network == "label"; }
+
+ private:
+  [[nodiscard]] std::string hint(std::string_view key) const {
+    const bool network = key == "vni" || key == "key" || key == "label";
+    if (!network || info_->network.empty()) return "";
+    return "; wanted " + std::string(info_->network);
+  }
+
+  Map& map_;
+  const TunnelKindInfo* info_;
+};
+
+std::optional<TunnelPayload> tunnel_payload(const Value& v) {
+  return yaml::choice<TunnelPayload>(
+      {{"ethernet", TunnelPayload::ethernet}, {"ip", TunnelPayload::ip}})(v);
+}
+
+std::optional<PortRange> port_range(const Value& v) {
+  constexpr auto wanted = "a range of UDP ports, like 49152-65535";
+  const std::string_view s = v.element().text;
+  const auto dash = s.find('-');
+  if (!v.scalar() || dash == std::string_view::npos) return v.wanted(wanted);
+  const auto number = [](std::string_view digits) -> unsigned {
+    unsigned out = 0;
+    const auto [end, failed] = std::from_chars(digits.data(), digits.data() + digits.size(), out);
+    return failed == std::errc() && end == digits.data() + digits.size() && out <= 65535 ? out : 0;
+  };
+  const unsigned first = number(s.substr(0, dash));
+  const unsigned last = number(s.substr(dash + 1));
+  if (first == 0 || last == 0) return v.wanted(wanted);
+  if (first > last) return v.wanted("a range of UDP ports, the lower one first");
+  return PortRange{static_cast<std::uint16_t>(first), static_cast<std::uint16_t>(last)};
+}
+
+std::optional<Ipv6Address> segment(const Value& v) {
+  const auto address = yaml::address(v);
+  if (!address) return std::nullopt;
+  if (address->is_v4()) return v.wanted("an IPv6 address, the SID of a segment");
+  return address->v6();
+}
+
+std::optional<TunnelOption> option(const Value& v) {
+  const auto text = yaml::text(v);
+  if (!text) return std::nullopt;
+  auto option = parse_option(*text);
+  if (!option) {
+    return v.wanted(
+        "an option as CLASS:TYPE:DATA in hexadecimal, like 0102:80:0000002a, with whole words of "
+        "data, at most 124 bytes");
+  }
+  return option;
+}
+
+std::optional<SegmentBehaviour> behaviour(const Value& v) {
+  const auto text = yaml::text(v);
+  if (!text) return std::nullopt;
+  for (const auto& [name, value] : segment_behaviours) {
+    if (name == *text) return value;
+  }
+  std::string all;
+  for (const auto& [name, value] : segment_behaviours) {
+    all += (all.empty() ? "" : ", ") + std::string(name);
+  }
+  return v.wanted("one of " + all);
+}
+
+template <class T, class Reader>
+std::vector<T> short_list(KindReader& of_kind, bool belongs, std::string_view key, const Map& map,
+                          std::size_t most, const Reader& reader) {
+  std::vector<Placed<T>> list;
+  if (!of_kind.optional(belongs, key, list, yaml::placed_list(reader))) return {};
+  if (const std::size_t found = map.at(key).element().children.size(); found > most) {
+    map.at(key).error(fmt::format("wanted at most {}, found {}", most, found));
+  }
+  return values(std::move(list));
+}
+
+std::vector<std::uint32_t> labels(KindReader& of_kind, const Map& map) {
+  constexpr std::uint32_t least = 16;  // those below are reserved (RFC 3032 §2.1)
+  constexpr std::uint32_t most = 0xfffff;
+  return short_list<std::uint32_t>(of_kind, of_kind.has_labels(), "labels", map, max_labels - 1,
+                                   yaml::number(least, most));
+}
+
+std::vector<TunnelOption> options(KindReader& of_kind, const Map& map) {
+  auto list = short_list<TunnelOption>(of_kind, of_kind.is(TunnelKind::geneve), "options", map,
+                                       max_options_bytes / 4, option);
+  std::size_t bytes = 0;
+  for (const auto& item : list) bytes += 4 + item.data.size();
+  if (bytes > max_options_bytes) {
+    map.at("options").error(
+        fmt::format("wanted at most 252 bytes of options and their headers, found {}", bytes));
+  }
+  return list;
+}
+
+void read_segments(KindReader& of_kind, Map& map, TunnelProfile& profile) {
+  const bool srv6 = of_kind.is(TunnelKind::srv6);
+  profile.segments = short_list<Ipv6Address>(of_kind, srv6, "segments", map, max_segments, segment);
+  of_kind.optional(srv6, "reduced", profile.reduced, yaml::boolean);
+  if (!srv6) {
+    map.required("remote", profile.remote, yaml::address);
+    return;
+  }
+  map.refuse("remote", "the first segment is the remote");
+  if (!map.has("segments")) map.missing("segments");
+  if (!profile.segments.empty()) {
+    profile.remote = profile.segments.front();
+  } else if (map.good("segments")) {
+    map.at("segments").error("wanted at least one segment, found none");
+  }
+}
+
+/// Which of vrf, vif and gateway a decap must have: one, but for SRv6 the one of its behaviour.
+void check_target(DecapConfig& config, const Map& map) {
+  using enum SegmentBehaviour;
+  if (!map.is_map()) return;
+  if (config.kind == TunnelKind::srv6 && !map.has("behaviour")) {
+    if (map.has("vif")) config.behaviour = dx46;
+    if (map.has("gateway")) config.behaviour = end_x;
+  }
+  const SegmentBehaviour b = config.behaviour;
+  const bool to_vrf = b == dt46 || b == dt4 || b == dt6;
+  if (!map.has("behaviour") && to_vrf) {
+    if (map.has("vrf") != map.has("vif")) return;
+    map.value().error(std::string("wanted exactly one of vrf and vif, found ") +
+                      (map.has("vrf") ? "both" : "neither"));
+    return;
+  }
+  const std::string wanted = b == end ? "" : b == end_x ? "gateway" : to_vrf ? "vrf" : "vif";
+  for (const std::string key : {"vrf", "vif", "gateway"}) {
+    if (map.has(key) == (key == wanted)) continue;
+    map.value().error(fmt::format("{} wants {}, found {}{}", behaviour_text(b),
+                                  wanted.empty() ? "neither vrf, vif nor gateway" : "a " + wanted,
+                                  map.has(key) ? "a " : "no ", key));
+    return;
+  }
+}
+
+}  // namespace
+
+std::optional<Draft<TunnelConfig>> read_tunnel(const Value& v) {
+  Draft<TunnelConfig> tunnel(v);
+  auto& [config, map] = tunnel;
+  TunnelProfile& profile = config.profile;
+  map.required("name", config.name, yaml::name);
+  KindReader of_kind(map, profile.kind);
+  of_kind.read(profile.vni, profile.destination_port);
+  profile.payload = of_kind.info().payload;
+  of_kind.optional(of_kind.info().any_payload, "payload", profile.payload, tunnel_payload);
+  read_segments(of_kind, map, profile);
+  profile.labels = labels(of_kind, map);
+  profile.options = options(of_kind, map);
+  map.optional("local", profile.local, yaml::address);
+  of_kind.optional(of_kind.info().default_udp_port != 0, "source_ports", profile.source_ports,
+                   port_range);
+  if (profile.payload == TunnelPayload::ethernet) {
+    map.required("inner_destination_mac", profile.inner_destination_mac, yaml::mac);
+  } else {
+    map.refuse("inner_destination_mac", "this tunnel holds bare IP packets, which have none");
+  }
+  map.optional("ttl", profile.ttl, yaml::number<std::uint8_t>(1, 255));
+  map.optional("dscp", profile.dscp, yaml::number<std::uint8_t>(0, 63));
+  map.optional("zero_udp_checksum6", profile.zero_udp_checksum6, yaml::boolean);
+  map.finish();
+  return tunnel;
+}
+
+std::optional<DecapDraft> read_decap(const Value& v) {
+  DecapDraft decap(v);
+  auto& [config, map] = static_cast<Draft<DecapConfig>&>(decap);
+  map.required("name", config.name, yaml::name);
+  KindReader of_kind(map, config.kind);
+  const bool srv6 = of_kind.is(TunnelKind::srv6);
+  of_kind.read(config.vni, config.destination_port);
+  config.labels = labels(of_kind, map);
+  config.options = options(of_kind, map);
+  of_kind.optional(srv6, "behaviour", config.behaviour, behaviour);
+  map.optional("vrf", config.vrf, yaml::name);
+  map.optional("vif", config.vif, yaml::name);
+  of_kind.optional(srv6, "gateway", config.gateway, [](const Value& value) {
+    const auto sid = segment(value);
+    return sid ? std::optional(IpAddress(*sid)) : std::nullopt;
+  });
+  map.required("sources", decap.sources, yaml::placed_list(yaml::network));
+  if (srv6) {
+    Ipv6Address sid;
+    if (of_kind.required(true, "sid", sid, segment)) config.local = sid;
+    map.refuse("local", "an SRv6 decap has a sid");
+  } else {
+    of_kind.optional(false, "sid", config.local, yaml::address);
+    map.optional("local", config.local, yaml::address);
+  }
+  map.optional("zero_udp_checksum6", config.zero_udp_checksum6, yaml::boolean);
+  map.finish();
+  check_target(config, map);
+  if (map.good("sources") && map.at("sources").element().children.empty()) {
+    map.at("sources").error("wanted at least one source, found none");
+  }
+  unique(decap.sources);
+  config.sources = values(decap.sources);
+  return decap;
+}
+
+}  // namespace weft::agent
