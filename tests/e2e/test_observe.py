@@ -98,7 +98,7 @@ def test_trace_follows_stage_by_stage(pair, talk):
         assert outer[IP].dst == "192.0.2.2" and outer[UDP].dport == 4789
         assert bytes(outer)[-11:] in talk
     text = ctl(pair.b, "trace", "--port", "fab0", "udp", "port", "4789")
-    for words in ("vxlan VNI 100", "=> transmit out of blue", "1 packet\n"):
+    for words in ("vxlan vni 100", "=> transmit out of blue", "1 packet\n"):
         assert words in text
     disarmed(pair.a)
 

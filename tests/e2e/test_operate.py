@@ -188,7 +188,7 @@ def test_what_the_api_made_outlives_kill_and_start(lab):
     lone.router.start()
     assert lone.router.row("vif", "extra")["owner"] == "api"
     assert lone.router.row("tunnel", "to-peer")["owner"] == "api over file"
-    assert lone.router.row("tunnel", "to-peer")["vni"] == 555
+    assert lone.router.row("tunnel", "to-peer")["network"] == "vni 555"
     configure_vm(lone.vm, 11)
     extra.ip("link", "set", "vm0", "up")
     extra.ip("addr", "add", "10.1.0.55/24", "dev", "vm0")
