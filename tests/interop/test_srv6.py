@@ -4,9 +4,9 @@ End.DT4 and End.DT6 here, End, End.DX4 and End.DX6 there."""
 from typing import NamedTuple
 
 import pytest
-from crossings import INNER, PEER_MTU, UNDERLAYS, give_underlay
+from crossings import INNER, PEER_MTU, UNASKED, UNDERLAYS, give_addresses, give_underlay
 from topology import Lone
-from weft import BACKGROUND, Lab, tcp_transfer, wait_until
+from weft import Lab, tcp_transfer, wait_until
 
 NEAR, FAR, SUBNET = UNDERLAYS["ipv6"]
 # The locators: 2001:db8:5e::/48 is this router's, 2001:db8:a::/48 Linux's.
@@ -32,8 +32,7 @@ ROWS = [
 
 
 def configure(config):
-    config["node"]["tunnel_address"] = [u.near for u in UNDERLAYS.values()]
-    config["ports"][0]["addresses"] = [f"{u.near}/{u.subnet.split('/')[1]}" for u in UNDERLAYS.values()]
+    give_addresses(config, UNDERLAYS.values())
     config["tunnels"] = [{"name": f"{row.name}-{family}", "kind": "srv6", **row.sends,
                           "segments": [*(THERE[s] for s in row.over), THERE[family]]}
                          for row in ROWS for family in INNER]
@@ -98,7 +97,7 @@ def test_ping_both_ways(crossing):
         assert guest.ping(near, count=10, interval=0.01) == 10, near
     grown = {b for b in HERE if made.router.row("decap", b)["packets"] - before[b] >= 20}
     assert grown == used
-    lost = {r: n - drops.get(r, 0) for r, n in made.router.drops().items() if r != BACKGROUND}
+    lost = {r: n - drops.get(r, 0) for r, n in made.router.drops().items() if r not in UNASKED}
     assert not any(lost.values()), lost
 
 
