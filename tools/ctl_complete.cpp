@@ -89,14 +89,13 @@ std::vector<std::string> values_of(const CLI::Option& option, const LiveNames& l
   if (is("--state")) return {"one-way", "answered", "opening", "established", "closing"};
   if (is("--sort")) return {"packets", "bytes", "age", "idle"};
   if (is("--kind")) {
-    std::vector<std::string> kinds;
-    for (const auto& info : tunnel_kinds) {
-      if (kinds.empty() || kinds.back() != info.name) kinds.emplace_back(info.name);
-    }
-    return kinds;
+    const auto kinds = tunnel_kind_names();
+    return {kinds.begin(), kinds.end()};
   }
   if (is("--behaviour")) {
-    return {"End", "End.X", "End.DT4", "End.DT6", "End.DT46", "End.DX4", "End.DX6"};
+    std::vector<std::string> names;
+    for (const auto& [name, behaviour] : segment_behaviours) names.emplace_back(name);
+    return names;
   }
   if (option.get_type_name().starts_with("on|off")) return {"on", "off"};
   return {};

@@ -2,8 +2,6 @@
 
 #include <sys/un.h>
 
-#include <array>
-
 namespace weft::agent {
 namespace {
 

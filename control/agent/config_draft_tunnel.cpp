@@ -15,20 +15,12 @@ using yaml::Map;
 using yaml::Placed;
 using yaml::Value;
 
-std::vector<std::string_view> kind_names() {
-  std::vector<std::string_view> names;
-  for (const auto& info : tunnel_kinds) {
-    if (names.empty() || names.back() != info.name) names.push_back(info.name);
-  }
-  return names;
-}
-
 std::optional<TunnelKind> tunnel_kind(const Value& v) {
   constexpr std::array later{"mpls_over_mpls", "nsh"};
   const auto word = yaml::text(v);
   if (!word) return std::nullopt;
   if (const auto* info = find_tunnel_kind(*word)) return info->kind;
-  const auto now = kind_names();
+  const auto now = tunnel_kind_names();
   const std::string all = fmt::format("{}", fmt::join(now, ", "));
   if (std::ranges::find(later, *word) != later.end()) {
     v.error("tunnels of kind " + *word + " come later; there are " + all);
@@ -127,16 +119,7 @@ std::optional<TunnelOption> option(const Value& v) {
 }
 
 std::optional<SegmentBehaviour> behaviour(const Value& v) {
-  const auto text = yaml::text(v);
-  if (!text) return std::nullopt;
-  for (const auto& [name, value] : segment_behaviours) {
-    if (name == *text) return value;
-  }
-  std::string all;
-  for (const auto& [name, value] : segment_behaviours) {
-    all += (all.empty() ? "" : ", ") + std::string(name);
-  }
-  return v.wanted("one of " + all);
+  return yaml::choice<SegmentBehaviour>({segment_behaviours.begin(), segment_behaviours.end()})(v);
 }
 
 template <class T, class Reader>

@@ -6,7 +6,6 @@
 #include <charconv>
 #include <compare>
 #include <concepts>
-#include <initializer_list>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -178,8 +177,8 @@ auto number(T least, T most) {
 
 /// One of the words; a list of pairs word, value.
 template <class T>
-auto choice(std::initializer_list<std::pair<std::string_view, T>> words) {
-  return [words = std::vector(words)](const Value& v) -> std::optional<T> {
+auto choice(std::vector<std::pair<std::string_view, T>> words) {
+  return [words = std::move(words)](const Value& v) -> std::optional<T> {
     std::string all;
     for (const auto& [word, value] : words) {
       if (v.scalar() && v.element().text == word) return value;

@@ -200,8 +200,9 @@ template <tunnel::Carrier carrier, class Tracer>
     ctx.tracer.note(decap_name, p, [&] {
       const TunnelKindInfo& info = describe(kind);
       const std::string network =
-          info.network.empty() ? "" : std::string(info.network) + " " + std::to_string(header.vni);
-      return std::string(info.name) + " " + network + " to " + to_string(entry->decap.local) +
+          info.network.empty() ? ""
+                               : " " + std::string(info.network) + " " + std::to_string(header.vni);
+      return std::string(info.name) + network + " to " + to_string(entry->decap.local) +
              ": decap " + std::to_string(entry->id.index());
     });
   ++p.tunnels;

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "weft/address.hpp"
@@ -72,6 +73,15 @@ constexpr const TunnelKindInfo* find_tunnel_kind(std::string_view name,
   return nullptr;
 }
 
+/// The names that there are, each once.
+inline std::vector<std::string_view> tunnel_kind_names() {
+  std::vector<std::string_view> names;
+  for (const auto& info : tunnel_kinds) {
+    if (names.empty() || names.back() != info.name) names.push_back(info.name);
+  }
+  return names;
+}
+
 constexpr const TunnelKindInfo& describe(TunnelKind kind) {
   for (const auto& info : tunnel_kinds) {
     if (info.kind == kind) return info;
@@ -103,6 +113,17 @@ inline constexpr std::size_t max_segments = 16;  ///< that a packet may visit
 /// What an SRv6 segment of this router does (RFC 8986 §4). DT: looks up in a VRF, DX: leads to a
 /// VIF; the number says which IP may be inside, 46: either.
 enum class SegmentBehaviour : std::uint8_t { dt46, dt4, dt6, dx46, dx4, dx6, end, end_x };
+/// By the names of RFC 8986 §4. Left out is `dx46`: two behaviours of one SID, which are meant
+/// where a decap names a VIF alone.
+inline constexpr std::array<std::pair<std::string_view, SegmentBehaviour>, 7> segment_behaviours{{
+    {"End", SegmentBehaviour::end},
+    {"End.X", SegmentBehaviour::end_x},
+    {"End.DT4", SegmentBehaviour::dt4},
+    {"End.DT6", SegmentBehaviour::dt6},
+    {"End.DT46", SegmentBehaviour::dt46},
+    {"End.DX4", SegmentBehaviour::dx4},
+    {"End.DX6", SegmentBehaviour::dx6},
+}};
 constexpr bool passes_on(SegmentBehaviour behaviour) { return behaviour >= SegmentBehaviour::end; }
 
 /// An encapsulation profile (features.md A2).

@@ -7,14 +7,6 @@ namespace weft::conformance {
 
 template <>
 struct Traits<tunnel::Geneve> {
-  // udp = lambda dport, sport=49152: UDP(sport=sport, dport=dport, chksum=0)
-  // eth = lambda type: Ether(dst="02:00:5e:00:01:01", src="02:00:5e:00:02:01", type=type)
-  // def v4(rest, tos=0, ttl=64, n=84):
-  //   return raw(IP(src="192.0.2.1", dst="198.51.100.2", id=0, flags="DF", tos=tos, ttl=ttl)
-  //     /rest/(b"x"*n))[:-n].hex()
-  // def v6(rest, tc=0, hlim=64, n=84):
-  //   return raw(IPv6(src="2001:db8::1", dst="2001:db8:0:1::2", tc=tc, hlim=hlim)
-  //     /rest/(b"x"*n))[:-n].hex()
   // gnv = lambda vni, proto: GENEVE(vni=vni, proto=proto)  # scapy.contrib.geneve
   static std::vector<Golden> golden() {
     const Row rows[] = {
@@ -68,9 +60,7 @@ struct Traits<tunnel::Geneve> {
                      {1, 3, std::vector<std::uint8_t>(120)}},
          .header = most_options},
     };
-    std::vector<Golden> made;
-    for (const Row& row : rows) made.push_back(golden_of(tunnel::Geneve::kind, row));
-    return made;
+    return golden_of(tunnel::Geneve::kind, rows);
   }
 
   /// 252 bytes.

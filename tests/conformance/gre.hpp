@@ -7,14 +7,6 @@ namespace weft::conformance {
 
 template <>
 struct Traits<tunnel::Gre> {
-  // udp = lambda dport, sport=49152: UDP(sport=sport, dport=dport, chksum=0)
-  // eth = lambda type: Ether(dst="02:00:5e:00:01:01", src="02:00:5e:00:02:01", type=type)
-  // def v4(rest, tos=0, ttl=64, n=84):
-  //   return raw(IP(src="192.0.2.1", dst="198.51.100.2", id=0, flags="DF", tos=tos, ttl=ttl)
-  //     /rest/(b"x"*n))[:-n].hex()
-  // def v6(rest, tc=0, hlim=64, n=84):
-  //   return raw(IPv6(src="2001:db8::1", dst="2001:db8:0:1::2", tc=tc, hlim=hlim)
-  //     /rest/(b"x"*n))[:-n].hex()
   static std::vector<Golden> golden() {
     const Row rows[] = {
         // v4(GRE(proto=0x800))
@@ -49,9 +41,7 @@ struct Traits<tunnel::Gre> {
              "6fc0000005a82fff20010db800000000000000000000000120010db8000000010000000000000002"
              "0000655802005e00010102005e00020186dd"},
     };
-    std::vector<Golden> made;
-    for (const Row& row : rows) made.push_back(golden_of(tunnel::Gre::kind, row));
-    return made;
+    return golden_of(tunnel::Gre::kind, rows);
   }
 
   static std::vector<std::uint8_t> plain() { return test::hex("00000800"); }
@@ -68,14 +58,6 @@ struct Traits<tunnel::Gre> {
 
 template <>
 struct Traits<tunnel::KeyedGre> {
-  // udp = lambda dport, sport=49152: UDP(sport=sport, dport=dport, chksum=0)
-  // eth = lambda type: Ether(dst="02:00:5e:00:01:01", src="02:00:5e:00:02:01", type=type)
-  // def v4(rest, tos=0, ttl=64, n=84):
-  //   return raw(IP(src="192.0.2.1", dst="198.51.100.2", id=0, flags="DF", tos=tos, ttl=ttl)
-  //     /rest/(b"x"*n))[:-n].hex()
-  // def v6(rest, tc=0, hlim=64, n=84):
-  //   return raw(IPv6(src="2001:db8::1", dst="2001:db8:0:1::2", tc=tc, hlim=hlim)
-  //     /rest/(b"x"*n))[:-n].hex()
   static std::vector<Golden> golden() {
     const Row rows[] = {
         // v4(GRE(proto=0x800, key_present=1, key=0))
@@ -98,9 +80,7 @@ struct Traits<tunnel::KeyedGre> {
              "60000000005c2f4020010db800000000000000000000000120010db8000000010000000000000002"
              "200086dd12345678"},
     };
-    std::vector<Golden> made;
-    for (const Row& row : rows) made.push_back(golden_of(tunnel::KeyedGre::kind, row));
-    return made;
+    return golden_of(tunnel::KeyedGre::kind, rows);
   }
 
   static std::vector<std::uint8_t> plain() { return test::hex("2000080000000000"); }

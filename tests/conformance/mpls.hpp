@@ -7,14 +7,6 @@ namespace weft::conformance {
 
 template <>
 struct Traits<tunnel::MplsOverUdp> {
-  // udp = lambda dport, sport=49152: UDP(sport=sport, dport=dport, chksum=0)
-  // eth = lambda type: Ether(dst="02:00:5e:00:01:01", src="02:00:5e:00:02:01", type=type)
-  // def v4(rest, tos=0, ttl=64, n=84):
-  //   return raw(IP(src="192.0.2.1", dst="198.51.100.2", id=0, flags="DF", tos=tos, ttl=ttl)
-  //     /rest/(b"x"*n))[:-n].hex()
-  // def v6(rest, tc=0, hlim=64, n=84):
-  //   return raw(IPv6(src="2001:db8::1", dst="2001:db8:0:1::2", tc=tc, hlim=hlim)
-  //     /rest/(b"x"*n))[:-n].hex()
   // label = lambda label, ttl=64: MPLS(label=label, s=1, ttl=ttl)  # scapy.contrib.mpls
   static std::vector<Golden> golden() {
     const Row rows[] = {
@@ -48,9 +40,7 @@ struct Traits<tunnel::MplsOverUdp> {
          .header = "4500007c0000400040114e3ac0000201c6336402"
                    "c00019eb0068000000010040fffff04000064140"},
     };
-    std::vector<Golden> made;
-    for (const Row& row : rows) made.push_back(golden_of(tunnel::MplsOverUdp::kind, row));
-    return made;
+    return golden_of(tunnel::MplsOverUdp::kind, rows);
   }
 
   static std::vector<std::uint8_t> plain() { return test::hex("00010140"); }
@@ -66,15 +56,6 @@ struct Traits<tunnel::MplsOverUdp> {
 
 template <>
 struct Traits<tunnel::MplsOverGre> {
-  // udp = lambda dport, sport=49152: UDP(sport=sport, dport=dport, chksum=0)
-  // eth = lambda type: Ether(dst="02:00:5e:00:01:01", src="02:00:5e:00:02:01", type=type)
-  // def v4(rest, tos=0, ttl=64, n=84):
-  //   return raw(IP(src="192.0.2.1", dst="198.51.100.2", id=0, flags="DF", tos=tos, ttl=ttl)
-  //     /rest/(b"x"*n))[:-n].hex()
-  // def v6(rest, tc=0, hlim=64, n=84):
-  //   return raw(IPv6(src="2001:db8::1", dst="2001:db8:0:1::2", tc=tc, hlim=hlim)
-  //     /rest/(b"x"*n))[:-n].hex()
-  // label = lambda label, ttl=64: MPLS(label=label, s=1, ttl=ttl)  # scapy.contrib.mpls
   static std::vector<Golden> golden() {
     const Row rows[] = {
         // v4(GRE(proto=0x8847)/label(16))
@@ -106,9 +87,7 @@ struct Traits<tunnel::MplsOverGre> {
          .header = "4500008c00004000092f850cc0000201c6336402"
                    "000088470001400900015009000160090001700900018009000190090001a0090001b109"},
     };
-    std::vector<Golden> made;
-    for (const Row& row : rows) made.push_back(golden_of(tunnel::MplsOverGre::kind, row));
-    return made;
+    return golden_of(tunnel::MplsOverGre::kind, rows);
   }
 
   static std::vector<std::uint8_t> plain() { return test::hex("0000884700010140"); }

@@ -50,9 +50,7 @@ struct Traits<tunnel::Srv6> {
              "290404020100000020010db8000c00000000000000000d46"
              "20010db8000b00000000000000000001"},
     };
-    std::vector<Golden> made;
-    for (const Row& row : rows) made.push_back(golden_of(tunnel::Srv6::kind, row));
-    return made;
+    return golden_of(tunnel::Srv6::kind, rows);
   }
 
   static std::vector<std::uint8_t> plain() {

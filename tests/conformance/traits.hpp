@@ -7,7 +7,19 @@
 ///    plain()      a tunnel header as it is sent with the least VNI, key or label
 ///    reserved()   of its size; a bit is set where the RFC reserves one, to be ignored on receipt
 ///    invalid()    whole tunnel headers that lack what the kind requires
+///
+/// The generators of golden() are made of these:
+///
+///    udp = lambda dport, sport=49152: UDP(sport=sport, dport=dport, chksum=0)
+///    eth = lambda type: Ether(dst="02:00:5e:00:01:01", src="02:00:5e:00:02:01", type=type)
+///    def v4(rest, tos=0, ttl=64, n=84):
+///      return raw(IP(src="192.0.2.1", dst="198.51.100.2", id=0, flags="DF", tos=tos, ttl=ttl)
+///        /rest/(b"x"*n))[:-n].hex()
+///    def v6(rest, tc=0, hlim=64, n=84):
+///      return raw(IPv6(src="2001:db8::1", dst="2001:db8:0:1::2", tc=tc, hlim=hlim)
+///        /rest/(b"x"*n))[:-n].hex()
 
+#include <span>
 #include <string_view>
 #include <vector>
 
@@ -81,6 +93,11 @@ inline Golden golden_of(TunnelKind kind, const Row& row) {
   golden.source_port = row.source_port;
   golden.header = row.header;
   return golden;
+}
+inline std::vector<Golden> golden_of(TunnelKind kind, std::span<const Row> rows) {
+  std::vector<Golden> made;
+  for (const Row& row : rows) made.push_back(golden_of(kind, row));
+  return made;
 }
 
 }  // namespace weft::conformance

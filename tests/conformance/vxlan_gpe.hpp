@@ -7,14 +7,6 @@ namespace weft::conformance {
 
 template <>
 struct Traits<tunnel::VxlanGpe> {
-  // udp = lambda dport, sport=49152: UDP(sport=sport, dport=dport, chksum=0)
-  // eth = lambda type: Ether(dst="02:00:5e:00:01:01", src="02:00:5e:00:02:01", type=type)
-  // def v4(rest, tos=0, ttl=64, n=84):
-  //   return raw(IP(src="192.0.2.1", dst="198.51.100.2", id=0, flags="DF", tos=tos, ttl=ttl)
-  //     /rest/(b"x"*n))[:-n].hex()
-  // def v6(rest, tc=0, hlim=64, n=84):
-  //   return raw(IPv6(src="2001:db8::1", dst="2001:db8:0:1::2", tc=tc, hlim=hlim)
-  //     /rest/(b"x"*n))[:-n].hex()
   // gpe = lambda vni, np: VXLAN(flags=0x0c, vni=vni, NextProtocol=np)
   static std::vector<Golden> golden() {
     const Row rows[] = {
@@ -51,9 +43,7 @@ struct Traits<tunnel::VxlanGpe> {
              "6fc0000005b411ff20010db800000000000000000000000120010db8000000010000000000000002"
              "000112b705b400000c000003ffffff0002005e00010102005e00020186dd"},
     };
-    std::vector<Golden> made;
-    for (const Row& row : rows) made.push_back(golden_of(tunnel::VxlanGpe::kind, row));
-    return made;
+    return golden_of(tunnel::VxlanGpe::kind, rows);
   }
 
   static std::vector<std::uint8_t> plain() { return test::hex("0c00000300000000"); }
