@@ -377,7 +377,7 @@ class Packets:
             name, frame = random.choice(self.recent)
         else:
             make = random.choices((self.from_vm, self.from_tunnel, self.through_underlay, self.question,
-                                   self.fabric_question, self.wrong_tunnel), (45, 40, 6, 3, 2, 10))[0]
+                                   self.fabric_question, self.wrong_tunnel), (45, 40, 6, 3, 2, 13))[0]
             name, frame = make()
             self.recent = self.recent[-40:] + [(name, frame)]
         return name, self.spoiled(name, frame, SPOILED)
@@ -398,7 +398,7 @@ class Packets:
         changes = [{"network": shapes.foreign(random, decap, self.config["decaps"])},
                    {"destination": random.choice(self.config["ports"])["addresses"][six].split("/")[0]},
                    {"source": random.choice(self.near[6 if six else 4])}, {"source": self.stranger(six)},
-                   *[{"shape": shapes.wrong}] * 4]
+                   *[{"shape": shapes.wrong}] * 8]
         if KINDS[decap["kind"]].port is not None:
             ports = [port for port in (settings(d)[2] for d in self.config["decaps"]) if port is not None]
             changes += [{"port": random.choice(ports)}, {"port": random.choice((4789, 4790, 8472, 4791, 6081, 6635))},
@@ -408,14 +408,14 @@ class Packets:
         room = 1380 - 16 - (40 if six else 24)
         inner = self.inner_frame(decap, room)
         kind = random.random()
-        if kind < 0.15:
+        if kind < 0.12:
             inner = inner[:random.randint(0, len(inner))]
-        elif kind < 0.3:
+        elif kind < 0.25:
             nested = self.tunnelled(decap, inner[:room - 90], **change)
             inner = inner[:12] + nested[0].to_bytes(2, "big") + nested[1]
-        elif kind < 0.45:
+        elif kind < 0.38:
             inner = random.choice((self.flipped, self.wrong_link, self.wrong_ip, self.tagged))(inner)[:room]
-        if kind < 0.45:
+        if kind < 0.38:
             change = {}
         ethertype, packet = self.tunnelled(decap, inner, **change)
         if random.random() < 0.06:

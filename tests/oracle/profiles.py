@@ -23,7 +23,7 @@ def network(kind, number, random):
     """A VNI, key or label; that of GRE may be missing."""
     known = KINDS[kind]
     names = [random.randint(known.smallest, known.largest), known.smallest + number, 100, 101, known.largest]
-    return random.choice(names if kind != "gre" else [None, None, 0, *names])
+    return random.choice(names if kind != "gre" else [None, None, None, 0, *names])
 
 
 def _kind(number, config, random):

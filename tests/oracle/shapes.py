@@ -86,10 +86,11 @@ def _wrong_vxlan(random, network, _, data):
 
 
 def _wrong_gpe(random, network, inside, data):
-    flags, protocol = random.choice(((4, None), (0, None), (0xF7, None), (0x1C, None), (0x2C, None), (0x3C, None),
-                                     (0x0D, None), (0x0C, 0), (0x0C, 4), (0x0C, 5), (0x0C, 255), (0x0C, 7)))
-    if protocol is None:
-        protocol = kinds.gpe_protocol(inside) if inside in kinds.GPE_PROTOCOLS.values() else 3
+    protocol = kinds.gpe_protocol(inside) if inside in kinds.GPE_PROTOCOLS.values() else 3
+    kind = random.randrange(4)   # no VNI, another version, OAM, another protocol
+    flags = (random.choice((0, 4, 0xC7)), random.choice((0x1C, 0x2C, 0x3C)), 0x0D, 0x0C)[kind]
+    if kind == 3:
+        protocol = random.choice((0, 4, 5, 7, 255))
     return kinds.gpe(network, protocol, flags) + data
 
 
@@ -116,6 +117,8 @@ def _wrong_geneve(random, network, inside, data):
 
 def _wrong_gre(random, network, inside, data):
     kind = random.randrange(6)
+    if network is None and random.random() < 0.3:
+        kind = 4
     if kind == 0:
         return kinds.gre(inside, data, key=network, check=1 << random.randint(0, 15),
                          sequence=random.choice((None, 7)))
@@ -126,7 +129,8 @@ def _wrong_gre(random, network, inside, data):
     if kind == 3:
         return kinds.gre(random.choice((*OTHER_PROTOCOLS, MPLS)), data, key=network)
     if kind == 4:   # a key where there is none, and none where there is one
-        return kinds.gre(inside, data, key=random.choice((0, 1)) if network is None else None, check=0)
+        return kinds.gre(inside, data, key=random.choice((0, 0, 1)) if network is None else None,
+                         check=random.choice((None, 0)))
     return kinds.gre(inside, data, key=network, check=random.randint(1, 0xFFFF))
 
 
