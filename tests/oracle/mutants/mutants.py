@@ -112,7 +112,7 @@ MUTANTS = [
     Mutant("GRE: routing accepted", r"must_be_zero = 0x4c07;", "must_be_zero = 0x0007;"),
     Mutant("GRE: key of 16 bits", r"\+ key_at\)->value\.get\(\);", "+ key_at)->value.get() & 0xffff;"),
     Mutant("GRE: key of 0 is none", r"header\.flags\.any_of\(wire::Gre::key_present\) == keyed;",
-           "(header.flags.any_of(wire::Gre::key_present) == keyed || (!keyed && in[4] + in[5] + in[6] + in[7] == 0));"),
+           "(header.flags.any_of(wire::Gre::key_present) && in.size() > 7 && in[4] + in[5] + in[6] + in[7] != 0) == keyed;"),
     Mutant("GRE: key sent though there is none",
            r"header\.flags = keyed \? wire::Gre::key_present : std::uint16_t\{0\};",
            "header.flags = wire::Gre::key_present;"),
