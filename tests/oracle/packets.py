@@ -343,9 +343,17 @@ class Packets:
         decap = random.choice(self.config["decaps"])
         family = random.choice((4, 6))
         vrf = self.vrf_of(decap)
-        inner = self.neighbour_question(mac_bytes("02:77:00:00:00:01"), random.choice(self.near[family]),
-                                        random.choice(self.near[family]), self.macs[vrf])
+        asker, target = (random.choice(self.near[family]) for _ in range(2))
+        if random.random() < 0.7:   # who has a way back asks for what is here
+            asker = random.choice(self._ends_of(vrf, family, "tunnel") or [asker])
+            target = random.choice(self._ends_of(vrf, family, "vif", "receive") or [target])
+        inner = self.neighbour_question(mac_bytes("02:77:00:00:00:01"), asker, target, self.macs[vrf])
         return self.at_port(*self.tunnelled(decap, inner))
+
+    def _ends_of(self, vrf, family, *ends):
+        """The addresses that the VRF leads to one of these."""
+        found = [(a, self.tables.walk(vrf, a)[0]) for a in self.near[family]]
+        return [a for a, entry in found if entry not in (None, "loop") and entry.kind in ends]
 
     def deserving(self, vif, ttl, size):
         """A packet whose sender has to hear of it, if it is lost: by its TTL, or by its size."""
@@ -377,7 +385,7 @@ class Packets:
             name, frame = random.choice(self.recent)
         else:
             make = random.choices((self.from_vm, self.from_tunnel, self.through_underlay, self.question,
-                                   self.fabric_question, self.wrong_tunnel), (45, 40, 6, 3, 2, 13))[0]
+                                   self.fabric_question, self.wrong_tunnel), (45, 40, 6, 3, 3, 13))[0]
             name, frame = make()
             self.recent = self.recent[-40:] + [(name, frame)]
         return name, self.spoiled(name, frame, SPOILED)
