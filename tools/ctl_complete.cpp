@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
+#include <sstream>
 
 #include "agent/yaml_reader.hpp"
 #include "weft/tunnel.hpp"
@@ -77,6 +79,18 @@ Line read(const CLI::App& app, const std::vector<std::string>& words) {
   return line;
 }
 
+/// The words among which an option chooses, by its type name, like on|off or NUMBER|copy.
+std::vector<std::string> words_of(const std::string& type) {
+  std::vector<std::string> words;
+  std::istringstream all(type.substr(0, type.find(':')));
+  for (std::string word; std::getline(all, word, '|');) {
+    if (!word.empty() && std::islower(static_cast<unsigned char>(word[0])) != 0) {
+      words.push_back(word);
+    }
+  }
+  return words;
+}
+
 std::vector<std::string> values_of(const CLI::Option& option, const LiveNames& live) {
   const auto is = [&](const char* name) { return option.check_name(name); };
   if (is("--vrf") || is("--lookup")) return live("vrf");
@@ -97,8 +111,7 @@ std::vector<std::string> values_of(const CLI::Option& option, const LiveNames& l
     for (const auto& [name, behaviour] : segment_behaviours) names.emplace_back(name);
     return names;
   }
-  if (option.get_type_name().starts_with("on|off")) return {"on", "off"};
-  return {};
+  return words_of(option.get_type_name());
 }
 
 }  // namespace

@@ -54,11 +54,28 @@ class Fields {
         ->type_name("NUMBER")
         ->check(CLI::Range(std::uint32_t{0}, most));
   }
+  /// A number or `copy`.
+  CLI::Option* number_or_copy(CLI::App& app, const std::string& option, std::string key,
+                              std::uint32_t most, const std::string& help) {
+    const auto reader = [](const CLI::Option& o) {
+      const auto text = o.as<std::string>();
+      return text == "copy" ? Json(text) : Json(o.as<std::uint32_t>());
+    };
+    return add(app, option, std::move(key), reader, help)
+        ->type_name("NUMBER|copy")
+        ->check(CLI::Range(std::uint32_t{0}, most) | CLI::IsMember({"copy"}));
+  }
   CLI::Option* flag(CLI::App& app, const std::string& option, std::string key,
                     const std::string& help, Reader reader = as<bool>) {
     auto* added = app.add_flag(option)->description(help);
     fields_.push_back({added, std::move(key), reader});
     return added;
+  }
+  CLI::Option* keep_or_copy(CLI::App& app, const std::string& option, std::string key,
+                            const std::string& help) {
+    return text(app, option, std::move(key), help)
+        ->type_name("keep|copy")
+        ->check(CLI::IsMember({"keep", "copy"}));
   }
   CLI::Option* on_off(CLI::App& app, const std::string& option, std::string key,
                       const std::string& help) {

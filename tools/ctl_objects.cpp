@@ -149,8 +149,10 @@ void ObjectCommands::add_to(CLI::App& app, Ask ask) {
          fields.on_off(command, "--reduced", "reduced",
                        "SRv6: leave the first segment out of the header");
          fields.text(command, "--payload", "payload", "what is inside: ethernet or ip");
-         fields.number(command, "--ttl", "ttl", 255, "outer TTL or hop limit (64)");
-         fields.number(command, "--dscp", "dscp", 63, "outer DSCP (0)");
+         fields.number_or_copy(command, "--ttl", "ttl", 255,
+                               "outer TTL or hop limit (64), or the inner packet's");
+         fields.number_or_copy(command, "--dscp", "dscp", 63,
+                               "outer DSCP (0), or the inner packet's");
          fields.on_off(command, "--zero-udp-checksum6", "zero_udp_checksum6",
                        "send UDP checksum zero over IPv6");
        });
@@ -172,6 +174,8 @@ void ObjectCommands::add_to(CLI::App& app, Ask ask) {
          fields.number(command, "--port", "port", 65535, "UDP destination port (the kind's own)");
          fields.on_off(command, "--zero-udp-checksum6", "zero_udp_checksum6",
                        "take UDP checksum zero over IPv6");
+         fields.keep_or_copy(command, "--dscp", "dscp",
+                             "the inner DSCP stays as it is (keep), or becomes the outer one");
        });
   kind(app,
        {"vif", "virtual interfaces", "name", "the vif's name",

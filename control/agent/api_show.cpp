@@ -264,7 +264,7 @@ Json udp_port(std::uint16_t port) { return port == 0 ? Json() : Json(port); }
 
 Reply show_tunnels(Agent& agent, const Query&) {
   Table table("Tunnels", {"name", "kind", "network", "local", "remote", "port", "source_ports",
-                          "via", "state", "packets", "bytes", "owner"});
+                          "ttl", "dscp", "via", "state", "packets", "bytes", "owner"});
   const auto& model = agent.model();
   for (const auto& [name, tunnel] : model.tunnels) {
     const auto& p = tunnel.profile;
@@ -274,6 +274,7 @@ Reply show_tunnels(Agent& agent, const Query&) {
                     p.destination_port == 0 ? Json()
                                             : Json(std::to_string(p.source_ports.first) + "-" +
                                                    std::to_string(p.source_ports.last)),
+                    number_or_copy(p.ttl, p.copy_ttl), number_or_copy(p.dscp, p.copy_dscp),
                     tunnel.via ? Json(neighbour_text(model, *tunnel.via)) : Json(),
                     tunnel_state(model, tunnel), count.packets, count.bytes,
                     owner_text<TunnelConfig>(agent, name, tunnel.owner)})) {
@@ -285,7 +286,7 @@ Reply show_tunnels(Agent& agent, const Query&) {
 
 Reply show_decaps(Agent& agent, const Query&) {
   // Profiles that share an entry of the data plane share its counters.
-  Table table("Decapsulation", {"name", "kind", "port", "network", "local", "sources", "to",
+  Table table("Decapsulation", {"name", "kind", "port", "network", "local", "sources", "dscp", "to",
                                 "entry", "packets", "bytes", "owner"});
   const auto& model = agent.model();
   for (const auto& [name, decap] : model.decaps) {
@@ -294,8 +295,9 @@ Reply show_decaps(Agent& agent, const Query&) {
     const auto count = agent.decap_count(entry.id);
     if (!table.add({name, describe(config.kind).name, udp_port(config.destination_port),
                     network_text(config.kind, config.vni, config.labels), to_string(config.local),
-                    texts(config.sources), target_text(config), entry.id.index(), count.packets,
-                    count.bytes, owner_text<DecapConfig>(agent, name, decap.owner)})) {
+                    texts(config.sources), config.copy_dscp ? "copy" : "keep", target_text(config),
+                    entry.id.index(), count.packets, count.bytes,
+                    owner_text<DecapConfig>(agent, name, decap.owner)})) {
       break;
     }
   }

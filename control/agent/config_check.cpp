@@ -410,6 +410,8 @@ class Checker {
     }
     if (config.zero_udp_checksum6 != other.zero_udp_checksum6) {
       map.at("zero_udp_checksum6").error(same + ", but another zero_udp_checksum6");
+    } else if (config.copy_dscp != other.copy_dscp) {
+      map.at("dscp").error(same + ", but another dscp");
     } else if (static_cast<const DecapTerms&>(config) != other) {
       map.value().error(same + ", but other labels, options or another behaviour");
     } else if (config.gateway != other.gateway) {

@@ -338,9 +338,8 @@ std::optional<VifDraft> read_vif(const Value& v) {
   if (map.is_map() && config.anti_spoofing && none) {
     map.at("addresses")
         .error(
-            "wanted at least one address, found none: a vif may send from these alone, unless it "
-            "says "
-            "anti_spoofing: false");
+            "wanted at least one address, found none: a vif may send from these "
+            "alone, unless it says anti_spoofing: false");
   }
   check_mtu(map, config.mtu_bytes, config.device, any_ipv6(vif.addresses));
   config.addresses = values(vif.addresses);

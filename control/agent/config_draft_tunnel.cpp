@@ -217,8 +217,8 @@ std::optional<Draft<TunnelConfig>> read_tunnel(const Value& v) {
   } else {
     map.refuse("inner_destination_mac", "this tunnel holds bare IP packets, which have none");
   }
-  map.optional("ttl", profile.ttl, yaml::number<std::uint8_t>(1, 255));
-  map.optional("dscp", profile.dscp, yaml::number<std::uint8_t>(0, 63));
+  map.optional("ttl", profile.ttl, yaml::number("copy", profile.copy_ttl, profile.ttl, 1, 255));
+  map.optional("dscp", profile.dscp, yaml::number("copy", profile.copy_dscp, profile.dscp, 0, 63));
   map.optional("zero_udp_checksum6", profile.zero_udp_checksum6, yaml::boolean);
   map.finish();
   return tunnel;
@@ -250,6 +250,7 @@ std::optional<DecapDraft> read_decap(const Value& v) {
     map.optional("local", config.local, yaml::address);
   }
   map.optional("zero_udp_checksum6", config.zero_udp_checksum6, yaml::boolean);
+  map.optional("dscp", config.copy_dscp, yaml::choice<bool>({{"keep", false}, {"copy", true}}));
   map.finish();
   check_target(config, map);
   if (map.good("sources") && map.at("sources").element().children.empty()) {

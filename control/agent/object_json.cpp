@@ -136,6 +136,8 @@ Json object_json(const VifConfig& vif, const NodeConfig&) {
   return out;
 }
 
+Json number_or_copy(std::uint8_t number, bool copy) { return copy ? Json("copy") : Json(number); }
+
 Json object_json(const TunnelConfig& tunnel, const NodeConfig& node) {
   const auto& p = tunnel.profile;
   const auto& kind = describe(p.kind);
@@ -161,8 +163,8 @@ Json object_json(const TunnelConfig& tunnel, const NodeConfig& node) {
   if (p.payload == TunnelPayload::ethernet) {
     out["inner_destination_mac"] = to_string(p.inner_destination_mac);
   }
-  out["ttl"] = p.ttl;
-  out["dscp"] = p.dscp;
+  out["ttl"] = number_or_copy(p.ttl, p.copy_ttl);
+  out["dscp"] = number_or_copy(p.dscp, p.copy_dscp);
   out["zero_udp_checksum6"] = p.zero_udp_checksum6;
   return out;
 }
@@ -188,6 +190,7 @@ Json object_json(const DecapConfig& decap, const NodeConfig& node) {
   }
   if (decap.destination_port != kind.default_udp_port) out["port"] = decap.destination_port;
   out["zero_udp_checksum6"] = decap.zero_udp_checksum6;
+  out["dscp"] = decap.copy_dscp ? "copy" : "keep";
   return out;
 }
 

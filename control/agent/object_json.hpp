@@ -19,6 +19,8 @@ Json object_json(const SecurityGroupConfig& group, const NodeConfig& node);
 Json object_json(const VrfConfig& vrf, const NodeConfig& node);
 Json object_json(const NeighbourConfig& neighbour, const NodeConfig& node);
 Json object_json(const VifConfig& vif, const NodeConfig& node);
+/// TTL or DSCP of an outer header.
+Json number_or_copy(std::uint8_t number, bool copy);
 Json object_json(const TunnelConfig& tunnel, const NodeConfig& node);
 Json object_json(const DecapConfig& decap, const NodeConfig& node);
 Json object_json(const RouteConfig& route, const NodeConfig& node);

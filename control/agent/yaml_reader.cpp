@@ -319,14 +319,16 @@ std::optional<bool> boolean(const Value& v) {
   return v.wanted("true or false");
 }
 
-std::optional<std::uint64_t> whole_number(const Value& v, std::uint64_t least, std::uint64_t most) {
+std::optional<std::uint64_t> whole_number(const Value& v, std::uint64_t least, std::uint64_t most,
+                                          std::string_view or_else) {
   const std::string& s = v.element().text;
   std::uint64_t number = 0;
   const auto [end, failed] = std::from_chars(s.data(), s.data() + s.size(), number);
   const bool octal_looking = s.size() > 1 && s[0] == '0';
   if (!v.scalar() || v.element().quoted || failed != std::errc() || end != s.data() + s.size() ||
       octal_looking || number < least || number > most) {
-    return v.wanted("a whole number from " + std::to_string(least) + " to " + std::to_string(most));
+    return v.wanted("a whole number from " + std::to_string(least) + " to " + std::to_string(most) +
+                    (or_else.empty() ? "" : " or " + std::string(or_else)));
   }
   return number;
 }

@@ -165,12 +165,25 @@ std::optional<IpPrefix> network(const Value& v);
 /// A unicast MAC address.
 std::optional<MacAddress> mac(const Value& v);
 
-std::optional<std::uint64_t> whole_number(const Value& v, std::uint64_t least, std::uint64_t most);
+/// `or_else`: what else may stand there, for the message.
+std::optional<std::uint64_t> whole_number(const Value& v, std::uint64_t least, std::uint64_t most,
+                                          std::string_view or_else = {});
 
 template <std::unsigned_integral T>
 auto number(T least, T most) {
   return [=](const Value& v) -> std::optional<T> {
     const auto read = whole_number(v, least, most);
+    return read ? std::optional(static_cast<T>(*read)) : std::nullopt;
+  };
+}
+
+/// The same, or `word`: it sets `said`, and `number` is what is read.
+template <std::unsigned_integral T>
+auto number(std::string_view word, bool& said, T number, std::uint64_t least, std::uint64_t most) {
+  return [=, &said](const Value& v) -> std::optional<T> {
+    said = v.scalar() && v.element().text == word;
+    if (said) return number;
+    const auto read = whole_number(v, least, most, word);
     return read ? std::optional(static_cast<T>(*read)) : std::nullopt;
   };
 }

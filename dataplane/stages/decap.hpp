@@ -3,6 +3,7 @@
 /// headers; what is inside goes to parse again. Accepted is only what a decap profile names.
 
 #include "stages/parse.hpp"
+#include "stages/propagate.hpp"
 #include "stages/stage.hpp"
 #include "tunnel/registry.hpp"
 
@@ -80,6 +81,29 @@ template <class Tracer>
   p.vrf = tables.vrfs.get(vrf);
   if (p.vrf == nullptr) return drop(p, DropReason::vrf_missing);
   return Next::again;
+}
+
+/// Tells an IP packet that came out of a tunnel what the outer header says. False: it cannot be
+/// told, and must be dropped; it was let in, and counts.
+template <class Tracer>
+[[gnu::noinline]] bool tell_inside(StageContext<Tracer>& ctx, const PacketContext& p,
+                                   const DecapEntry& entry, const std::uint8_t* outer) {
+  const InnerIp inner = find_inner_ip(p);
+  if (inner.l3 == nullptr) return true;
+  const std::uint8_t before = traffic_class(inner.l3, inner.v4);
+  const bool dscp = entry.copies_dscp();
+  if (!propagate_to_inner(traffic_class(outer, p.v4), dscp, inner.l3, inner.v4)) {
+    count_decap(ctx, p, p.l3_bytes);
+    return false;
+  }
+  const std::uint8_t after = traffic_class(inner.l3, inner.v4);
+  if (Tracer::enabled && after != before) {
+    ctx.tracer.note(decap_name, p, [&] {
+      return "from outside: " + traffic_class_text(after, dscp) + "; it was " +
+             traffic_class_text(before, dscp);
+    });
+  }
+  return true;
 }
 
 /// The tunnel header of `kind` behind the outer UDP header at `l4`, whose length must be that of
@@ -162,6 +186,7 @@ template <tunnel::Carrier carrier, class Tracer>
 [[gnu::always_inline]] inline Next take_off(StageContext<Tracer>& ctx, PacketContext& p,
                                             TunnelKind kind) {
   constexpr bool udp = carrier == tunnel::Carrier::udp;
+  std::uint8_t* const outer = p.l3;
   std::uint8_t* const l4 = p.l3 + p.l4_offset;
   const std::uint32_t l4_bytes = p.l3_bytes - p.l4_offset;
   const auto readable = static_cast<std::uint32_t>(std::min(p.end, p.l3 + p.l3_bytes) - l4);
@@ -221,6 +246,8 @@ template <tunnel::Carrier carrier, class Tracer>
     if (r != DropReason::none) [[unlikely]]
       return drop(p, r);
   }
+  if (entry->notable.in(outer, p.v4) && !tell_inside(ctx, p, *entry, outer)) [[unlikely]]
+    return drop(p, DropReason::outer_ce_inner_not_ect);
   return enter(ctx, p, *entry);
 }
 

@@ -4,6 +4,7 @@
 
 #include "stages/entropy.hpp"
 #include "stages/parse.hpp"
+#include "stages/propagate.hpp"
 #include "stages/stage.hpp"
 #include "tunnel/entropy.hpp"
 
@@ -88,6 +89,15 @@ inline constexpr std::string_view encap_name = "encap";
   }
 }
 
+/// What the outer header has from the packet inside, where that is not plain.
+inline std::string from_inner_text(const NexthopEntry& tunnel, const std::uint8_t* inner, bool v4) {
+  if (!tunnel.notable.in(inner, v4)) return {};
+  std::string text =
+      "; from inside: " + traffic_class_text(traffic_class(inner, v4), tunnel.copies_dscp());
+  if (tunnel.copies_ttl) text += ", TTL " + std::to_string(ttl_of(inner, v4));
+  return text;
+}
+
 /// What goes into the tunnel: an IP packet, for which the header has an inner Ethernet header where
 /// the kind wants one, or a frame with its own.
 enum class Inside : std::uint8_t { packet, frame };
@@ -110,11 +120,14 @@ template <Inside inside = Inside::packet, class Tracer>
   std::uint8_t* const outer = payload - header_bytes;
   if constexpr (!frame) announce_inside(tunnel, outer, payload, p.vrf->router, p.v4);
   complete_header(tunnel, outer, total, hash);
+  if (!frame && tunnel.notable.in(payload, p.v4)) [[unlikely]]
+    propagate_to_outer(tunnel, outer, payload, p.v4);
   if (tunnel.udp_checksum) {
     complete_udp_checksum(p.packet, outer, header_at<wire::Udp>(outer + tunnel.udp_offset),
                           static_cast<std::uint16_t>(total - tunnel.udp_offset), payload);
   }
   ctx.counters.nexthops[tunnel.id.index()].add(total);
+  const bool inner_v4 = p.v4;
   p.l2 = nullptr;
   p.l3 = outer;
   p.l3_bytes = total;
@@ -122,7 +135,7 @@ template <Inside inside = Inside::packet, class Tracer>
   if constexpr (Tracer::enabled)
     ctx.tracer.note(encap_name, p, [&] {
       return std::to_string(header_bytes) + " bytes of outer header, " + std::to_string(total) +
-             " bytes in all";
+             " bytes in all" + (frame ? "" : from_inner_text(tunnel, payload, inner_v4));
     });
   return Next::forward;
 }

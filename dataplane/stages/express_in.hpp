@@ -5,6 +5,7 @@
 #include "stages/decap.hpp"
 #include "stages/flow.hpp"
 #include "stages/parse.hpp"
+#include "stages/propagate.hpp"
 
 namespace weft::stage {
 
@@ -124,7 +125,7 @@ struct WayIn {
   };
   std::uint64_t key = ~std::uint64_t{0};  ///< see decap_key(); no tunnel has this one
   std::uint8_t ends[sizeof(Ends)];        ///< outer addresses
-  DecapId decap;
+  DecapTraits decap;
   const VrfEntry* vrf = nullptr;
 
   [[nodiscard, gnu::always_inline]] bool has_ends_of(const Ip& ip) const {
@@ -143,7 +144,7 @@ struct WayIn {
     if (vrf == nullptr) return false;
     key = wanted;
     std::memcpy(ends, &ip.source, sizeof ends);
-    decap = entry->id;
+    decap = *entry;
     return true;
   }
 };
@@ -287,9 +288,13 @@ class ExpressIn {
         return false;
       }
     }
-    p.decap = way_.decap;
+    if (way_.decap.notable.in(outer, is_key4<Key>)) [[unlikely]] {
+      const std::uint8_t outer_class = traffic_class(outer, is_key4<Key>);
+      if (!propagate_to_inner(outer_class, way_.decap.copies_dscp(), l3, p.v4)) return false;
+    }
+    p.decap = way_.decap.id;
     p.tunnels = 1;
-    ctx_.counters.decaps[way_.decap.index()].add(outer_bytes);
+    ctx_.counters.decaps[way_.decap.id.index()].add(outer_bytes);
     return true;
   }
 

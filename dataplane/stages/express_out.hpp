@@ -157,6 +157,8 @@ class ExpressOut {
     copy_lines(tunnel, l3);
     announce_inside(tunnel, outer, l3, router, is_key4<Key>);
     complete_header(tunnel, outer, static_cast<std::uint16_t>(bytes), hash);
+    if (tunnel.notable.in(l3, is_key4<Key>)) [[unlikely]]
+      propagate_to_outer(tunnel, outer, l3, is_key4<Key>);
   }
   [[nodiscard, gnu::noinline]] bool open(const NexthopEntry* nexthop) {
     return way_.open(ctx_, nexthop);

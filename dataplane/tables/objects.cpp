@@ -47,6 +47,9 @@ struct Compiler {
     entry.kind = NexthopKind::tunnel;
     entry.adjacency = n.adjacency;
     entry.source_ports = tunnel::SourcePorts(n.profile.source_ports);
+    entry.copies_ttl = n.profile.copy_ttl;
+    entry.copied_class = n.profile.copy_dscp ? 0xff : tunnel::ecn_mask;
+    entry.notable = tunnel::Notable(entry.copied_class, entry.copies_ttl);
   }
   void operator()(const nexthop::Ecmp& n) {
     entry.kind = NexthopKind::ecmp;
@@ -107,7 +110,7 @@ NexthopEntry::Owner NexthopEntry::compile(NexthopId id, const Nexthop& nexthop) 
 }
 
 DecapEntry::DecapEntry(DecapId entry_id, const Decap& value)
-    : id(entry_id),
+    : DecapTraits{entry_id, tunnel::Notable(tunnel::outer_ecn_that_counts, value.copy_dscp)},
       local4(value.local.is_v4() ? __builtin_bswap32(value.local.v4().value) : 0),
       key(decap_key(value.kind, value.destination_port, value.vni)),
       asks(tunnel::asks(value)),

@@ -13,6 +13,7 @@
 #include "tables/fib.hpp"
 #include "tunnel/entropy.hpp"
 #include "tunnel/header_template.hpp"
+#include "tunnel/propagation.hpp"
 #include "weft/forwarding.hpp"
 #include "wire/ethernet.hpp"
 
@@ -111,7 +112,12 @@ struct alignas(64) NexthopEntry {
   std::uint16_t version_offset = 0;  ///< within the header, of two bytes; 0: none
   be16 version4;                     ///< what they are in front of IPv4
   be16 version6;
+  tunnel::Notable notable;  ///< in the packet inside: the outer header has it from there
+  std::uint8_t copied_class =
+      0;  ///< bits of the traffic class that the outer header has from there
+  bool copies_ttl = false;
 
+  [[nodiscard]] bool copies_dscp() const { return copied_class != tunnel::ecn_mask; }
   [[nodiscard]] const std::uint8_t* header() const {
     return reinterpret_cast<const std::uint8_t*>(this + 1);
   }
@@ -141,8 +147,15 @@ constexpr std::uint64_t decap_key(TunnelKind kind, std::uint16_t port, std::uint
   return static_cast<std::uint64_t>(kind) << 56 | static_cast<std::uint64_t>(port) << 32 | vni;
 }
 
-struct DecapEntry {
+/// What is asked of a decap for each packet.
+struct DecapTraits {
   DecapId id;
+  tunnel::Notable notable;  ///< in the outer header: the inner one is to hear of it
+
+  [[nodiscard]] bool copies_dscp() const { return notable.all(); }
+};
+
+struct DecapEntry : DecapTraits {
   std::uint32_t local4 = 0;  ///< as it lies in the packet; 0: IPv6
   std::uint64_t key = 0;
   /// The first of ranges4: its begin and how far it reaches; most decaps have one.

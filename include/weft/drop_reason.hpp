@@ -42,6 +42,8 @@ namespace weft {
   X(srv6_segments_left, "decap", "segments are left where the SID is the last, or none for End")   \
   X(decap_unknown_vni, "decap", "no decap profile has this kind, port, VNI and destination")       \
   X(decap_source_unlisted, "decap", "the outer source is not among the decap's `sources`")         \
+  X(outer_ce_inner_not_ect, "decap",                                                               \
+    "congestion experienced outside (ECN CE), and the packet inside is not capable of ECN")        \
   X(tunnel_nesting, "decap", "more than four tunnels inside each other")                           \
   X(inner_mac_unknown, "parse", "the inner destination MAC is not the VRF's router MAC")           \
   X(no_route, "resolve", "the VRF has no route to the destination")                                \

@@ -139,6 +139,8 @@ struct TunnelProfile {
   MacAddress inner_destination_mac;
   std::uint8_t ttl = 64;
   std::uint8_t dscp = 0;
+  bool copy_ttl = false;   ///< the packet inside has it, as it goes in; `ttl` where there is none
+  bool copy_dscp = false;  ///< the packet inside has it; `dscp` where there is none
   /// Send UDP checksum zero over IPv6 (RFC 6935); over IPv4 it is always zero.
   bool zero_udp_checksum6 = false;
   std::vector<std::uint32_t> labels{};  ///< of MPLS, in front of the network's; the outermost first
@@ -150,9 +152,11 @@ struct TunnelProfile {
   friend bool operator==(const TunnelProfile&, const TunnelProfile&) = default;
 };
 
-/// What packets must have for a decapsulation to take them, beside what it is found by.
+/// What packets must have for a decapsulation to take them, beside what it is found by, and what it
+/// does to them.
 struct DecapTerms {
   bool zero_udp_checksum6 = false;
+  bool copy_dscp = false;  ///< the inner DSCP becomes the outer one (uniform model, RFC 2983 §3.1)
   /// MPLS: in front of the network's own, the outermost first; explicit nulls may be among them.
   std::vector<std::uint32_t> labels{};
   /// GENEVE: a packet must have these. Others are skipped, where they are not critical.

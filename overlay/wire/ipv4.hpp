@@ -67,6 +67,17 @@ struct Ipv4 {
     checksum = 0;
     checksum = checksum_finish(checksum_add(this, header_bytes()));
   }
+  /// With the checksum kept right, or as wrong as it was (RFC 1624 §3).
+  void set_traffic_class(std::uint8_t value) {
+    std::uint16_t before;
+    std::uint16_t after;
+    std::memcpy(&before, this, sizeof before);
+    traffic_class = value;
+    std::memcpy(&after, this, sizeof after);
+    const auto sum = static_cast<std::uint16_t>(~std::bit_cast<std::uint16_t>(checksum));
+    const auto without = static_cast<std::uint16_t>(~before);
+    checksum = checksum_finish(std::uint64_t{sum} + without + after);
+  }
   /// TTL down by one with the checksum kept right (RFC 1624 §3: HC' = ~(~HC + ~m + m')). The word m
   /// that holds TTL falls by 0x0100, so HC rises by as much: by one as it lies in memory. A sum of
   /// 0xffff is the other zero.

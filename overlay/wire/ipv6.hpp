@@ -24,6 +24,13 @@ struct Ipv6 {
   Ipv6Address destination;
 
   [[nodiscard]] unsigned version() const { return version_class_label.get() >> 28; }
+  [[nodiscard]] std::uint8_t traffic_class() const {
+    return static_cast<std::uint8_t>(version_class_label.get() >> 20);
+  }
+  void set_traffic_class(std::uint8_t value) {
+    version_class_label =
+        (version_class_label.get() & 0xf00fffff) | static_cast<std::uint32_t>(value) << 20;
+  }
 };
 static_assert(sizeof(Ipv6) == 40 && alignof(Ipv6) == 1);
 

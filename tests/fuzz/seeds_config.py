@@ -132,11 +132,11 @@ vrfs:
 vifs:
   - {name: vm1, device: "tap:vm1", vrf: blue, mac: "02:00:00:00:01:01", addresses: [10.1.0.11, "fd00:1::11"], mtu: 1450, anti_spoofing: false, security_groups: [web, lb]}
 tunnels:
-  - {name: t4, kind: vxlan, vni: 100, remote: 192.0.2.2, port: 8472, source_ports: 1-2, inner_destination_mac: "02:00:5e:00:01:01", ttl: 9, dscp: 46}
+  - {name: t4, kind: vxlan, vni: 100, remote: 192.0.2.2, port: 8472, source_ports: 1-2, inner_destination_mac: "02:00:5e:00:01:01", ttl: copy, dscp: 46}
   - {name: t6, kind: vxlan, vni: 16, remote: "2001:db8::2", inner_destination_mac: "02:00:5e:00:01:01"}
 decaps:
   - {name: d4, kind: vxlan, vni: 100, vrf: blue, sources: [192.0.2.0/24]}
-  - {name: d6, kind: vxlan, vni: 101, vif: vm1, local: "2001:db8::1", sources: ["2001:db8::/64"], zero_udp_checksum6: true}
+  - {name: d6, kind: vxlan, vni: 101, vif: vm1, local: "2001:db8::1", sources: ["2001:db8::/64"], zero_udp_checksum6: true, dscp: copy}
 routes:
   - {vrf: blue, prefix: 10.2.0.0/16, via: {tunnel: t4}}
   - {vrf: blue, prefix: "fd00:2::/32", via: {tunnel: t6}}

@@ -33,8 +33,8 @@ def vm(ip, source=VM, destination=ROUTER):
     return Ether(src=source, dst=destination) / ip
 
 
-def outer(inner, vni=100, **udp):
-    return (Ether(src=FABRIC, dst=PEER) / IP(src=HERE, dst=THERE, ttl=64, id=0, flags="DF") /
+def outer(inner, vni=100, tos=0, **udp):
+    return (Ether(src=FABRIC, dst=PEER) / IP(src=HERE, dst=THERE, ttl=64, id=0, flags="DF", tos=tos) /
             UDP(**{"sport": 50000, "dport": 4789, "chksum": 0, **udp}) / VXLAN(flags=8, vni=vni) / inner)
 
 
@@ -98,8 +98,13 @@ ENCAP = [
         [("fabric", outer(routed(ip4(63, flags="MF", frag=100) / Raw(bytes(64)))))]),
     Row("IPv6 extension headers", "blue", vm(ip6(9) / IPv6ExtHdrHopByHop() / IPv6ExtHdrFragment(id=5) / U),
         [("fabric", outer(routed(ip6(8) / IPv6ExtHdrHopByHop() / IPv6ExtHdrFragment(id=5) / U)))]),
-    Row("inner DSCP and ECN stay, the outer ones are 0", "blue", vm(ip4(64, tos=0xBB) / U),
-        [("fabric", outer(routed(ip4(63, tos=0xBB) / U)))]),
+    Row("the outer ECN is the inner one, the outer DSCP is 0", "blue", vm(ip4(64, tos=0xBB) / U),
+        [("fabric", outer(routed(ip4(63, tos=0xBB) / U), tos=3))]),
+    Row("ECN of IPv6 in an outer IPv4 header", "blue", vm(ip6(64, tc=0xB9) / U),
+        [("fabric", outer(routed(ip6(63, tc=0xB9) / U), tos=1))]),
+    Row("DSCP and TTL copied, ECN of IPv4 in an outer IPv6 header", "blue", vm(ip4(9, dst="10.1.0.18", tos=0xBA) / U),
+        [("fabric", Ether(src=FABRIC, dst=PEER) / IPv6(src=HERE6, dst=THERE6, hlim=8, tc=0xBA) /
+          UDP(sport=50000, dport=4789) / VXLAN(flags=8, vni=107) / routed(ip4(8, dst="10.1.0.18", tos=0xBA) / U))]),
     Row("padding of the frame does not travel", "blue", vm(ip4(64) / UDP(sport=1, dport=2)) / Padding(bytes(18)),
         [("fabric", outer(routed(ip4(63) / UDP(sport=1, dport=2))))]),
     Row("exactly as large as fits", "blue", vm(ip4(64, flags="DF") / FITS4),
@@ -127,6 +132,18 @@ DECAP = [
         [("blue", Ether(src=ROUTER, dst=VM) / back4(62) / U)]),
     Row("a right outer UDP checksum", "fabric", arriving(routed(back4(63) / U), udp={"chksum": None}),
         [("blue", Ether(src=ROUTER, dst=VM) / back4(62) / U)]),
+    Row("congestion outside is marked inside", "fabric", arriving(routed(back4(63, tos=0xBA) / U), ip={"tos": 3}),
+        [("blue", Ether(src=ROUTER, dst=VM) / back4(62, tos=0xBB) / U)]),
+    Row("ECT(1) outside comes inside, DSCP does not", "fabric",
+        arriving(routed(back6(63, tc=0xBA) / U), ip={"tos": 0x29}),
+        [("blue", Ether(src=ROUTER, dst=VM) / back6(62, tc=0xB9) / U)]),
+    Row("congestion outside, and a packet that cannot be marked", "fabric",
+        arriving(routed(back4(63, tos=0xB8) / U), ip={"tos": 3}), drops={"outer_ce_inner_not_ect": 1},
+        counts={("decap", "from-peer"): 1}),
+    Row("DSCP copied, congestion of an outer IPv6 header", "fabric",
+        Ether(src=PEER, dst=FABRIC) / IPv6(src=THERE6, dst=HERE6, tc=0x2B) / UDP(sport=5, dport=4789) /
+        VXLAN(flags=8, vni=107) / routed(back4(63, tos=0xBA) / U),
+        [("blue", Ether(src=ROUTER, dst=VM) / back4(62, tos=0x2B) / U)]),
     Row("through the IPv6 underlay", "fabric",
         Ether(src=PEER, dst=FABRIC) / IPv6(src=THERE6, dst=HERE6) / UDP(sport=5, dport=4789) /
         VXLAN(flags=8, vni=106) / routed(back4(63) / U),

@@ -42,7 +42,10 @@ class Network:
         config["tunnels"].append(tunnel("to-peer6", 106, THERE6, source_ports="50000-50000"))
         config["decaps"].append({"name": "from-peer6", "kind": "vxlan", "vni": 106, "vrf": "blue",
                                  "sources": ["2001:db8::/64"]})
-        config["routes"] += [{"vrf": "blue", "prefix": "10.1.0.16/32", "via": {"tunnel": "to-peer6"}},
+        config["tunnels"].append(tunnel("copying", 107, THERE6, source_ports="50000-50000", dscp="copy", ttl="copy"))
+        config["decaps"].append({**config["decaps"][-1], "name": "copying", "vni": 107, "dscp": "copy"})
+        config["routes"] += [{"vrf": "blue", "prefix": "10.1.0.18/32", "via": {"tunnel": "copying"}},
+                             {"vrf": "blue", "prefix": "10.1.0.16/32", "via": {"tunnel": "to-peer6"}},
                              {"vrf": "blue", "prefix": "10.1.0.17/32",
                               "via": {"ecmp": [{"tunnel": "to-peer6"}]}},
                              {"vrf": "blue", "prefix": "10.66.0.0/16", "via": {"discard": True}}]

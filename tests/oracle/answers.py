@@ -66,7 +66,7 @@ def _reply(tables, verdict, where, asker, ethertype, packet, destination):
     tunnel = tables.tunnels[entry.target]
     if tunnel.payload == "ip":   # who asked by Ethernet cannot hear the answer
         return verdict.drop(None, "punt_neighbour_limited", "neighbour_not_ours")
-    done = encapsulate(tables, tunnel, frame)
+    done = encapsulate(tables, tunnel, frame, own=True)
     if done is None:
         raise Unknown("a question from whom no tunnel leads back to")
     return verdict.may_send(done[0].name, done[1], "neighbour", tunnel)

@@ -11,5 +11,4 @@ KNOWN = {
 OPEN = {
     "answers-of-two": "of two sessions whose answers look the same in one VRF (their VIFs are of others, and share an "
                       "address) only the first knows them: ICMP errors about the second are denied, say",
-    "ecn-at-decap": "RFC 6040 is not done at decapsulation: CE of the outer header is lost",
 }

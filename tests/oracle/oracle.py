@@ -6,11 +6,10 @@ several rules at once may be dropped for any of them; one that breaks a single r
 
 import answers
 import kinds
-from deviations import OPEN
 from identity import identity
 from sessions import Crossing, Sessions
 from tables import UNDERLAY, Tables
-from tunnels import encapsulate
+from tunnels import ecn_inside, encapsulate, traffic_class, with_class
 from verdict import Unknown, Verdict, Where
 from wire import (ARP, DONT_FRAGMENT, ETHERNET, ETHERNET_BYTES, GRE, IPV4, IPV6, TCP, UDP, addresses, checksum, covers,
                   ethernet, flow, fragment_protocol, ones_sum, pseudo, upper)
@@ -20,7 +19,6 @@ INVALID_SOURCES4 = [(n << 24, length, 32) for n, length in ((0, 8), (127, 8), (2
 LINK_LOCAL4 = (0xA9FE << 16, 16, 32)
 LINK_LOCAL6 = (0xFE80 << 112, 10, 128)
 MULTICAST6 = (0xFF << 120, 8, 128)
-CONGESTED = 3  # ECN, RFC 3168
 
 
 def unforwardable(address):
@@ -165,6 +163,13 @@ class Oracle:
         if "frame_truncated" in faults:
             return verdict.drop(*faults)
         packet = trimmed(ethertype, data) if not faults else data
+        if where.kind == "tunnel":
+            inner = traffic_class(packet)
+            ecn = ecn_inside(where.outer_class & 3, inner & 3)
+            if ecn is None:
+                faults.add("outer_ce_inner_not_ect")
+            elif not faults:
+                packet = with_class(packet, (where.outer_class if where.device.copy_dscp else inner) & 0xFC | ecn)
         source, destination = addresses(packet) if packet[0] >> 4 in (4, 6) and len(packet) >= 20 else (b"", b"")
         if len(source) != len(destination) or len(source) != (4 if ethertype == IPV4 else 16):
             return verdict.drop(*faults)
@@ -242,12 +247,10 @@ class Oracle:
             faults.add("outer_udp_checksum_missing")
         if faults:
             return verdict.drop(*faults)
-        if "ecn-at-decap" in OPEN and (packet[1] if len(source) == 4 else packet[1] >> 4) & 3 == CONGESTED:
-            raise Unknown("open: RFC 6040 at decapsulation")
         decap = found[0]
         verdict.decap = decap.name
         inside = Where("tunnel", decap, decap.vrf, self.tables.vrfs[decap.vrf].mac, where.mtu, where.kernel,
-                       outer=flow(packet), bare=tunnel.inside != ETHERNET)
+                       outer=flow(packet), outer_class=traffic_class(packet), bare=tunnel.inside != ETHERNET)
         if not inside.bare:
             return self._ethernet(verdict, inside, tunnel.data)
         return self._ip(verdict, inside, tunnel.inside, tunnel.data, set(), False)

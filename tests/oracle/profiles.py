@@ -62,9 +62,9 @@ def tunnel(number, config, random):
         if ":" in there and random.random() < 0.3:
             entry["zero_udp_checksum6"] = True
     if random.random() < 0.3:
-        entry["ttl"] = random.randint(1, 255)
+        entry["ttl"] = random.choice(("copy", random.randint(1, 255)))
     if random.random() < 0.3:
-        entry["dscp"] = random.randint(0, 63)
+        entry["dscp"] = random.choice(("copy", random.randint(0, 63)))
     if len(config["ports"]) > 1 and random.random() < 0.3:
         entry["local"] = config["ports"][1]["addresses"][":" in there].split("/")[0]
     return entry
@@ -100,6 +100,8 @@ def decap(number, config, random):
         entry["vrf"] = random.choice(config["vrfs"])["name"]
     if six and KINDS[entry["kind"]].port is not None and random.random() < 0.4:
         entry["zero_udp_checksum6"] = True
+    if random.random() < 0.3:
+        entry["dscp"] = random.choice(("copy", "keep"))
     return entry
 
 

@@ -74,8 +74,8 @@ class Tunnel:
     payload: str
     ports: tuple
     inner_mac: bytes
-    ttl: int
-    dscp: int
+    ttl: object            # a number, or "copy"
+    dscp: object
     zero_checksum6: bool
 
     @property
@@ -96,6 +96,7 @@ class Decap:
     vrf: str
     vif: str
     zero_checksum6: bool
+    copy_dscp: bool
 
 
 def source_ports(text):
@@ -170,7 +171,7 @@ class Tables:
         local = packed(d["local"]) if "local" in d else self._own(bytes(sources[0][2] // 8))
         vrf = d.get("vrf") or self.vifs[d["vif"]].vrf
         return Decap(d["name"], *kinds.settings(d), local, sources, vrf, d.get("vif"),
-                     d.get("zero_udp_checksum6", False))
+                     d.get("zero_udp_checksum6", False), d.get("dscp") == "copy")
 
     def tunnel_locals(self):
         """(local address, UDP port or None for GRE) → kind, of the tunnels; of both kinds on GRE any."""

@@ -60,7 +60,7 @@ def scapy_header(t, inside):
     """The header of a tunnel, and the UDP port below it."""
     next_protocol = {wire.IPV4: 1, wire.IPV6: 2, wire.ETHERNET: 3}[inside]
     key = {} if t.network is None else {"key_present": 1, "key": t.network}
-    label = MPLS(label=t.network, s=1, ttl=t.ttl)
+    label = MPLS(label=t.network, s=1, ttl=64 if t.ttl == "copy" else t.ttl)
     return {"vxlan": lambda: VXLAN(flags=8, vni=t.network),
             "vxlan_gpe": lambda: VXLAN(flags=0x0C, NextProtocol=next_protocol, vni=t.network),
             "geneve": lambda: GENEVE(proto=inside, vni=t.network), "gre": lambda: GRE(proto=inside, **key),
@@ -75,8 +75,12 @@ def scapy_outer(tables, sent, inner):
     inside = wire.ETHERNET if t.payload == "ethernet" else wire.IPV4 if inner[0] >> 4 == 4 else wire.IPV6
     protocol = 47 if t.port is None else 17
     ends = {"src": wire.spelled(t.local), "dst": wire.spelled(t.remote)}
-    outer = IPv6(hlim=t.ttl, tc=t.dscp << 2, nh=protocol, **ends) if six else IP(
-        ttl=t.ttl, tos=t.dscp << 2, id=0, flags="DF", proto=protocol, **ends)
+    packet = Ether(inner).payload if inside == wire.ETHERNET else IP(inner) if inside == wire.IPV4 else IPv6(inner)
+    inner_class, inner_ttl = (packet.tc, packet.hlim) if packet.version == 6 else (packet.tos, packet.ttl)
+    ttl = inner_ttl if t.ttl == "copy" else t.ttl
+    tos = inner_class if t.dscp == "copy" else t.dscp << 2 | inner_class & 3
+    outer = IPv6(hlim=ttl, tc=tos, nh=protocol, **ends) if six else IP(
+        ttl=ttl, tos=tos, id=0, flags="DF", proto=protocol, **ends)
     if t.port is not None:
         outer /= UDP(sport=0, dport=t.port, chksum=None if six and not t.zero_checksum6 else 0)
     return bytes(Ether(src=port.mac.hex(":"), dst=mac.hex(":")) / outer / scapy_header(t, inside) / inner)
@@ -140,7 +144,10 @@ def golden_config():
                              for p in ("10.1.0.12/32", "fd00:1::12/128")]
     config["tunnels"].append(tunnel("to-peer6", 106, rows.THERE6, source_ports="50000-50000"))
     config["decaps"].append({"name": "from-peer6", "vni": 106, "vrf": "blue", "sources": ["2001:db8::/64"]})
-    config["routes"] += [{"vrf": "blue", "prefix": "10.1.0.16/32", "via": {"tunnel": "to-peer6"}},
+    config["tunnels"].append(tunnel("copying", 107, rows.THERE6, source_ports="50000-50000", dscp="copy", ttl="copy"))
+    config["decaps"].append({**config["decaps"][-1], "name": "copying", "vni": 107, "dscp": "copy"})
+    config["routes"] += [{"vrf": "blue", "prefix": "10.1.0.18/32", "via": {"tunnel": "copying"}},
+                         {"vrf": "blue", "prefix": "10.1.0.16/32", "via": {"tunnel": "to-peer6"}},
                          {"vrf": "blue", "prefix": "10.1.0.17/32", "via": {"ecmp": [{"tunnel": "to-peer6"}]}},
                          {"vrf": "blue", "prefix": "10.66.0.0/16", "via": {"discard": True}}]
     tunnel_rows.configure(config)

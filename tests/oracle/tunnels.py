@@ -1,14 +1,37 @@
-"""The outer headers of a tunnel."""
+"""The outer headers of a tunnel, and what ECN they and the inner ones have of each other (RFC 6040)."""
 
 import kinds
-from wire import (DONT_FRAGMENT, ETHERNET, ETHERNET_BYTES, GRE, IPV4, IPV6, UDP, ethernet, ipv4, ipv6, udp)
+from wire import (DONT_FRAGMENT, ETHERNET, ETHERNET_BYTES, GRE, IPV4, IPV6, UDP, checksum, ethernet, ipv4, ipv6, udp)
 
 ANY_SOURCE_PORT = 0
+NOT_ECT, ECT1, ECT0, CE = range(4)  # RFC 3168 §5
 
 
-def encapsulate(tables, tunnel, frame):
+def traffic_class(packet):
+    return packet[1] if packet[0] >> 4 == 4 else int.from_bytes(packet[:2], "big") >> 4 & 0xFF
+
+
+def ecn_inside(outer, inner):
+    """RFC 6040 figure 4: the ECN field that comes out of a tunnel; None: the packet must be dropped."""
+    if outer == CE:
+        return None if inner == NOT_ECT else CE
+    return ECT1 if (outer, inner) == (ECT1, ECT0) else inner
+
+
+def with_class(packet, value):
+    """A sound IP packet with that traffic class."""
+    if traffic_class(packet) == value:
+        return packet
+    if packet[0] >> 4 == 6:
+        return bytes([0x60 | value >> 4, packet[1] & 0x0F | (value & 0x0F) << 4]) + packet[2:]
+    header = packet[:1] + bytes([value]) + packet[2:10] + bytes(2) + packet[12:(packet[0] & 15) * 4]
+    return header[:10] + checksum(header).to_bytes(2, "big") + header[12:] + packet[len(header):]
+
+
+def encapsulate(tables, tunnel, frame, own=False):
     """(port, frame) of what leaves, with ANY_SOURCE_PORT for the port that only the router's secret hash knows;
-    None where the underlay does not lead to the remote. A tunnel of IP packets takes the packet of the frame."""
+    None where the underlay does not lead to the remote. A tunnel of IP packets takes the packet of the frame.
+    `own`: ARP or ND of the router itself."""
     way = tables.underlay_way(tunnel.remote)
     if way is None:
         return None
@@ -16,15 +39,18 @@ def encapsulate(tables, tunnel, frame):
     inside, data = ETHERNET, frame
     if tunnel.payload == "ip":
         inside, data = int.from_bytes(frame[12:14], "big"), frame[ETHERNET_BYTES:]
-    body = kinds.headed(tunnel.kind, tunnel.network, inside, data, tunnel.ttl)
+    inner, ttl = (0, 64) if own else (traffic_class(frame[14:]), frame[14 + (8 if frame[14] >> 4 == 4 else 7)])
+    dscp = inner >> 2 if tunnel.dscp == "copy" else tunnel.dscp
+    outer = dscp << 2 | inner & 3
+    ttl = ttl if tunnel.ttl == "copy" else tunnel.ttl
+    body = kinds.headed(tunnel.kind, tunnel.network, inside, data, 64 if tunnel.ttl == "copy" else tunnel.ttl)
     six = len(tunnel.remote) == 16
     protocol = GRE if tunnel.port is None else UDP
     if protocol == UDP:
         check = None if six and not tunnel.zero_checksum6 else 0
         body = udp(tunnel.local, tunnel.remote, ANY_SOURCE_PORT, tunnel.port, body, check=check)
     if six:
-        packet = ipv6(tunnel.local, tunnel.remote, protocol, body, hops=tunnel.ttl, traffic_class=tunnel.dscp << 2)
+        packet = ipv6(tunnel.local, tunnel.remote, protocol, body, hops=ttl, traffic_class=outer)
     else:
-        packet = ipv4(tunnel.local, tunnel.remote, protocol, body, ttl=tunnel.ttl, tos=tunnel.dscp << 2,
-                      fragment=DONT_FRAGMENT)
+        packet = ipv4(tunnel.local, tunnel.remote, protocol, body, ttl=ttl, tos=outer, fragment=DONT_FRAGMENT)
     return port, ethernet(mac, port.mac, IPV6 if six else IPV4, packet)

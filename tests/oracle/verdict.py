@@ -19,6 +19,7 @@ class Where:
     l2_destination: bytes = b""
     l2_source: bytes = b""
     outer: tuple = ()      # the flow of the tunnel packet
+    outer_class: int = 0   # its traffic class
     bare: bool = False     # it came out of a tunnel without Ethernet
 
     def at(self, destination, source):

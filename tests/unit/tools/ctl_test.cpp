@@ -140,6 +140,13 @@ TEST_CASE("weftctl: commands that change objects") {
               "fd00:1::/64=fd00:1::1"}) == R"(PUT /v1/vrf {"name":"blue","id":7,"subnets":[)"
                                            R"({"prefix":"10.1.0.0/24","gateway":"10.1.0.1"},)"
                                            R"({"prefix":"fd00:1::/64","gateway":"fd00:1::1"}]})");
+  CHECK(asks({"tunnel", "set", "to-c", "--ttl", "copy", "--dscp", "copy"}) ==
+        R"(PUT /v1/tunnel {"name":"to-c","ttl":"copy","dscp":"copy"})");
+  CHECK(asks({"decap", "set", "d", "--dscp", "copy"}) ==
+        R"(PUT /v1/decap {"name":"d","dscp":"copy"})");
+  CHECK(std::get<int>(parse({"tunnel", "set", "to-c", "--dscp", "64"}).result) == 2);
+  CHECK(std::get<int>(parse({"tunnel", "set", "to-c", "--dscp", "keep"}).result) == 2);
+  CHECK(std::get<int>(parse({"decap", "set", "d", "--dscp", "46"}).result) == 2);
   CHECK(asks({"decap", "set", "d", "--vif", "vm1", "--source", "192.0.2.0/24", "--source",
               "198.51.100.0/24"}) ==
         R"(PUT /v1/decap {"name":"d","vif":"vm1","sources":["192.0.2.0/24","198.51.100.0/24"]})");
@@ -252,6 +259,9 @@ TEST_CASE("weftctl: completion") {
   CHECK(of({"route", "add", "--vrf", "red", "10.0.0.0/8", "--tu"}) == Words{"--tunnel"});
   CHECK(of({"tunnel", "add", "x", "--kind", "v"}) == Words{"vxlan", "vxlan_gpe"});
   CHECK(of({"vif", "set", "x", "--anti-spoofing", ""}) == Words{"off", "on"});
+  CHECK(of({"tunnel", "set", "x", "--dscp", ""}) == Words{"copy"});
+  CHECK(of({"tunnel", "set", "x", "--vni", ""}).empty());
+  CHECK(of({"decap", "set", "x", "--dscp", ""}) == Words{"copy", "keep"});
   CHECK(of({"vif", "set", "x", "--security-group", "bl"}) == Words{"black", "blue"});
   CHECK(asked == "security-group");
   CHECK(of({"security-group", "del", "r"}) == Words{"red"});

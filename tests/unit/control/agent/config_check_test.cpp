@@ -272,6 +272,8 @@ TEST_CASE("config: tunnels and decaps") {
   expect(replaced(decap("vrf: ^red"), "\nvifs:", "\n" + vrf2 + "vifs:"), "decaps[1].vrf",
          "another target");
   expect(decap("vrf: blue, zero_udp_checksum6: ^true"), "decaps[1].zero_udp_checksum6", "another");
+  expect(decap("vrf: blue, dscp: ^copy"), "decaps[1].dscp", "another dscp");
+  expect(decap("vrf: blue, dscp: ^46"), "decaps[1].dscp", "one of keep, copy");
 }
 
 TEST_CASE("config: SRv6") {

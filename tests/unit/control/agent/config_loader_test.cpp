@@ -104,11 +104,12 @@ vifs:
 tunnels:
   - {name: t6, kind: vxlan, vni: 16777215, remote: "2001:db8::2", port: 8472, ttl: 255, dscp: 46,
      source_ports: 1-1, inner_destination_mac: 02:00:5e:00:01:01, zero_udp_checksum6: true}
-  - {name: t4, kind: vxlan, vni: 0, remote: 192.0.2.2, local: 192.0.2.77,
+  - {name: t4, kind: vxlan, vni: 0, remote: 192.0.2.2, local: 192.0.2.77, ttl: copy, dscp: copy,
      inner_destination_mac: 02:00:5e:00:01:01}
 decaps:
-  - {name: d6, kind: vxlan, vni: 1, vif: f, sources: ["::/0"], zero_udp_checksum6: true}
-  - {name: d4a, kind: vxlan, vni: 1, vrf: a, sources: [192.0.2.2/32], port: 8472, local: 192.0.2.77}
+  - {name: d6, kind: vxlan, vni: 1, vif: f, sources: ["::/0"], zero_udp_checksum6: true, dscp: copy}
+  - {name: d4a, kind: vxlan, vni: 1, vrf: a, sources: [192.0.2.2/32], port: 8472, local: 192.0.2.77,
+     dscp: keep}
   - {name: d4b, kind: vxlan, vni: 1, vrf: a, sources: [192.0.2.3/32], port: 8472, local: 192.0.2.77}
 routes:
   - {vrf: underlay, prefix: 203.0.113.0/24, via: {gateway: 192.0.2.3}}
@@ -133,10 +134,19 @@ routes:
   CHECK(c.tunnels[0].profile.dscp == 46);
   CHECK(c.tunnels[0].profile.source_ports == PortRange{1, 1});
   CHECK(c.tunnels[0].profile.zero_udp_checksum6);
+  CHECK_FALSE(c.tunnels[0].profile.copy_ttl);
+  CHECK_FALSE(c.tunnels[0].profile.copy_dscp);
+  CHECK(c.tunnels[1].profile.copy_ttl);
+  CHECK(c.tunnels[1].profile.copy_dscp);
+  CHECK(c.tunnels[1].profile.ttl == 64);
+  CHECK(c.tunnels[1].profile.dscp == 0);
   CHECK(c.tunnels[1].profile.local == *parse_ip("192.0.2.77"));
   CHECK(c.decaps[0].local == *parse_ip("2001:db8::1"));
   CHECK(c.decaps[0].vif == "f");
   CHECK(c.decaps[0].zero_udp_checksum6);
+  CHECK(c.decaps[0].copy_dscp);
+  CHECK_FALSE(c.decaps[1].copy_dscp);
+  CHECK_FALSE(c.decaps[2].copy_dscp);
   CHECK(c.routes[0].via.gateway == parse_ip("192.0.2.3"));
   CHECK_FALSE(c.routes[0].via.discard);
   CHECK(c.routes[1].via.discard);
@@ -244,8 +254,10 @@ TEST_CASE("config: numbers and words") {
   tunnel("source_ports", "4789", "range of UDP ports");
   tunnel("source_ports", "5-6-7", "range of UDP ports");
   tunnel("port", "0", "from 1 to 65535");
-  tunnel("ttl", "0", "from 1 to 255");
-  tunnel("dscp", "64", "from 0 to 63");
+  tunnel("ttl", "0", "from 1 to 255 or copy");
+  tunnel("dscp", "64", "from 0 to 63 or copy");
+  tunnel("dscp", "keep", "from 0 to 63 or copy");
+  tunnel("ttl", "[copy]", "from 1 to 255 or copy");
   tunnel("zero_udp_checksum6", "maybe", "true or false");
 }
 
