@@ -144,7 +144,7 @@ struct WayIn {
     if (vrf == nullptr) return false;
     key = wanted;
     std::memcpy(ends, &ip.source, sizeof ends);
-    decap = *entry;
+    decap = static_cast<const DecapTraits&>(*entry);
     return true;
   }
 };
