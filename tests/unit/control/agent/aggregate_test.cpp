@@ -76,5 +76,74 @@ TEST_CASE("aggregation holds the same addresses, and as few prefixes as can be")
   }
 }
 
+/// One up or down from `a`; around the end of its family.
+IpAddress beside(const IpAddress& a, bool up) {
+  if (a.is_v4()) return Ipv4Address{up ? a.v4().value + 1 : a.v4().value - 1};
+  Ipv6Address out = a.v6();
+  for (std::size_t i = out.bytes.size(); i-- > 0;) {
+    const std::uint8_t was = up ? out.bytes[i]++ : out.bytes[i]--;
+    if (was != (up ? 0xff : 0)) break;
+  }
+  return out;
+}
+
+/// The last address of a prefix.
+IpAddress last_of(const IpPrefix& prefix) {
+  if (prefix.address.is_v4()) {
+    const std::uint64_t count = std::uint64_t{1} << (32 - prefix.length);
+    return Ipv4Address{prefix.address.v4().value + static_cast<std::uint32_t>(count - 1)};
+  }
+  Ipv6Address out = prefix.address.v6();
+  for (unsigned bit = prefix.length; bit < 128; ++bit) {
+    out.bytes[bit / 8] |= static_cast<std::uint8_t>(0x80 >> bit % 8);
+  }
+  return out;
+}
+
+TEST_CASE("aggregation of any prefixes changes nothing at their edges") {
+  auto random = weft::test::random_engine(2);
+  const auto random_address = [&](bool v4) -> IpAddress {
+    // Often few values for each byte, so that prefixes meet.
+    const bool any = random() % 4 == 0;
+    const auto byte = [&] {
+      return static_cast<std::uint8_t>(any ? random() : random() % 2 * 255);
+    };
+    if (v4) {
+      std::uint32_t value = 0;
+      for (unsigned i = 0; i < 4; ++i) value = value << 8 | byte();
+      return Ipv4Address{value};
+    }
+    Ipv6Address address;
+    for (auto& b : address.bytes) b = byte();
+    return address;
+  };
+  for (unsigned round = 0; round < 300; ++round) {
+    std::vector<IpPrefix> prefixes;
+    for (auto left = random() % 40; left > 0; --left) {
+      const IpAddress address = random_address(random() % 2 == 0);
+      const unsigned length = random() % (address.width_bits() + 1);
+      prefixes.push_back(IpPrefix{address, static_cast<std::uint8_t>(length)}.masked());
+      // Its other half, which makes one of them.
+      if (length == 0 || random() % 2 == 0) continue;
+      const IpPrefix half = prefixes.back();
+      const IpAddress next = beside(last_of(half), true);
+      prefixes.push_back(IpPrefix{next, half.length}.masked());
+    }
+    const auto out = aggregate_prefixes(prefixes);
+    REQUIRE(out.size() <= prefixes.size());
+    const auto same = [&](const IpAddress& a) {
+      if (held(prefixes, a) != held(out, a)) FAIL("round " << round << ": " << to_string(a));
+    };
+    for (const auto& prefix : prefixes) {
+      for (const IpAddress& edge : {prefix.address, last_of(prefix)}) {
+        same(edge);
+        same(beside(edge, false));
+        same(beside(edge, true));
+      }
+    }
+    for (unsigned i = 0; i < 100; ++i) same(random_address(i % 2 == 0));
+  }
+}
+
 }  // namespace
 }  // namespace weft::agent

@@ -234,6 +234,19 @@ TEST_CASE("decaps that contradict each other are refused") {
     CHECK(node.plane.tables.decaps.begin()->second.sources ==
           std::vector<IpPrefix>{net("192.0.2.0/24"), net("198.51.100.7/32")});
   }
+  SECTION("adjoining ones become one prefix") {
+    other.sources = {net("192.0.3.0/25"), net("192.0.3.128/25"), net("192.0.2.7/32")};
+    config.decaps.push_back(other);
+    Node node(config);
+    CHECK(node.plane.tables.decaps.size() == 1);
+    CHECK(node.plane.tables.decaps.begin()->second.sources ==
+          std::vector<IpPrefix>{net("192.0.2.0/23")});
+  }
+  SECTION("another DSCP") {
+    other.copy_dscp = true;
+    config.decaps.push_back(other);
+    CHECK_THROWS(Node(config));
+  }
   SECTION("another target") {
     other.vrf = "red";
     config.decaps.push_back(other);
