@@ -127,16 +127,15 @@ template <Inside inside = Inside::packet, class Tracer>
                           static_cast<std::uint16_t>(total - tunnel.udp_offset), payload);
   }
   ctx.counters.nexthops[tunnel.id.index()].add(total);
-  const bool inner_v4 = p.v4;
+  if constexpr (Tracer::enabled)
+    ctx.tracer.note(encap_name, p, [&] {
+      return std::to_string(header_bytes) + " bytes of outer header, " + std::to_string(total) +
+             " bytes in all" + (frame ? "" : from_inner_text(tunnel, payload, p.v4));
+    });
   p.l2 = nullptr;
   p.l3 = outer;
   p.l3_bytes = total;
   p.v4 = tunnel.outer_v4;
-  if constexpr (Tracer::enabled)
-    ctx.tracer.note(encap_name, p, [&] {
-      return std::to_string(header_bytes) + " bytes of outer header, " + std::to_string(total) +
-             " bytes in all" + (frame ? "" : from_inner_text(tunnel, payload, inner_v4));
-    });
   return Next::forward;
 }
 

@@ -11,7 +11,9 @@ namespace weft::stage {
 
 /// The VRF by which the packet's flow is known: where it arrived, wherever routes led it since.
 [[gnu::always_inline]] inline const VrfEntry& arrival_vrf(const PacketContext& p) {
-  return p.home != nullptr ? *p.home : *p.vrf;
+  const VrfEntry* const vrf = p.home != nullptr ? p.home : p.vrf;
+  if (vrf == nullptr) __builtin_unreachable();  // none gets here without one
+  return *vrf;
 }
 
 template <class Key>
