@@ -261,6 +261,9 @@ std::string target_text(const DecapConfig& config) {
   return text;
 }
 Json udp_port(std::uint16_t port) { return port == 0 ? Json() : Json(port); }
+Json local_address(TunnelKind kind, const IpAddress& local) {
+  return describe(kind).on_ethernet ? Json() : Json(to_string(local));
+}
 
 Reply show_tunnels(Agent& agent, const Query&) {
   Table table("Tunnels", {"name", "kind", "network", "local", "remote", "port", "source_ports",
@@ -270,7 +273,7 @@ Reply show_tunnels(Agent& agent, const Query&) {
     const auto& p = tunnel.profile;
     const auto count = agent.nexthop_count(tunnel.nexthop);
     if (!table.add({name, describe(p.kind).name, network_text(p.kind, p.vni, p.labels),
-                    to_string(p.local), to_string(p.remote), udp_port(p.destination_port),
+                    local_address(p.kind, p.local), to_string(p.remote), udp_port(p.destination_port),
                     p.destination_port == 0 ? Json()
                                             : Json(std::to_string(p.source_ports.first) + "-" +
                                                    std::to_string(p.source_ports.last)),
@@ -294,8 +297,8 @@ Reply show_decaps(Agent& agent, const Query&) {
     const auto& entry = model.decap_entries.at(key_of(config));
     const auto count = agent.decap_count(entry.id);
     if (!table.add({name, describe(config.kind).name, udp_port(config.destination_port),
-                    network_text(config.kind, config.vni, config.labels), to_string(config.local),
-                    texts(config.sources), config.copy_dscp ? "copy" : "keep", target_text(config),
+                    network_text(config.kind, config.vni, config.labels),
+                    local_address(config.kind, config.local), texts(config.sources), config.copy_dscp ? "copy" : "keep", target_text(config),
                     entry.id.index(), count.packets, count.bytes,
                     owner_text<DecapConfig>(agent, name, decap.owner)})) {
       break;

@@ -336,6 +336,10 @@ class Checker {
     TunnelProfile& profile = config.profile;
     const std::string_view remote = profile.kind == TunnelKind::srv6 ? "segments" : "remote";
     if (!map.good(remote) || profile.remote == IpAddress{}) return;
+    if (describe(profile.kind).on_ethernet) {
+      profile.local = profile.remote.is_v4() ? IpAddress{Ipv4Address{}} : IpAddress{Ipv6Address{}};
+      return;
+    }
     if (!map.has("local")) {
       const auto local = default_local(profile.remote.family(), map);
       if (!local) return;
@@ -354,6 +358,7 @@ class Checker {
   /// Whether `decap.local` is known now.
   bool resolve_local(DecapDraft& decap) {
     auto& [config, map] = static_cast<Draft<DecapConfig>&>(decap);
+    if (describe(config.kind).on_ethernet) return true;
     const std::string_view key = config.kind == TunnelKind::srv6 ? "sid" : "local";
     if (map.has(key)) {
       if (!map.good(key)) return false;

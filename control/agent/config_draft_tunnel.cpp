@@ -16,7 +16,7 @@ using yaml::Placed;
 using yaml::Value;
 
 std::optional<TunnelKind> tunnel_kind(const Value& v) {
-  constexpr std::array later{"mpls_over_mpls", "nsh"};
+  constexpr std::array later{"nsh"};
   const auto word = yaml::text(v);
   if (!word) return std::nullopt;
   if (const auto* info = find_tunnel_kind(*word)) return info->kind;
@@ -209,7 +209,8 @@ std::optional<Draft<TunnelConfig>> read_tunnel(const Value& v) {
   read_segments(of_kind, map, profile);
   profile.labels = labels(of_kind, map);
   profile.options = options(of_kind, map);
-  map.optional("local", profile.local, yaml::address);
+  const bool on_ip = !of_kind.info().on_ethernet;
+  of_kind.optional(on_ip, "local", profile.local, yaml::address);
   of_kind.optional(of_kind.info().default_udp_port != 0, "source_ports", profile.source_ports,
                    port_range);
   if (profile.payload == TunnelPayload::ethernet) {
@@ -218,7 +219,11 @@ std::optional<Draft<TunnelConfig>> read_tunnel(const Value& v) {
     map.refuse("inner_destination_mac", "this tunnel holds bare IP packets, which have none");
   }
   map.optional("ttl", profile.ttl, yaml::number("copy", profile.copy_ttl, profile.ttl, 1, 255));
-  map.optional("dscp", profile.dscp, yaml::number("copy", profile.copy_dscp, profile.dscp, 0, 63));
+  if (!on_ip && profile.copy_ttl) {
+    map.at("ttl").error("wanted a number from 1 to 255, found copy: there is no outer IP header");
+  }
+  of_kind.optional(on_ip, "dscp", profile.dscp,
+                   yaml::number("copy", profile.copy_dscp, profile.dscp, 0, 63));
   map.optional("zero_udp_checksum6", profile.zero_udp_checksum6, yaml::boolean);
   map.finish();
   return tunnel;
@@ -240,20 +245,21 @@ std::optional<DecapDraft> read_decap(const Value& v) {
     const auto sid = segment(value);
     return sid ? std::optional(IpAddress(*sid)) : std::nullopt;
   });
-  map.required("sources", decap.sources, yaml::placed_list(yaml::network));
+  const bool on_ip = !of_kind.info().on_ethernet;
+  of_kind.required(on_ip, "sources", decap.sources, yaml::placed_list(yaml::network));
   if (srv6) {
     Ipv6Address sid;
     if (of_kind.required(true, "sid", sid, segment)) config.local = sid;
     map.refuse("local", "an SRv6 decap has a sid");
   } else {
     of_kind.optional(false, "sid", config.local, yaml::address);
-    map.optional("local", config.local, yaml::address);
+    of_kind.optional(on_ip, "local", config.local, yaml::address);
   }
   map.optional("zero_udp_checksum6", config.zero_udp_checksum6, yaml::boolean);
-  map.optional("dscp", config.copy_dscp, yaml::choice<bool>({{"keep", false}, {"copy", true}}));
+  of_kind.optional(on_ip, "dscp", config.copy_dscp, yaml::choice<bool>({{"keep", false}, {"copy", true}}));
   map.finish();
   check_target(config, map);
-  if (map.good("sources") && map.at("sources").element().children.empty()) {
+  if (on_ip && map.good("sources") && map.at("sources").element().children.empty()) {
     map.at("sources").error("wanted at least one source, found none");
   }
   unique(decap.sources);

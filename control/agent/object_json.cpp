@@ -154,7 +154,9 @@ Json object_json(const TunnelConfig& tunnel, const NodeConfig& node) {
     out["reduced"] = p.reduced;
   }
   put_header(out, p.labels, p.options);
-  if (p.local != IpAddress{} && !is_default_local(node, p.local)) out["local"] = to_string(p.local);
+  if (!kind.on_ethernet && p.local != IpAddress{} && !is_default_local(node, p.local)) {
+    out["local"] = to_string(p.local);
+  }
   if (p.destination_port != kind.default_udp_port) out["port"] = p.destination_port;
   if (p.destination_port != 0) {
     out["source_ports"] =
@@ -164,7 +166,7 @@ Json object_json(const TunnelConfig& tunnel, const NodeConfig& node) {
     out["inner_destination_mac"] = to_string(p.inner_destination_mac);
   }
   out["ttl"] = number_or_copy(p.ttl, p.copy_ttl);
-  out["dscp"] = number_or_copy(p.dscp, p.copy_dscp);
+  if (!kind.on_ethernet) out["dscp"] = number_or_copy(p.dscp, p.copy_dscp);
   out["zero_udp_checksum6"] = p.zero_udp_checksum6;
   return out;
 }
@@ -183,14 +185,14 @@ Json object_json(const DecapConfig& decap, const NodeConfig& node) {
     out["sid"] = to_string(decap.local);
   }
   put_header(out, decap.labels, decap.options);
-  out["sources"] = texts(decap.sources);
+  if (!kind.on_ethernet) out["sources"] = texts(decap.sources);
   if (decap.kind != TunnelKind::srv6 && decap.local != IpAddress{} &&
       !is_default_local(node, decap.local)) {
     out["local"] = to_string(decap.local);
   }
   if (decap.destination_port != kind.default_udp_port) out["port"] = decap.destination_port;
   out["zero_udp_checksum6"] = decap.zero_udp_checksum6;
-  out["dscp"] = decap.copy_dscp ? "copy" : "keep";
+  if (!kind.on_ethernet) out["dscp"] = decap.copy_dscp ? "copy" : "keep";
   return out;
 }
 

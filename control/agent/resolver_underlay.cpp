@@ -77,7 +77,9 @@ NexthopId Resolver::receiver(const IpAddress& address) const {
 
 void Resolver::refresh_local_addresses(Transaction& tx) {
   std::set<IpAddress> own(model_.node.tunnel_addresses.begin(), model_.node.tunnel_addresses.end());
-  for (const auto& [key, entry] : model_.decap_entries) own.insert(key.local);
+  for (const auto& [key, entry] : model_.decap_entries) {
+    if (!describe(key.kind).on_ethernet) own.insert(key.local);
+  }
   std::set<IpAddress> of_ports;
   std::set<IpAddress> all = own;
   for (const auto& [name, port] : model_.ports) {

@@ -129,14 +129,18 @@ void Worker::capture_drop(DropReason reason, PortId port, const FrameView& frame
 }
 
 /// A packet of the router's own, or one that dies outside of the stages, as it is now. Where `l3`
-/// is given there is no Ethernet header in front of it yet: it gets one without addresses.
+/// is given it was held, and there is no Ethernet header in front of it yet: it gets one without
+/// addresses.
 void Worker::capture_lost(Packet packet, DropReason reason, PortId port, const std::uint8_t* l3) {
   if (l3 == nullptr) return capture_drop(reason, port, FrameView::of(packet.mbuf()));
   const std::uint8_t* end = packet.data() + packet.contiguous_bytes();
   if (l3 >= end) return;
   wire::Ethernet ethernet{};
-  ethernet.ether_type =
-      static_cast<std::uint16_t>(*l3 >> 4 == 6 ? wire::EtherType::ipv6 : wire::EtherType::ipv4);
+  ethernet.ether_type = packet.metadata().ether_type;
+  if (ethernet.ether_type.get() == 0) {
+    ethernet.ether_type =
+        static_cast<std::uint16_t>(*l3 >> 4 == 6 ? wire::EtherType::ipv6 : wire::EtherType::ipv4);
+  }
   std::vector<std::uint8_t> frame(sizeof ethernet + static_cast<std::size_t>(end - l3));
   std::memcpy(frame.data(), &ethernet, sizeof ethernet);
   std::memcpy(frame.data() + sizeof ethernet, l3, static_cast<std::size_t>(end - l3));

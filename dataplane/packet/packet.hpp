@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <span>
 
+#include "weft/big_endian.hpp"
 #include "weft/events.hpp"
 #include "weft/ids.hpp"
 
@@ -27,6 +28,7 @@ inline constexpr std::size_t headroom_bytes = RTE_PKTMBUF_HEADROOM;
 ///    deadline     hold queue            hold queue
 ///    mtu_bytes    exit to punt          control (ICMP too big)
 ///    l3_offset    exit to punt or hold  control, resume
+///    ether_type   exit to hold          resume at output: what follows is no IP packet; 0: it is
 struct alignas(64) PacketMetadata {
   std::uint64_t deadline_tsc;
   IpAddress neighbour;
@@ -39,6 +41,7 @@ struct alignas(64) PacketMetadata {
   NexthopId nexthop;
   std::uint16_t mtu_bytes;
   std::uint16_t l3_offset;
+  be16 ether_type;
   PuntClass kind;
   DropReason reason;
 };

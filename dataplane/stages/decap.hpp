@@ -137,9 +137,10 @@ template <class Tracer>
 }
 
 /// No decap takes the packet, for `reason`: that is the end of those that are addressed to us.
-[[gnu::noinline]] inline DropReason refused(const Tables& tables, const PacketContext& p,
-                                            DropReason reason) {
-  if (!to_local_address(tables, p)) return DropReason::none;
+template <tunnel::Carrier carrier>
+[[gnu::noinline]] DropReason refused(const Tables& tables, const PacketContext& p,
+                                     DropReason reason) {
+  if (carrier != tunnel::Carrier::ethernet && !to_local_address(tables, p)) return DropReason::none;
   return p.tunnels >= max_tunnels ? DropReason::tunnel_nesting : reason;
 }
 
@@ -181,11 +182,12 @@ template <class Tracer>
   return Next::again;
 }
 
-/// Takes off the headers of a tunnel of `kind`, whose header stands behind UDP or behind IP.
+/// Takes off the headers of a tunnel of `kind`, whose header stands behind what carries it.
 template <tunnel::Carrier carrier, class Tracer>
 [[gnu::always_inline]] inline Next take_off(StageContext<Tracer>& ctx, PacketContext& p,
                                             TunnelKind kind) {
   constexpr bool udp = carrier == tunnel::Carrier::udp;
+  constexpr bool on_ip = carrier != tunnel::Carrier::ethernet;
   std::uint8_t* const outer = p.l3;
   std::uint8_t* const l4 = p.l3 + p.l4_offset;
   const std::uint32_t l4_bytes = p.l3_bytes - p.l4_offset;
@@ -199,14 +201,15 @@ template <tunnel::Carrier carrier, class Tracer>
   if (reason == DropReason::none) [[likely]] {
     // A decap's local address is one of ours, so what it takes needs no search among those.
     const std::uint16_t port = udp ? outer_udp.destination_port.get() : std::uint16_t{0};
-    entry = find_entry(ctx.tables, p, decap_key(kind, port, header.vni));
+    const std::uint64_t key = decap_key(kind, port, header.vni);
+    entry = on_ip ? find_entry(ctx.tables, p, key) : ctx.tables.decaps.find(key, std::uint32_t{0});
     reason = DropReason::decap_unknown_vni;
   }
   if (entry == nullptr || p.tunnels >= max_tunnels) [[unlikely]] {
-    reason = refused(ctx.tables, PacketContext(p), reason);
+    reason = refused<carrier>(ctx.tables, PacketContext(p), reason);
     return reason == DropReason::none ? Next::forward : drop(p, reason);
   }
-  if (!source_accepted(*entry, p)) [[unlikely]]
+  if (on_ip && !source_accepted(*entry, p)) [[unlikely]]
     return drop(p, DropReason::decap_source_unlisted);
   if constexpr (udp) {
     const DropReason r = check_outer_udp(*entry, p, outer_udp, l4_bytes);
@@ -227,8 +230,9 @@ template <tunnel::Carrier carrier, class Tracer>
       const std::string network =
           info.network.empty() ? ""
                                : " " + std::string(info.network) + " " + std::to_string(header.vni);
-      return std::string(info.name) + network + " to " + to_string(entry->decap.local) +
-             ": decap " + std::to_string(entry->id.index());
+      return std::string(info.name) + network +
+             (on_ip ? " to " + to_string(entry->decap.local) : "") + ": decap " +
+             std::to_string(entry->id.index());
     });
   ++p.tunnels;
   if (carrier == tunnel::Carrier::ip && passes_on(entry->decap.behaviour)) {
@@ -246,7 +250,7 @@ template <tunnel::Carrier carrier, class Tracer>
     if (r != DropReason::none) [[unlikely]]
       return drop(p, r);
   }
-  if (entry->notable.in(outer, p.v4) && !tell_inside(ctx, p, *entry, outer)) [[unlikely]]
+  if (on_ip && entry->notable.in(outer, p.v4) && !tell_inside(ctx, p, *entry, outer)) [[unlikely]]
     return drop(p, DropReason::outer_ce_inner_not_ect);
   return enter(ctx, p, *entry);
 }
@@ -261,6 +265,18 @@ template <class Tracer>
   return wanted ? take_off<tunnel::Carrier::ip>(ctx, p, kind) : Next::forward;
 }
 
+/// The same for what has no IP header, which is nothing else.
+template <class Tracer>
+[[gnu::noinline]] Next take_off_ethernet(StageContext<Tracer>& ctx, PacketContext& p) {
+  const unsigned used = ctx.tables.ip_kinds[p.protocol].load(std::memory_order_relaxed);
+  const TunnelKind kind =
+      tunnel::kind_on_ethernet(header_at<wire::Ethernet>(p.l2).ether_type.get());
+  if ((used >> static_cast<unsigned>(kind) & 1) == 0) {
+    return drop(p, DropReason::ethertype_unsupported);
+  }
+  return take_off<tunnel::Carrier::ethernet>(ctx, p, kind);
+}
+
 /// Takes a tunnel off, if the packet came by one: Next::again. Who lets it count does so then.
 template <class Tracer>
 [[gnu::always_inline]] inline Next decap_one(StageContext<Tracer>& ctx, PacketContext& p) {
@@ -272,6 +288,8 @@ template <class Tracer>
     if (kind == TunnelKind::none) return Next::forward;
     return take_off<tunnel::Carrier::udp>(ctx, p, kind);
   }
+  if (p.l4_offset == 0) [[unlikely]]
+    return take_off_ethernet(ctx, p);
   if (tables.ip_kinds[p.protocol].load(std::memory_order_relaxed) == 0) return Next::forward;
   return take_off_ip(ctx, p);
 }

@@ -119,7 +119,8 @@ template <Inside inside = Inside::packet, class Tracer>
   }
   std::uint8_t* const outer = payload - header_bytes;
   if constexpr (!frame) announce_inside(tunnel, outer, payload, p.vrf->router, p.v4);
-  complete_header(tunnel, outer, total, hash);
+  if (!tunnel.on_ethernet()) [[likely]]
+    complete_header(tunnel, outer, total, hash);
   if (!frame && tunnel.notable.in(payload, p.v4)) [[unlikely]]
     propagate_to_outer(tunnel, outer, payload, p.v4);
   if (tunnel.udp_checksum) {

@@ -47,6 +47,8 @@ template <class Tracer>
   if (queue == nullptr) return drop(p, DropReason::port_missing);
   p.packet.reshape(l2, p.bytes);
   adjacency.write_header(l2, p.v4);
+  if (const be16 other = ether_type_of(p); other.get() != 0) [[unlikely]]
+    header_at<wire::Ethernet>(l2).ether_type = other;
   if constexpr (Tracer::enabled)
     ctx.tracer.note(output_name, p, [&] {
       return "port " + std::to_string(port) + ", to " + to_string(adjacency.destination);

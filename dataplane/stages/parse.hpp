@@ -2,6 +2,8 @@
 /// parse: is this a frame for us, from whom it says, and a sound IP packet? Everything that a VM or
 /// the fabric sends is checked here, before anyone rests on a length.
 
+#include <fmt/format.h>
+
 #include "stages/stage.hpp"
 #include "wire/arp.hpp"
 #include "wire/ethernet.hpp"
@@ -203,6 +205,26 @@ template <class Tracer>
   return Next::forward;
 }
 
+/// What a frame holds that is no IP packet may be of a tunnel that rides on Ethernet, which decap
+/// reads.
+template <class Tracer>
+[[gnu::noinline]] Next parse_without_ip(StageContext<Tracer>& ctx, PacketContext& p,
+                                        std::size_t available) {
+  if (p.vrf->id != underlay_vrf || available > 0xffff) {
+    return drop(p, DropReason::ethertype_unsupported);
+  }
+  p.l3_bytes = static_cast<std::uint16_t>(available);
+  p.l4_offset = 0;
+  p.l4_ports = 0;
+  p.protocol = 0;
+  p.fragment = false;
+  if constexpr (Tracer::enabled)
+    ctx.tracer.note(parse_name, p, [&] {
+      return fmt::format("EtherType {:#06x}", header_at<wire::Ethernet>(p.l2).ether_type.get());
+    });
+  return Next::forward;
+}
+
 /// A frame from p.l2 on, of p.bytes bytes, of which nothing is known.
 template <class Tracer>
 [[gnu::always_inline]] inline Next parse_frame(StageContext<Tracer>& ctx, PacketContext& p) {
@@ -237,7 +259,8 @@ template <class Tracer>
         ctx.tracer.note(parse_name, p, [&] { return std::string("ARP"); });
       return punt(p, PuntClass::neighbour);
     default:
-      return drop(p, DropReason::ethertype_unsupported);
+      return ours ? parse_without_ip(ctx, p, available)
+                  : drop(p, DropReason::ethertype_unsupported);
   }
 }
 

@@ -63,6 +63,12 @@ inline void settle(const PacketContext& p) {
   m.reason = p.reason;
 }
 
+/// The EtherType of what has no IP header, behind an Ethernet header that is not there yet; 0: it
+/// has one. Packets that were held have no next hop any more.
+[[gnu::always_inline]] inline be16 ether_type_of(const PacketContext& p) {
+  return p.nexthop != nullptr ? p.nexthop->ether_type : p.packet.metadata().ether_type;
+}
+
 /// The ways out other than forward: one place, so that every drop is counted once and traced.
 template <class Tracer>
 [[gnu::noinline]] void leave(StageContext<Tracer>& ctx, std::string_view stage, PacketContext&& p,
@@ -97,6 +103,7 @@ template <class Tracer>
     case Next::hold:
       settle(p);
       PacketMetadata& m = p.packet.metadata();
+      m.ether_type = ether_type_of(p);
       m.adjacency = p.adjacency != nullptr ? p.adjacency->id : AdjacencyId{};
       if (p.adjacency != nullptr) {
         m.neighbour = p.adjacency->neighbour;

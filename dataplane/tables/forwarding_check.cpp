@@ -64,6 +64,7 @@ std::string header_error(const TunnelProfile& p) {
   if (p.payload != info.payload && !info.any_payload) {
     return "the tunnel kind cannot carry such a payload";
   }
+  if (tunnel::ip_protocols(p.kind).empty()) return "no such tunnel kind";
   if (info.ipv6_only && p.remote.is_v4()) return "the tunnel kind needs an IPv6 underlay";
   if (!fit(p.labels)) return "at most 7 labels of 20 bits may stand in front of the network's";
   if (!fit(p.options)) {
@@ -211,7 +212,6 @@ Status ForwardingState::check(const Batch& batch, Compiled& compiled) const {
       if (p.local.family() != p.remote.family()) {
         return bad("nexthop", id, "local and remote of the tunnel differ in family");
       }
-      if (tunnel::ip_protocols(p.kind).empty()) return bad("nexthop", id, "no such tunnel kind");
       if (p.source_ports.first > p.source_ports.last) {
         return bad("nexthop", id, "the source port range is empty");
       }
@@ -278,6 +278,10 @@ Status ForwardingState::check(const Batch& batch, Compiled& compiled) const {
     }
     if (tunnel::rides_on_udp(decap->kind) != (decap->destination_port != 0)) {
       return bad("decap", id, "the UDP port must be 0 for kinds without UDP, and for no other");
+    }
+    if (describe(decap->kind).on_ethernet &&
+        (!decap->sources.empty() || decap->local != IpAddress{})) {
+      return bad("decap", id, "the tunnel kind has neither sources nor a local address");
     }
     for (const IpPrefix& source : decap->sources) {
       if (source.length > source.address.width_bits()) {

@@ -47,6 +47,7 @@ struct Compiler {
     entry.kind = NexthopKind::tunnel;
     entry.adjacency = n.adjacency;
     entry.source_ports = tunnel::SourcePorts(n.profile.source_ports);
+    if (describe(n.profile.kind).on_ethernet) return;
     entry.copies_ttl = n.profile.copy_ttl;
     entry.copied_class = n.profile.copy_dscp ? 0xff : tunnel::ecn_mask;
     entry.notable = tunnel::Notable(entry.copied_class, entry.copies_ttl);
@@ -86,6 +87,7 @@ NexthopEntry::Owner NexthopEntry::compile(NexthopId id, const Nexthop& nexthop) 
   std::visit(Compiler{*entry}, nexthop);
   if (copy != 0) {
     entry->outer_v4 = made.outer_v4;
+    entry->ether_type = made.ether_type;
     entry->udp_checksum = made.udp_checksum;
     entry->header_bytes = static_cast<std::uint16_t>(made.bytes.size());
     entry->copy_bytes = static_cast<std::uint16_t>(copy);
@@ -99,7 +101,8 @@ NexthopEntry::Owner NexthopEntry::compile(NexthopId id, const Nexthop& nexthop) 
     std::memset(header, 0, copy);
     std::memcpy(header + copy - made.bytes.size(), made.bytes.bytes().data(), made.bytes.size());
   }
-  entry->plain = has_adjacency(entry->kind) && !entry->udp_checksum && copy <= 128;
+  entry->plain = has_adjacency(entry->kind) && !entry->udp_checksum && !entry->on_ethernet() &&
+                 copy <= 128;
   if (ecmp != nullptr) {
     entry->members = static_cast<std::uint16_t>(members.size());
     auto* behind = std::uninitialized_copy(ecmp->buckets.begin(), ecmp->buckets.end(),

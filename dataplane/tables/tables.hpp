@@ -35,7 +35,8 @@ struct Tables {
   /// Tunnel kind by UDP destination port as it lies in the packet, TunnelKind::none for ports that
   /// no decap uses.
   ReservedArray<std::atomic<TunnelKind>> udp_kinds{65536};
-  /// Kinds that decaps use, by the IP protocol that those ride on, other than UDP: a bit for each.
+  /// Kinds that decaps use, by the IP protocol that those ride on, other than UDP: a bit for each;
+  /// by 0 those that ride on Ethernet.
   ReservedArray<std::atomic<std::uint16_t>> ip_kinds{256};
   std::atomic<const LocalAddressSet*> local_addresses{nullptr};
   std::atomic<Generation> generation{0};

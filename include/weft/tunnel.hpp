@@ -25,6 +25,7 @@ enum class TunnelKind : std::uint8_t {
   mpls_over_udp,
   mpls_over_gre,
   srv6,
+  mpls_over_mpls,
 };
 
 /// What an encapsulation holds: IP packets in Ethernet frames, or bare ones.
@@ -40,6 +41,8 @@ struct TunnelKindInfo {
   TunnelPayload payload;  ///< where the profile does not say
   bool any_payload;       ///< whether it may say
   bool ipv6_only = false;
+  /// Rides on Ethernet, without an IP header: it has neither a source nor a destination outside.
+  bool on_ethernet = false;
 };
 
 /// The kinds that exist, by the names that `weft.yaml` uses. UDP ports by RFC 7348 §8,
@@ -59,6 +62,8 @@ inline constexpr std::array tunnel_kinds{
     TunnelKindInfo{TunnelKind::mpls_over_gre, "mpls_over_gre", 0, "label", 16, 0xfffff,
                    TunnelPayload::ip, false},
     TunnelKindInfo{TunnelKind::srv6, "srv6", 0, "", 0, 0, TunnelPayload::ip, false, true},
+    TunnelKindInfo{TunnelKind::mpls_over_mpls, "mpls_over_mpls", 0, "label", 16, 0xfffff,
+                   TunnelPayload::ip, false, false, true},
 };
 
 /// Of several with that name the one that has what `network` names, where there is one.
@@ -130,7 +135,7 @@ constexpr bool passes_on(SegmentBehaviour behaviour) { return behaviour >= Segme
 struct TunnelProfile {
   TunnelKind kind = TunnelKind::vxlan;
   IpAddress local;        ///< outer source
-  IpAddress remote;       ///< outer destination, same family as `local`
+  IpAddress remote;       ///< outer destination, same family as `local`; on Ethernet: who gets it
   std::uint32_t vni = 0;  ///< or key, or label
   std::uint16_t destination_port = 4789;
   PortRange source_ports;
@@ -170,10 +175,10 @@ struct DecapTerms {
 /// what is inside to `nexthop`.
 struct Decap : DecapTerms {
   TunnelKind kind = TunnelKind::vxlan;
-  IpAddress local;                        ///< outer destination
+  IpAddress local;                        ///< outer destination; on Ethernet: 0.0.0.0
   std::uint16_t destination_port = 4789;  ///< 0 where the kind does not ride on UDP
   std::uint32_t vni = 0;                  ///< or key, or label
-  std::vector<IpPrefix> sources;
+  std::vector<IpPrefix> sources;          ///< on Ethernet: none, and none is asked for
   /// Of what is inside; SRv6 End.X: to the neighbour that gets the packet, End: none.
   NexthopId nexthop;
 

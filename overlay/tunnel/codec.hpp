@@ -60,9 +60,11 @@ struct ParsedHeader {
 };
 
 /// Where the kind's header stands in the outer packet.
-enum class Carrier : std::uint8_t { udp, ip };
+enum class Carrier : std::uint8_t { udp, ip, ethernet };
 inline constexpr std::array<std::uint8_t, 1> by_udp{17};
 inline constexpr std::array<std::uint8_t, 1> by_gre{47};
+/// No packet that may be a tunnel has it as its upper layer (RFC 8200 §4.3).
+inline constexpr std::array<std::uint8_t, 1> by_no_ip{0};
 
 /// Two bytes of an outer header that say which version of IP follows, where it is a bare packet.
 struct VersionSlot {
@@ -96,7 +98,8 @@ concept TunnelCodec = requires(const TunnelProfile& profile, HeaderBuffer& out,
                                std::span<const std::uint8_t> in, std::uint8_t protocol) {
   { T::kind } -> std::convertible_to<TunnelKind>;
   { T::carrier } -> std::convertible_to<Carrier>;
-  /// IP protocols that it goes by; the first is what is sent. UDP: that alone.
+  /// IP protocols that it goes by; the first is what is sent. UDP: that alone. Ethernet: by_no_ip,
+  /// and T::ether_type is what it goes by.
   { T::ip_protocols } -> std::convertible_to<std::span<const std::uint8_t>>;
   /// Appends the tunnel header, and answers where it says what is inside.
   { T::append(profile, out) } -> std::same_as<VersionSlot>;

@@ -38,7 +38,11 @@ HeaderTemplate build_template(const TunnelProfile& profile) {
   HeaderTemplate made;
   made.outer_v4 = profile.remote.is_v4();
   with_codec(profile.kind, false, [&](auto codec) {
-    append_outer_ip(profile, codec.ip_protocols.front(), made);
+    if constexpr (codec.carrier == Carrier::ethernet) {
+      made.ether_type = codec.ether_type;
+    } else {
+      append_outer_ip(profile, codec.ip_protocols.front(), made);
+    }
     if (codec.carrier == Carrier::udp) {
       made.udp_offset = static_cast<std::uint16_t>(made.bytes.size());
       wire::Udp udp;

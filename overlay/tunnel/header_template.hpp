@@ -1,6 +1,6 @@
 #pragma once
-/// The outer header of a tunnel, built once from its profile: from the outer IP header up to where
-/// the inner IP packet begins, with the slots that each packet patches.
+/// The outer header of a tunnel, built once from its profile: from behind the outer Ethernet header
+/// up to where the inner IP packet begins, with the slots that each packet patches.
 
 #include <cstdint>
 
@@ -10,7 +10,8 @@
 namespace weft::tunnel {
 
 struct HeaderTemplate {
-  HeaderBuffer bytes;  ///< outer IP … tunnel header [inner Ethernet]
+  HeaderBuffer bytes;            ///< [outer IP …] tunnel header [inner Ethernet]
+  std::uint16_t ether_type = 0;  ///< by which it rides on Ethernet; 0: it has an outer IP header
   bool outer_v4 = true;
   std::uint16_t udp_offset = 0;             ///< of the outer UDP header; 0: none
   std::uint16_t inner_ethernet_offset = 0;  ///< of the inner Ethernet header; 0: none

@@ -1,6 +1,6 @@
 #pragma once
-/// MPLS in UDP (RFC 7510) and in GRE (RFC 4023): IP behind a stack of labels (RFC 3032), the last
-/// of which names the network.
+/// MPLS in UDP (RFC 7510), in GRE (RFC 4023) and in MPLS, on Ethernet (RFC 3032): IP behind a stack
+/// of labels, the last of which names the network.
 
 #include "tunnel/codec.hpp"
 #include "tunnel/gre.hpp"
@@ -102,6 +102,24 @@ struct MplsOverGre : Labels {
            reinterpret_cast<const wire::Gre*>(in.data())->protocol.get() == mpls_ether_type;
   }
 };
-static_assert(TunnelCodec<MplsOverUdp> && TunnelCodec<MplsOverGre>);
+struct MplsOverMpls : Labels {
+  static constexpr TunnelKind kind = TunnelKind::mpls_over_mpls;
+  static constexpr Carrier carrier = Carrier::ethernet;
+  static constexpr auto ip_protocols = by_no_ip;
+  static constexpr std::uint16_t ether_type = mpls_ether_type;
+
+  static VersionSlot append(const TunnelProfile& profile, HeaderBuffer& out) {
+    append_stack(profile, out);
+    return {};
+  }
+  [[gnu::always_inline]] static ParsedHeader parse(std::span<const std::uint8_t> in) {
+    return parse_stack(in);
+  }
+  static DropReason refusal(const Decap& decap, const ParsedHeader&,
+                            std::span<const std::uint8_t> in) {
+    return refuse_stack(decap, in);
+  }
+};
+static_assert(TunnelCodec<MplsOverUdp> && TunnelCodec<MplsOverGre> && TunnelCodec<MplsOverMpls>);
 
 }  // namespace weft::tunnel

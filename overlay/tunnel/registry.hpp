@@ -14,7 +14,8 @@
 
 namespace weft::tunnel {
 
-using Kinds = std::tuple<Vxlan, VxlanGpe, Geneve, Gre, KeyedGre, MplsOverUdp, MplsOverGre, Srv6>;
+using Kinds = std::tuple<Vxlan, VxlanGpe, Geneve, Gre, KeyedGre, MplsOverUdp, MplsOverGre, Srv6,
+                         MplsOverMpls>;
 
 /// The most common, to which the others give way.
 using FirstKind = std::tuple_element_t<0, Kinds>;
@@ -79,6 +80,18 @@ inline TunnelKind kind_on_ip(std::uint8_t protocol, std::span<const std::uint8_t
       if (std::find(own.begin(), own.end(), protocol) != own.end() && codec.claims(in)) {
         kind = codec.kind;
       }
+    }
+  };
+  std::apply([&](auto... codec) { (ask(codec), ...); }, Kinds{});
+  return kind;
+}
+
+/// The kind that rides on Ethernet by `ether_type`; none: it is no tunnel.
+inline TunnelKind kind_on_ethernet(std::uint16_t ether_type) {
+  TunnelKind kind = TunnelKind::none;
+  const auto ask = [&](auto codec) {
+    if constexpr (codec.carrier == Carrier::ethernet) {
+      if (codec.ether_type == ether_type) kind = codec.kind;
     }
   };
   std::apply([&](auto... codec) { (ask(codec), ...); }, Kinds{});

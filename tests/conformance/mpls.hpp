@@ -1,5 +1,5 @@
 #pragma once
-/// MPLS in UDP (RFC 7510) and in GRE (RFC 4023).
+/// MPLS in UDP (RFC 7510), in GRE (RFC 4023) and on Ethernet (RFC 3032).
 
 #include "conformance/traits.hpp"
 
@@ -99,6 +99,35 @@ struct Traits<tunnel::MplsOverGre> {
   static std::vector<std::vector<std::uint8_t>> invalid() {
     return {test::hex("000088470001004000010040000100400001004000010040000100400001004000010040"),
             test::hex("4000884700010140")};
+  }
+};
+
+template <>
+struct Traits<tunnel::MplsOverMpls> : Traits<tunnel::MplsOverUdp> {
+  // label = lambda label, s=1, ttl=64: MPLS(label=label, s=s, ttl=ttl)  # scapy.contrib.mpls
+  static std::vector<Golden> golden() {
+    const Row rows[] = {
+        // label(16)
+        {.vni = 16, .payload = TunnelPayload::ip, .header = "00010140"},
+        // label(0xfffff, ttl=9)
+        {.vni = 0xfffff,
+         .payload = TunnelPayload::ip,
+         .inner_v4 = false,
+         .ttl = 9,
+         .header = "fffff109"},
+        // label(17, 0)/label(18, 0)/label(1000)
+        {.vni = 1000,
+         .payload = TunnelPayload::ip,
+         .labels = {17, 18},
+         .header = "0001104000012040003e8140"},
+        // the labels 20 to 27, each but the last with s=0 and all with ttl=9
+        {.vni = 27,
+         .payload = TunnelPayload::ip,
+         .ttl = 9,
+         .labels = {20, 21, 22, 23, 24, 25, 26},
+         .header = "0001400900015009000160090001700900018009000190090001a0090001b109"},
+    };
+    return golden_of(tunnel::MplsOverMpls::kind, rows);
   }
 };
 

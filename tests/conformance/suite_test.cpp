@@ -34,7 +34,10 @@ std::uint32_t get16(const Bytes& bytes, std::size_t at) {
   return static_cast<std::uint32_t>(bytes.at(at)) << 8 | bytes.at(at + 1);
 }
 
-std::size_t outer_ip_bytes(const HeaderTemplate& made) { return made.outer_v4 ? 20 : 40; }
+std::size_t outer_ip_bytes(const HeaderTemplate& made) {
+  if (made.ether_type != 0) return 0;
+  return made.outer_v4 ? 20 : 40;
+}
 
 Bytes bytes_of(const HeaderTemplate& made) {
   const auto bytes = made.bytes.bytes();
@@ -51,12 +54,12 @@ void put_version(Bytes& bytes, const HeaderTemplate& made, bool v4) {
 Bytes complete(const HeaderTemplate& made, const Golden& golden) {
   Bytes bytes = bytes_of(made);
   const auto total = static_cast<std::uint32_t>(bytes.size() + golden.inner_bytes);
-  if (made.outer_v4) {
+  if (outer_ip_bytes(made) == 20) {
     put16(bytes, 2, total);
     const std::uint64_t sum =
         made.ip_checksum_sum + __builtin_bswap16(static_cast<std::uint16_t>(total));
     put16(bytes, 10, wire::checksum_finish(sum).get());
-  } else {
+  } else if (outer_ip_bytes(made) == 40) {
     put16(bytes, 4, total - 40);
   }
   if (made.udp_offset != 0) {
@@ -77,10 +80,19 @@ constexpr const TunnelKindInfo& info() {
   return describe(Codec::kind);
 }
 
+template <class Codec>
+constexpr bool on_ip = Codec::carrier != Carrier::ethernet;
+
 /// Whether of IPv4, one for each underlay that the kind can have.
 template <class Codec>
-std::vector<bool> underlays() {
+std::vector<bool> ip_underlays() {
+  if (!on_ip<Codec>) return {};
   return info<Codec>().ipv6_only ? std::vector<bool>{false} : std::vector<bool>{true, false};
+}
+/// The same, and one for a kind that has no outer IP header.
+template <class Codec>
+std::vector<bool> underlays() {
+  return on_ip<Codec> ? ip_underlays<Codec>() : std::vector<bool>{true};
 }
 
 template <class Codec>
@@ -133,7 +145,7 @@ TEMPLATE_LIST_TEST_CASE("what is built is what scapy builds", "", tunnel::Kinds)
     (made.outer_v4 ? v4 : v6) = true;
   }
   REQUIRE((v4 || info<TestType>().ipv6_only));
-  REQUIRE(v6);
+  REQUIRE((v6 || !on_ip<TestType>));
 }
 
 TEMPLATE_LIST_TEST_CASE("what is built can be read again", "", tunnel::Kinds) {
@@ -169,7 +181,9 @@ TEMPLATE_LIST_TEST_CASE("the offsets of a template point at what they name", "",
       const Bytes bytes = bytes_of(made);
       REQUIRE(made.outer_v4 == v4);
       REQUIRE_FALSE(made.bytes.overflown());
-      REQUIRE(bytes.at(v4 ? 9 : 6) == TestType::ip_protocols.front());
+      REQUIRE((made.ether_type == 0) == on_ip<TestType>);
+      REQUIRE(info<TestType>().on_ethernet != on_ip<TestType>);
+      if (on_ip<TestType>) REQUIRE(bytes.at(v4 ? 9 : 6) == TestType::ip_protocols.front());
       if (TestType::carrier == Carrier::udp) {
         REQUIRE(TestType::ip_protocols.front() == 17);
         REQUIRE(made.udp_offset == outer_ip_bytes(made));
@@ -284,7 +298,7 @@ TEMPLATE_LIST_TEST_CASE("any bytes may stand where the header should", "", tunne
 TEMPLATE_LIST_TEST_CASE("the outer IPv4 checksum is right for every length", "", tunnel::Kinds) {
   for (const Golden& golden : Traits<TestType>::golden()) {
     const HeaderTemplate made = tunnel::build_template(golden.profile);
-    if (!made.outer_v4) continue;
+    if (!made.outer_v4 || !on_ip<TestType>) continue;
     Bytes header = bytes_of(made);
     header.resize(20);
     std::vector<std::uint32_t> wrong;
@@ -300,7 +314,7 @@ TEMPLATE_LIST_TEST_CASE("the outer IPv4 checksum is right for every length", "",
 }
 
 TEMPLATE_LIST_TEST_CASE("DSCP and TTL are the profile's, ECN is zero", "", tunnel::Kinds) {
-  for (const bool v4 : underlays<TestType>()) {
+  for (const bool v4 : ip_underlays<TestType>()) {
     for (unsigned dscp = 0; dscp < 64; ++dscp) {
       for (const unsigned ttl : {1U, 2U, 64U, 128U, 255U}) {
         TunnelProfile profile = profile_of<TestType>(v4);
@@ -322,13 +336,14 @@ TEMPLATE_LIST_TEST_CASE("DSCP and TTL are the profile's, ECN is zero", "", tunne
 
 TEMPLATE_LIST_TEST_CASE("outer IPv4 is never a fragment and has no identification", "",
                         tunnel::Kinds) {
+  if (!on_ip<TestType>) return;
   const Bytes bytes = bytes_of(tunnel::build_template(profile_of<TestType>(true)));
   REQUIRE(get16(bytes, 4) == 0);
   REQUIRE(get16(bytes, 6) == 0x4000);
 }
 
 TEMPLATE_LIST_TEST_CASE("outer addresses are the profile's", "", tunnel::Kinds) {
-  for (const bool v4 : underlays<TestType>()) {
+  for (const bool v4 : ip_underlays<TestType>()) {
     const TunnelProfile profile = profile_of<TestType>(v4);
     const Bytes bytes = bytes_of(tunnel::build_template(profile));
     const std::ptrdiff_t width = v4 ? 4 : 16;

@@ -51,8 +51,9 @@ void check_template(fuzz::Input input) {
   if (Codec::kind == TunnelKind::srv6) profile.segments = {profile.remote.v6()};
   const auto made = tunnel::build_template(profile);
   fuzz::require(!made.bytes.overflown(), "a template fits");
+  const std::size_t ip = Codec::carrier == tunnel::Carrier::ethernet ? 0 : v4 ? 20 : 40;
   const std::size_t outer =
-      (v4 ? 20U : 40U) + (Codec::carrier == tunnel::Carrier::udp ? sizeof(wire::Udp) : 0U);
+      ip + (Codec::carrier == tunnel::Carrier::udp ? sizeof(wire::Udp) : std::size_t{0});
   std::vector<std::uint8_t> header(made.bytes.bytes().begin(), made.bytes.bytes().end());
   if (const auto slot = made.version_slot; slot.offset != 0) {
     header[slot.offset] = static_cast<std::uint8_t>(slot.ipv4 >> 8);

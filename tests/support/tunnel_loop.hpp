@@ -27,10 +27,12 @@ inline Loop loop_of(const TunnelKindInfo& info, TunnelPayload payload, bool oute
   p.inner_destination_mac = test::mac("02:00:5e:00:01:01");
   if (info.kind == TunnelKind::srv6) p.segments = {p.remote.v6()};
   loop.decap.kind = info.kind;
-  loop.decap.local = p.remote;
+  if (!info.on_ethernet) loop.decap.local = p.remote;
   loop.decap.destination_port = info.default_udp_port;
   loop.decap.vni = p.vni;
-  loop.decap.sources = {prefix(outer_v4 ? "192.0.2.0/24" : "2001:db8::/64")};
+  if (!info.on_ethernet) {
+    loop.decap.sources = {prefix(outer_v4 ? "192.0.2.0/24" : "2001:db8::/64")};
+  }
   loop.decap.nexthop = world::lookup_blue;
   return loop;
 }
