@@ -17,7 +17,10 @@ void network(CLI::App& command, Fields& fields) {
   fields.number(command, "--label", "label", 0xfffff, "MPLS label");
   fields.numbers(command, "--outer-label", "labels",
                  "MPLS label in front of it, the outermost first; all of them");
-  fields.texts(command, "--option", "options", "of GENEVE, as CLASS:TYPE:DATA in hex; all of them");
+  fields.texts(command, "--option", "options",
+               "of GENEVE, or metadata of NSH, as CLASS:TYPE:DATA in hex; all of them");
+  fields.number(command, "--path", "path", 0xffffff, "service path of NSH");
+  fields.number(command, "--index", "index", 255, "service index of NSH (255)");
 }
 
 /// PREFIX=GATEWAY, for each subnet.
@@ -148,7 +151,8 @@ void ObjectCommands::add_to(CLI::App& app, Ask ask) {
                       "of SRv6, in the order of the visits; all of them, instead of --remote");
          fields.on_off(command, "--reduced", "reduced",
                        "SRv6: leave the first segment out of the header");
-         fields.text(command, "--payload", "payload", "what is inside: ethernet or ip");
+         fields.text(command, "--context", "context", "of NSH with MD type 1: 32 hex digits");
+         fields.text(command, "--payload", "payload", "what is inside: ethernet, ip or nsh");
          fields.number_or_copy(command, "--ttl", "ttl", 255,
                                "outer TTL or hop limit (64), or the inner packet's");
          fields.number_or_copy(command, "--dscp", "dscp", 63,
@@ -166,6 +170,7 @@ void ObjectCommands::add_to(CLI::App& app, Ask ask) {
          network(command, fields);
          auto* vrf = fields.text(command, "--vrf", "vrf", "look inner packets up in this VRF");
          fields.text(command, "--vif", "vif", "or hand them to this vif")->excludes(vrf);
+         fields.text(command, "--tunnel", "tunnel", "of NSH: on by this tunnel, of payload nsh");
          fields.text(command, "--gateway", "gateway", "of SRv6 End.X: this neighbour gets it");
          fields.text(command, "--sid", "sid", "of SRv6: the segment, instead of --local");
          fields.text(command, "--behaviour", "behaviour", "of SRv6, like End.DT46");

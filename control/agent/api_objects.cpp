@@ -238,18 +238,30 @@ void Neighbourhood::around<VifConfig>(const Json& json, const std::string& own) 
 }
 
 template <>
-void Neighbourhood::around<TunnelConfig>(const Json&, const std::string&) {}
+void Neighbourhood::around<TunnelConfig>(const Json& json, const std::string& own) {
+  seen_.insert(label<TunnelConfig>(own));
+  intent_.each<DecapConfig>([&](const DecapConfig& other, Owner) {
+    if (other.tunnel == own) document_.add(other);
+  });
+  if (text_of(json, "payload") != "nsh") return;
+  intent_.each<RouteConfig>([&](const RouteConfig& other, Owner) {
+    if (other.via.names_tunnel(own)) route(other.vrf, other.prefix);
+  });
+}
 
 template <>
 void Neighbourhood::around<DecapConfig>(const Json& json, const std::string& own) {
   vrf(text_of(json, "vrf"));
   vif(text_of(json, "vif"));
+  tunnel(text_of(json, "tunnel"));
   intent_.each<DecapConfig>([&](const DecapConfig& other, Owner) {
     const std::string network(describe(other.kind).network);
-    const bool same = network.empty() || (json.contains(network) && json[network] == other.vni);
+    const std::uint32_t number = has_nsh(other.kind) ? other.vni >> 8 : other.vni;
+    const bool same = network.empty() || (json.contains(network) && json[network] == number);
     if (other.name == own || !same) return;
     vrf(other.vrf);
     vif(other.vif);
+    tunnel(other.tunnel);
     document_.add(other);
   });
 }

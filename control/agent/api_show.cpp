@@ -239,14 +239,15 @@ std::string tunnel_state(const Model& model, const TunnelObject& tunnel) {
          to_string(tunnel.via->address);
 }
 
-/// What tells a tunnel's network, like "vni 100" or "label 100/200".
-Json network_text(TunnelKind kind, std::uint32_t network,
-                  const std::vector<std::uint32_t>& labels) {
-  const std::string_view name = describe(kind).network;
-  if (name.empty()) return {};
-  std::string text = std::string(name) + " ";
-  for (const std::uint32_t label : labels) text += std::to_string(label) + "/";
-  return text + std::to_string(network);
+/// Nothing where the kind has no networks.
+Json network_or_none(TunnelKind kind, std::uint32_t network,
+                     const std::vector<std::uint32_t>& labels) {
+  if (describe(kind).network.empty()) return {};
+  return network_text(kind, network, labels);
+}
+/// Of a tunnel.
+Json network_or_none(const TunnelProfile& p) {
+  return p.payload == TunnelPayload::nsh ? Json() : network_or_none(p.kind, p.vni, p.labels);
 }
 /// Where a decap leads.
 std::string target_text(const DecapConfig& config) {
@@ -257,6 +258,7 @@ std::string target_text(const DecapConfig& config) {
   };
   add("vrf", config.vrf);
   add("vif", config.vif);
+  add("tunnel", config.tunnel);
   add("gateway", config.gateway ? to_string(*config.gateway) : "");
   return text;
 }
@@ -272,8 +274,8 @@ Reply show_tunnels(Agent& agent, const Query&) {
   for (const auto& [name, tunnel] : model.tunnels) {
     const auto& p = tunnel.profile;
     const auto count = agent.nexthop_count(tunnel.nexthop);
-    if (!table.add({name, describe(p.kind).name, network_text(p.kind, p.vni, p.labels),
-                    local_address(p.kind, p.local), to_string(p.remote), udp_port(p.destination_port),
+    if (!table.add({name, describe(p.kind).name, network_or_none(p), local_address(p.kind, p.local),
+                    to_string(p.remote), udp_port(p.destination_port),
                     p.destination_port == 0 ? Json()
                                             : Json(std::to_string(p.source_ports.first) + "-" +
                                                    std::to_string(p.source_ports.last)),
@@ -297,9 +299,10 @@ Reply show_decaps(Agent& agent, const Query&) {
     const auto& entry = model.decap_entries.at(key_of(config));
     const auto count = agent.decap_count(entry.id);
     if (!table.add({name, describe(config.kind).name, udp_port(config.destination_port),
-                    network_text(config.kind, config.vni, config.labels),
-                    local_address(config.kind, config.local), texts(config.sources), config.copy_dscp ? "copy" : "keep", target_text(config),
-                    entry.id.index(), count.packets, count.bytes,
+                    network_or_none(config.kind, config.vni, config.labels),
+                    local_address(config.kind, config.local), texts(config.sources),
+                    config.copy_dscp ? "copy" : "keep", target_text(config), entry.id.index(),
+                    count.packets, count.bytes,
                     owner_text<DecapConfig>(agent, name, decap.owner)})) {
       break;
     }

@@ -154,6 +154,7 @@ struct DecapConfig : DecapTerms {
   std::string name;
   std::string vrf;  ///< of vrf, vif and gateway one is set; SRv6 End: none
   std::string vif;
+  std::string tunnel{};  ///< of NSH: instead of vrf and vif, where its packets go on
   TunnelKind kind = TunnelKind::vxlan;
   IpAddress local;
   std::uint16_t destination_port = 4789;

@@ -390,6 +390,9 @@ class Checker {
       vrfs_.resolve(map, "vrf");
     }
     vifs_.resolve(map, "vif");
+    if (const auto relay = tunnels_.resolve(map, "tunnel"); relay && !holds_nsh(*relay)) {
+      map.at("tunnel").error("wanted a tunnel of payload nsh, which has room for the header");
+    }
     if (map.good("gateway")) check_neighbour_address(*config.gateway, map.at("gateway"));
     const std::string_view network = describe(config.kind).network;
     const bool network_known = network.empty() || map.good(network);
@@ -398,7 +401,7 @@ class Checker {
     if (config.destination_port != 0) {
       const auto [user, first_here] = udp_ports_.try_emplace(config.destination_port, &decap);
       const DecapConfig& other = user->second->config;
-      if (!first_here && other.kind != config.kind) {
+      if (!first_here && kind_of_port(other.kind) != kind_of_port(config.kind)) {
         map.at(map.has("port") ? "port" : "kind")
             .error("UDP port " + std::to_string(config.destination_port) + " is of " +
                    std::string(describe(other.kind).name) + " by " + user->second->place() +
@@ -410,15 +413,18 @@ class Checker {
     if (added) return;
     const auto& other = first->second->config;
     const std::string same = "same kind, port, vni and local as " + first->second->place();
-    if (config.vrf != other.vrf || config.vif != other.vif) {
-      map.at(map.has("vrf") ? "vrf" : "vif").error(same + ", but another target");
+    if (config.vrf != other.vrf || config.vif != other.vif || config.tunnel != other.tunnel) {
+      const std::string_view key = map.has("vrf") ? "vrf" : map.has("vif") ? "vif" : "tunnel";
+      map.at(key).error(same + ", but another target");
     }
     if (config.zero_udp_checksum6 != other.zero_udp_checksum6) {
       map.at("zero_udp_checksum6").error(same + ", but another zero_udp_checksum6");
     } else if (config.copy_dscp != other.copy_dscp) {
       map.at("dscp").error(same + ", but another dscp");
     } else if (static_cast<const DecapTerms&>(config) != other) {
-      map.value().error(same + ", but other labels, options or another behaviour");
+      map.value().error(same +
+                        ", but other labels or options, or another behaviour, vni or "
+                        "key");
     } else if (config.gateway != other.gateway) {
       map.at("gateway").error(same + ", but another gateway");
     }
@@ -426,6 +432,16 @@ class Checker {
 
   bool vrf_or_underlay(const Map& map, const std::string& vrf) {
     return map.good("vrf") && (vrf == underlay_name || vrfs_.resolve(map, "vrf"));
+  }
+
+  [[nodiscard]] bool holds_nsh(std::size_t tunnel) const {
+    return draft_.tunnels[tunnel].config.profile.payload == TunnelPayload::nsh;
+  }
+  /// The tunnel that a route leads into.
+  void resolve_tunnel(const Map& via) const {
+    const auto tunnel = tunnels_.resolve(via, "tunnel");
+    if (!tunnel || !holds_nsh(*tunnel)) return;
+    via.at("tunnel").error("it takes only packets that have an NSH header, from decaps");
   }
 
   void check_route(RouteDraft& route) {
@@ -437,14 +453,14 @@ class Checker {
     if (!route.via) return;
     const Map& via = *route.via;
     const bool underlay = config.vrf == underlay_name;
-    tunnels_.resolve(via, "tunnel");
+    resolve_tunnel(via);
     vifs_.resolve(via, "vif");
     vrf_or_underlay(via, config.via.vrf);
     if (vrf_known && underlay && via.has("tunnel")) {
       via.at("tunnel").error("a route of the underlay cannot lead into a tunnel");
     }
     for (const auto& [member, way] : route.ecmp) {
-      tunnels_.resolve(way, "tunnel");
+      resolve_tunnel(way);
       vifs_.resolve(way, "vif");
       if (vrf_known && underlay && way.has("tunnel")) {
         way.at("tunnel").error("a route of the underlay cannot lead into a tunnel");

@@ -16,16 +16,11 @@ using yaml::Placed;
 using yaml::Value;
 
 std::optional<TunnelKind> tunnel_kind(const Value& v) {
-  constexpr std::array later{"nsh"};
   const auto word = yaml::text(v);
   if (!word) return std::nullopt;
   if (const auto* info = find_tunnel_kind(*word)) return info->kind;
   const auto now = tunnel_kind_names();
   const std::string all = fmt::format("{}", fmt::join(now, ", "));
-  if (std::ranges::find(later, *word) != later.end()) {
-    v.error("tunnels of kind " + *word + " come later; there are " + all);
-    return std::nullopt;
-  }
   v.error("wanted one of the tunnel kinds that there are: " + all + "; found " +
           yaml::quoted(*word) + yaml::did_you_mean(*word, now));
   return std::nullopt;
@@ -57,10 +52,32 @@ class KindReader {
   void read(std::uint32_t& network, std::uint16_t& port) {
     port = info_->default_udp_port;
     for (const std::string_view name : {"vni", "key", "label"}) {
+      if (name == carrier_network_name(info_->kind)) continue;
       required(name == info_->network, name, network,
                yaml::number(info_->least_network, info_->most_network));
     }
     optional(port != 0, "port", port, yaml::number<std::uint16_t>(1, 65535));
+  }
+  /// Path and index of NSH, and the VNI or key of what stands in front of it. `headed`: the packets
+  /// have them already.
+  void read_service(std::uint32_t& network, std::optional<std::uint32_t>& carrier, bool headed) {
+    const bool nsh = has_nsh(info_->kind);
+    std::uint32_t path = 0;
+    std::uint8_t index = 255;
+    if (headed) {
+      for (const std::string_view key : {"path", "index"}) {
+        map_.refuse(key, "packets of payload nsh have it already");
+      }
+    } else {
+      required(nsh, "path", path, yaml::number<std::uint32_t>(0, 0xffffff));
+      optional(nsh, "index", index, yaml::number<std::uint8_t>(1, 255));
+      if (nsh) network = nsh_network(path, index);
+    }
+    const std::string_view name = carrier_network_name(info_->kind);
+    std::uint32_t number = 0;
+    if (name == "vni" && required(true, name, number, yaml::number(0U, 0xffffffU)))
+      carrier = number;
+    if (name == "key" && optional(true, name, number, yaml::number(0U, ~0U))) carrier = number;
   }
   [[nodiscard]] const TunnelKindInfo& info() const { return *info_; }
   [[nodiscard]] bool is(TunnelKind kind) const { return info_->kind == kind; }
@@ -77,9 +94,11 @@ class KindReader {
   const TunnelKindInfo* info_;
 };
 
-std::optional<TunnelPayload> tunnel_payload(const Value& v) {
-  return yaml::choice<TunnelPayload>(
-      {{"ethernet", TunnelPayload::ethernet}, {"ip", TunnelPayload::ip}})(v);
+auto tunnel_payload(bool nsh) {
+  std::vector<std::pair<std::string_view, TunnelPayload>> words{
+      {"ethernet", TunnelPayload::ethernet}, {"ip", TunnelPayload::ip}};
+  if (nsh) words.emplace_back("nsh", TunnelPayload::nsh);
+  return yaml::choice<TunnelPayload>(std::move(words));
 }
 
 std::optional<PortRange> port_range(const Value& v) {
@@ -106,16 +125,24 @@ std::optional<Ipv6Address> segment(const Value& v) {
   return address->v6();
 }
 
-std::optional<TunnelOption> option(const Value& v) {
+auto option(bool metadata) {
+  return [metadata](const Value& v) -> std::optional<TunnelOption> {
+    const auto text = yaml::text(v);
+    if (!text) return std::nullopt;
+    auto option = parse_option(*text, metadata);
+    if (option) return option;
+    return v.wanted(metadata ? "metadata as CLASS:TYPE:DATA in hexadecimal, like 0102:03:2a, with "
+                               "at most 127 bytes of data"
+                             : "an option as CLASS:TYPE:DATA in hexadecimal, like "
+                               "0102:80:0000002a, with whole words of data, at most 124 bytes");
+  };
+}
+
+std::optional<NshContext> context(const Value& v) {
   const auto text = yaml::text(v);
   if (!text) return std::nullopt;
-  auto option = parse_option(*text);
-  if (!option) {
-    return v.wanted(
-        "an option as CLASS:TYPE:DATA in hexadecimal, like 0102:80:0000002a, with whole words of "
-        "data, at most 124 bytes");
-  }
-  return option;
+  const auto read = parse_context(*text);
+  return read ? read : v.wanted("16 bytes as 32 hexadecimal digits");
 }
 
 std::optional<SegmentBehaviour> behaviour(const Value& v) {
@@ -140,14 +167,16 @@ std::vector<std::uint32_t> labels(KindReader& of_kind, const Map& map) {
                                    yaml::number(least, most));
 }
 
-std::vector<TunnelOption> options(KindReader& of_kind, const Map& map) {
-  auto list = short_list<TunnelOption>(of_kind, of_kind.is(TunnelKind::geneve), "options", map,
-                                       max_options_bytes / 4, option);
+/// Of GENEVE. `metadata`: NSH has its metadata here.
+std::vector<TunnelOption> options(KindReader& of_kind, const Map& map, bool metadata) {
+  const std::size_t most = metadata ? max_metadata_bytes : max_options_bytes;
+  auto list = short_list<TunnelOption>(of_kind, metadata || of_kind.is(TunnelKind::geneve),
+                                       "options", map, most / 4, option(metadata));
   std::size_t bytes = 0;
-  for (const auto& item : list) bytes += 4 + item.data.size();
-  if (bytes > max_options_bytes) {
+  for (const auto& item : list) bytes += 4 + (item.data.size() + 3) / 4 * 4;
+  if (bytes > most) {
     map.at("options").error(
-        fmt::format("wanted at most 252 bytes of options and their headers, found {}", bytes));
+        fmt::format("wanted at most {} bytes of options and their headers, found {}", most, bytes));
   }
   return list;
 }
@@ -177,6 +206,11 @@ void check_target(DecapConfig& config, const Map& map) {
     if (map.has("vif")) config.behaviour = dx46;
     if (map.has("gateway")) config.behaviour = end_x;
   }
+  if (has_nsh(config.kind)) {
+    if (map.has("vrf") + map.has("vif") + map.has("tunnel") == 1) return;
+    map.value().error("wanted exactly one of vrf, vif and tunnel");
+    return;
+  }
   const SegmentBehaviour b = config.behaviour;
   const bool to_vrf = b == dt46 || b == dt4 || b == dt6;
   if (!map.has("behaviour") && to_vrf) {
@@ -205,10 +239,17 @@ std::optional<Draft<TunnelConfig>> read_tunnel(const Value& v) {
   KindReader of_kind(map, profile.kind);
   of_kind.read(profile.vni, profile.destination_port);
   profile.payload = of_kind.info().payload;
-  of_kind.optional(of_kind.info().any_payload, "payload", profile.payload, tunnel_payload);
+  const bool nsh = has_nsh(profile.kind);
+  of_kind.optional(of_kind.info().any_payload, "payload", profile.payload, tunnel_payload(nsh));
+  const bool headed = profile.payload == TunnelPayload::nsh;
+  of_kind.read_service(profile.vni, profile.carrier_network, headed);
   read_segments(of_kind, map, profile);
   profile.labels = labels(of_kind, map);
-  profile.options = options(of_kind, map);
+  profile.options = options(of_kind, map, nsh && !headed);
+  of_kind.optional(nsh && !headed, "context", profile.context, context);
+  if (map.good("context") && map.good("options")) {
+    map.at("context").error("wanted context (MD type 1) or options (MD type 2), found both");
+  }
   const bool on_ip = !of_kind.info().on_ethernet;
   of_kind.optional(on_ip, "local", profile.local, yaml::address);
   of_kind.optional(of_kind.info().default_udp_port != 0, "source_ports", profile.source_ports,
@@ -218,7 +259,8 @@ std::optional<Draft<TunnelConfig>> read_tunnel(const Value& v) {
   } else {
     map.refuse("inner_destination_mac", "this tunnel holds bare IP packets, which have none");
   }
-  map.optional("ttl", profile.ttl, yaml::number("copy", profile.copy_ttl, profile.ttl, 1, 255));
+  of_kind.optional(has_ttl(profile.kind), "ttl", profile.ttl,
+                   yaml::number("copy", profile.copy_ttl, profile.ttl, 1, 255));
   if (!on_ip && profile.copy_ttl) {
     map.at("ttl").error("wanted a number from 1 to 255, found copy: there is no outer IP header");
   }
@@ -236,11 +278,13 @@ std::optional<DecapDraft> read_decap(const Value& v) {
   KindReader of_kind(map, config.kind);
   const bool srv6 = of_kind.is(TunnelKind::srv6);
   of_kind.read(config.vni, config.destination_port);
+  of_kind.read_service(config.vni, config.carrier_network, false);
   config.labels = labels(of_kind, map);
-  config.options = options(of_kind, map);
+  config.options = options(of_kind, map, false);
   of_kind.optional(srv6, "behaviour", config.behaviour, behaviour);
   map.optional("vrf", config.vrf, yaml::name);
   map.optional("vif", config.vif, yaml::name);
+  config.relays = of_kind.optional(has_nsh(config.kind), "tunnel", config.tunnel, yaml::name);
   of_kind.optional(srv6, "gateway", config.gateway, [](const Value& value) {
     const auto sid = segment(value);
     return sid ? std::optional(IpAddress(*sid)) : std::nullopt;
@@ -256,7 +300,8 @@ std::optional<DecapDraft> read_decap(const Value& v) {
     of_kind.optional(on_ip, "local", config.local, yaml::address);
   }
   map.optional("zero_udp_checksum6", config.zero_udp_checksum6, yaml::boolean);
-  of_kind.optional(on_ip, "dscp", config.copy_dscp, yaml::choice<bool>({{"keep", false}, {"copy", true}}));
+  of_kind.optional(on_ip, "dscp", config.copy_dscp,
+                   yaml::choice<bool>({{"keep", false}, {"copy", true}}));
   map.finish();
   check_target(config, map);
   if (on_ip && map.good("sources") && map.at("sources").element().children.empty()) {

@@ -49,6 +49,7 @@ std::vector<std::string> referrers(const Intent& intent, std::string_view kind,
     look.operator()<DecapConfig>([&](const auto& decap) { return decap.vif == name; });
     look.operator()<RouteConfig>([&](const auto& route) { return route.via.names_vif(name); });
   } else if (kind == "tunnel") {
+    look.operator()<DecapConfig>([&](const auto& decap) { return decap.tunnel == name; });
     look.operator()<RouteConfig>([&](const auto& route) { return route.via.names_tunnel(name); });
   }
   return out;

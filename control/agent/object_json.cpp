@@ -40,6 +40,21 @@ Json ports_json(const std::vector<PortRange>& ranges) {
   return out;
 }
 
+void put_network(Json& out, TunnelKind kind, std::uint32_t network) {
+  const std::string name(describe(kind).network);
+  if (name.empty()) return;
+  out[name] = has_nsh(kind) ? network >> 8 : network;
+  if (has_nsh(kind)) out["index"] = network & 0xff;
+}
+/// VNI or key of what carries NSH.
+void put_carrier(Json& out, TunnelKind kind, const std::optional<std::uint32_t>& network) {
+  if (network) out[std::string(carrier_network_name(kind))] = *network;
+}
+std::string_view payload_text(TunnelPayload payload) {
+  constexpr std::array<std::string_view, 3> names{"ethernet", "ip", "nsh"};
+  return names[static_cast<std::size_t>(payload)];
+}
+
 /// What a header has beside its network.
 void put_header(Json& out, const std::vector<std::uint32_t>& labels,
                 const std::vector<TunnelOption>& options) {
@@ -142,8 +157,10 @@ Json object_json(const TunnelConfig& tunnel, const NodeConfig& node) {
   const auto& p = tunnel.profile;
   const auto& kind = describe(p.kind);
   Json out{{"name", tunnel.name}, {"kind", kind.name}};
-  if (!kind.network.empty()) out[std::string(kind.network)] = p.vni;
-  if (kind.any_payload) out["payload"] = p.payload == TunnelPayload::ip ? "ip" : "ethernet";
+  if (p.payload != TunnelPayload::nsh) put_network(out, p.kind, p.vni);
+  put_carrier(out, p.kind, p.carrier_network);
+  if (p.context != NshContext{}) out["context"] = context_text(p.context);
+  if (kind.any_payload) out["payload"] = payload_text(p.payload);
   if (p.segments.empty()) {
     out["remote"] = to_string(p.remote);
   } else {
@@ -165,7 +182,7 @@ Json object_json(const TunnelConfig& tunnel, const NodeConfig& node) {
   if (p.payload == TunnelPayload::ethernet) {
     out["inner_destination_mac"] = to_string(p.inner_destination_mac);
   }
-  out["ttl"] = number_or_copy(p.ttl, p.copy_ttl);
+  if (has_ttl(p.kind)) out["ttl"] = number_or_copy(p.ttl, p.copy_ttl);
   if (!kind.on_ethernet) out["dscp"] = number_or_copy(p.dscp, p.copy_dscp);
   out["zero_udp_checksum6"] = p.zero_udp_checksum6;
   return out;
@@ -174,7 +191,9 @@ Json object_json(const TunnelConfig& tunnel, const NodeConfig& node) {
 Json object_json(const DecapConfig& decap, const NodeConfig& node) {
   const auto& kind = describe(decap.kind);
   Json out{{"name", decap.name}, {"kind", kind.name}};
-  if (!kind.network.empty()) out[std::string(kind.network)] = decap.vni;
+  put_network(out, decap.kind, decap.vni);
+  put_carrier(out, decap.kind, decap.carrier_network);
+  if (!decap.tunnel.empty()) out["tunnel"] = decap.tunnel;
   if (!decap.vrf.empty()) out["vrf"] = decap.vrf;
   if (!decap.vif.empty()) out["vif"] = decap.vif;
   if (decap.gateway) out["gateway"] = to_string(*decap.gateway);

@@ -15,6 +15,13 @@ Result<NexthopId> Resolver::decap_nexthop(const DecapConfig& config) const {
     return model_.adjacencies.at(*neighbour).nexthop;
   }
   if (passes_on(config.behaviour)) return NexthopId{};
+  if (!config.tunnel.empty()) {
+    const auto tunnel = model_.tunnels.find(config.tunnel);
+    if (tunnel == model_.tunnels.end()) {
+      return Error{"decap " + config.name + ": no tunnel " + config.tunnel};
+    }
+    return tunnel->second.nexthop;
+  }
   if (!config.vif.empty()) {
     const auto vif = model_.vifs.find(config.vif);
     if (vif == model_.vifs.end()) return Error{"decap " + config.name + ": no vif " + config.vif};

@@ -106,6 +106,7 @@ static_assert(sizeof(PacketContext) == 128);
 enum class Next : std::uint8_t {
   forward,      ///< to the next stage
   again,        ///< decapsulated: to parse once more
+  relay,        ///< decapsulated, but for its NSH header: with that to `nexthop`
   deliver,      ///< to the next stage, for this host: TTL stays
   drop,         ///< for `reason`
   drop_notify,  ///< for `reason`, and the sender should hear of it

@@ -4,6 +4,7 @@
 
 #include "stages/parse.hpp"
 #include "stages/propagate.hpp"
+#include "stages/relay.hpp"
 #include "stages/stage.hpp"
 #include "tunnel/registry.hpp"
 
@@ -106,9 +107,9 @@ template <class Tracer>
   return true;
 }
 
-/// The tunnel header of `kind` behind the outer UDP header at `l4`, whose length must be that of
-/// the rest of the IP packet, `l4_bytes`. `readable`: so many of them can be read.
-[[gnu::always_inline]] inline tunnel::ParsedHeader read_header(TunnelKind kind,
+/// The tunnel header behind the outer UDP header at `l4`, whose port is of `kind`, and whose length
+/// must be that of the rest of the IP packet, `l4_bytes`. `readable`: so many of them can be read.
+[[gnu::always_inline]] inline tunnel::ParsedHeader read_header(TunnelKind& kind,
                                                                const std::uint8_t* l4,
                                                                std::uint32_t l4_bytes,
                                                                std::uint32_t readable) {
@@ -252,6 +253,11 @@ template <tunnel::Carrier carrier, class Tracer>
   }
   if (on_ip && entry->notable.in(outer, p.v4) && !tell_inside(ctx, p, *entry, outer)) [[unlikely]]
     return drop(p, DropReason::outer_ce_inner_not_ect);
+  if (entry->decap.relays) [[unlikely]] {
+    const std::uint8_t* const in = l4 + (udp ? sizeof(wire::Udp) : 0);
+    return next_on_path(ctx, p, *entry,
+                        inner - header.bytes + tunnel::service_offset(kind, {in, header.bytes}));
+  }
   return enter(ctx, p, *entry);
 }
 

@@ -68,6 +68,15 @@ namespace {
 template <class Tracer>
 constexpr bool has_express = !Tracer::tells;
 
+/// An NSH packet on by the tunnel to its next hop: encap → output.
+template <class Tracer>
+[[gnu::noinline]] void relay(StageContext<Tracer>& ctx, PacketContext& p) {
+  if (goes_on(ctx, stage::relay_name, p, stage::relay_one(ctx, p)) &&
+      goes_on(ctx, stage::encap_name, p, stage::encap_one(ctx, p))) {
+    goes_on(ctx, stage::output_name, p, stage::output_one(ctx, p));
+  }
+}
+
 /// parse → decap for any packet, and again for what is inside a tunnel; decap bounds how often.
 /// False: it has left.
 template <class Tracer>
@@ -77,9 +86,13 @@ template <class Tracer>
     if (!goes_on(ctx, stage::parse_name, p, parsed)) return false;
     const std::uint16_t outer_bytes = p.l3_bytes;
     const Next next = stage::decap_one(ctx, p);
-    if (next != Next::again) return goes_on(ctx, stage::decap_name, p, next);
+    if (next != Next::again && next != Next::relay) return goes_on(ctx, stage::decap_name, p, next);
     stage::count_decap(ctx, p, outer_bytes);
     lap(ctx, stage::decap_name);
+    if (next == Next::relay) [[unlikely]] {
+      relay(ctx, p);
+      return false;
+    }
   }
 }
 

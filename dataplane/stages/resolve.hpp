@@ -208,8 +208,10 @@ template <class Tracer>
              std::string(kinds[static_cast<std::size_t>(nexthop.kind)]);
     });
   switch (nexthop.kind) {
-    case NexthopKind::interface:
     case NexthopKind::tunnel:
+      if (nexthop.holds_nsh) return drop(p, DropReason::nexthop_missing);
+      break;
+    case NexthopKind::interface:
       break;
     case NexthopKind::receive:
       // A tenant's route into the underlay ends at the router, not in this host's kernel.

@@ -76,6 +76,7 @@ template <class Tracer>
   switch (next) {
     case Next::forward:
     case Next::again:
+    case Next::relay:
     case Next::deliver:
       return;
     case Next::drop:

@@ -48,27 +48,32 @@ bool fit(const std::vector<std::uint32_t>& labels) {
   return labels.size() < max_labels &&
          std::ranges::all_of(labels, [](std::uint32_t label) { return label <= 0xfffff; });
 }
-bool fit(const std::vector<TunnelOption>& options) {
+bool fit(TunnelKind kind, const std::vector<TunnelOption>& options) {
+  const bool nsh = has_nsh(kind);
   std::size_t bytes = 0;
   for (const TunnelOption& option : options) {
-    if (option.data.size() % 4 != 0 || option.data.size() > max_option_data) return false;
-    bytes += 4 + option.data.size();
+    const std::size_t size = option.data.size();
+    if (nsh ? size > max_metadata_data : size % 4 != 0 || size > max_option_data) return false;
+    bytes += 4 + (size + 3) / 4 * 4;
   }
-  return bytes <= max_options_bytes;
+  return bytes <= (nsh ? max_metadata_bytes : max_options_bytes);
 }
 
 /// What is wrong with a profile's header, as far as that is particular to its kind; "": nothing.
 std::string header_error(const TunnelProfile& p) {
   const TunnelKindInfo& info = describe(p.kind);
   if (!fits_kind(p.kind, p.vni)) return network_error(p.kind, p.vni);
-  if (p.payload != info.payload && !info.any_payload) {
-    return "the tunnel kind cannot carry such a payload";
-  }
+  const bool may_hold = p.payload == info.payload ||
+                        (info.any_payload && (p.payload != TunnelPayload::nsh || has_nsh(p.kind)));
+  if (!may_hold) return "the tunnel kind cannot carry such a payload";
   if (tunnel::ip_protocols(p.kind).empty()) return "no such tunnel kind";
   if (info.ipv6_only && p.remote.is_v4()) return "the tunnel kind needs an IPv6 underlay";
   if (!fit(p.labels)) return "at most 7 labels of 20 bits may stand in front of the network's";
-  if (!fit(p.options)) {
-    return "an option has at most 124 bytes in whole words, and all together 252 with headers";
+  if (!fit(p.kind, p.options)) {
+    return has_nsh(p.kind)
+               ? "metadata has at most 127 bytes, and all together 244 with headers and padding"
+               : "an option has at most 124 bytes in whole words, and all together 252 with "
+                 "headers";
   }
   if (p.kind == TunnelKind::srv6 &&
       (p.segments.empty() || p.segments.size() > max_segments || p.remote != p.segments.front())) {
@@ -79,7 +84,8 @@ std::string header_error(const TunnelProfile& p) {
 
 }  // namespace
 
-/// Each UDP port is of one kind: nothing in a packet but its port says which.
+/// Each UDP port is of one kind, or of several that their headers tell apart: of others nothing in
+/// a packet but its port says which it is.
 Status ForwardingState::check_udp_ports(const Batch& batch) const {
   std::unordered_set<std::uint32_t> changed;
   std::unordered_map<std::uint16_t, std::uint32_t> leaving;
@@ -95,11 +101,11 @@ Status ForwardingState::check_udp_ports(const Batch& batch) const {
     const auto& [id, decap] = batch.decaps[i];
     if (!decap || is_void[i] || !tunnel::rides_on_udp(decap->kind)) continue;
     const std::uint16_t port = decap->destination_port;
+    const TunnelKind kind = kind_of_port(decap->kind);
     const bool stays = udp_port_users_[port] > leaving[port];
-    const TunnelKind other =
-        stays ? tables_.udp_kinds[__builtin_bswap16(port)].load() : decap->kind;
+    const TunnelKind other = stays ? tables_.udp_kinds[__builtin_bswap16(port)].load() : kind;
     const TunnelKind first = kinds.try_emplace(port, other).first->second;
-    if (first == decap->kind) continue;
+    if (first == kind) continue;
     return bad(
         "decap", id,
         fmt::format("UDP port {} takes {} for other decaps already", port, describe(first).name));
@@ -259,7 +265,11 @@ Status ForwardingState::check(const Batch& batch, Compiled& compiled) const {
     const bool has_target = decap->behaviour != SegmentBehaviour::end;
     const auto kind = kind_of(decap->nexthop);
     if (has_target && !kind) return bad("decap", id, "no such nexthop");
-    if (has_target && !takes_what_was_inside(*kind)) {
+    if (decap->relays) {
+      if (kind != NexthopKind::tunnel || !has_nsh(decap->kind)) {
+        return bad("decap", id, "only NSH can be relayed, and only into a tunnel");
+      }
+    } else if (has_target && !takes_what_was_inside(*kind)) {
       return bad(
           "decap", id,
           fmt::format("nexthop {} takes no decapsulated packets: it must look up in a VRF or "
@@ -273,7 +283,7 @@ Status ForwardingState::check(const Batch& batch, Compiled& compiled) const {
     if (describe(decap->kind).ipv6_only && decap->local.is_v4()) {
       return bad("decap", id, "the tunnel kind needs an IPv6 underlay");
     }
-    if (!fit(decap->labels) || !fit(decap->options)) {
+    if (!fit(decap->labels) || !fit(decap->kind, decap->options)) {
       return bad("decap", id, "more labels or options than a header can have");
     }
     if (tunnel::rides_on_udp(decap->kind) != (decap->destination_port != 0)) {

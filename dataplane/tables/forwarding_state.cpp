@@ -59,7 +59,7 @@ void ForwardingState::count_user(const DecapEntry& entry, int change) {
   const std::uint16_t port = entry.decap.destination_port;
   udp_port_users_[port] += static_cast<std::uint32_t>(change);
   auto& of_port = tables_.udp_kinds[__builtin_bswap16(port)];
-  if (change > 0) of_port.store(kind, std::memory_order_release);
+  if (change > 0) of_port.store(kind_of_port(kind), std::memory_order_release);
   if (udp_port_users_[port] == 0) of_port.store(TunnelKind::none, std::memory_order_release);
 }
 

@@ -47,7 +47,8 @@ struct Compiler {
     entry.kind = NexthopKind::tunnel;
     entry.adjacency = n.adjacency;
     entry.source_ports = tunnel::SourcePorts(n.profile.source_ports);
-    if (describe(n.profile.kind).on_ethernet) return;
+    entry.holds_nsh = n.profile.payload == TunnelPayload::nsh;
+    if (describe(n.profile.kind).on_ethernet || n.profile.payload == TunnelPayload::nsh) return;
     entry.copies_ttl = n.profile.copy_ttl;
     entry.copied_class = n.profile.copy_dscp ? 0xff : tunnel::ecn_mask;
     entry.notable = tunnel::Notable(entry.copied_class, entry.copies_ttl);
@@ -102,7 +103,7 @@ NexthopEntry::Owner NexthopEntry::compile(NexthopId id, const Nexthop& nexthop) 
     std::memcpy(header + copy - made.bytes.size(), made.bytes.bytes().data(), made.bytes.size());
   }
   entry->plain = has_adjacency(entry->kind) && !entry->udp_checksum && !entry->on_ethernet() &&
-                 copy <= 128;
+                 !entry->holds_nsh && copy <= 128;
   if (ecmp != nullptr) {
     entry->members = static_cast<std::uint16_t>(members.size());
     auto* behind = std::uninitialized_copy(ecmp->buckets.begin(), ecmp->buckets.end(),

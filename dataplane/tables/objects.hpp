@@ -116,7 +116,8 @@ struct alignas(64) NexthopEntry {
   std::uint8_t copied_class =
       0;  ///< bits of the traffic class that the outer header has from there
   bool copies_ttl = false;
-  be16 ether_type;  ///< of a tunnel without an outer IP header; else 0
+  be16 ether_type;         ///< of a tunnel without an outer IP header; else 0
+  bool holds_nsh = false;  ///< what goes into the tunnel has an NSH header of its own
 
   [[nodiscard]] bool on_ethernet() const { return ether_type.get() != 0; }
   [[nodiscard]] bool copies_dscp() const { return copied_class != tunnel::ecn_mask; }

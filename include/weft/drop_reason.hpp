@@ -57,6 +57,7 @@ namespace weft {
   X(flow_table_full, "admit", "a policy wants a session, and the flow table has no room for one")  \
   X(flow_vif_limit, "admit", "a policy wants a session, and the VIF has as many as it may")        \
   X(ttl_expired, "rewrite", "TTL or hop limit ran out here")                                       \
+  X(nsh_ttl_expired, "decap", "an NSH packet that has passed as many forwarders as it may")        \
   X(too_big, "rewrite", "larger than the way out allows, and not to be fragmented")                \
   X(too_big_fragmentable, "rewrite", "larger than the way out allows; inner fragmentation is off") \
   X(headroom_short, "encap", "no room in the buffer for the outer header")                         \

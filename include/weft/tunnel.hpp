@@ -26,10 +26,14 @@ enum class TunnelKind : std::uint8_t {
   mpls_over_gre,
   srv6,
   mpls_over_mpls,
+  nsh_over_vxlan_gpe,
+  nsh_over_gre,
+  nsh_over_ethernet,
 };
 
-/// What an encapsulation holds: IP packets in Ethernet frames, or bare ones.
-enum class TunnelPayload : std::uint8_t { ethernet, ip };
+/// What an encapsulation holds: IP packets in Ethernet frames, or bare ones; `nsh`: packets that
+/// have an NSH header already.
+enum class TunnelPayload : std::uint8_t { ethernet, ip, nsh };
 
 struct TunnelKindInfo {
   TunnelKind kind;
@@ -64,7 +68,26 @@ inline constexpr std::array tunnel_kinds{
     TunnelKindInfo{TunnelKind::srv6, "srv6", 0, "", 0, 0, TunnelPayload::ip, false, true},
     TunnelKindInfo{TunnelKind::mpls_over_mpls, "mpls_over_mpls", 0, "label", 16, 0xfffff,
                    TunnelPayload::ip, false, false, true},
+    TunnelKindInfo{TunnelKind::nsh_over_vxlan_gpe, "nsh_over_vxlan_gpe", 4790, "path", 0,
+                   0xffffffff, TunnelPayload::ethernet, true},
+    TunnelKindInfo{TunnelKind::nsh_over_gre, "nsh_over_gre", 0, "path", 0, 0xffffffff,
+                   TunnelPayload::ip, true},
+    TunnelKindInfo{TunnelKind::nsh_over_ethernet, "nsh_over_ethernet", 0, "path", 0, 0xffffffff,
+                   TunnelPayload::ip, true, false, true},
 };
+constexpr bool has_nsh(TunnelKind kind) { return kind >= TunnelKind::nsh_over_vxlan_gpe; }
+/// What the header in front of NSH has of its own: "vni", "key", or nothing.
+constexpr std::string_view carrier_network_name(TunnelKind kind) {
+  if (kind == TunnelKind::nsh_over_vxlan_gpe) return "vni";
+  return kind == TunnelKind::nsh_over_gre ? "key" : "";
+}
+/// Whether a profile's TTL stands anywhere in its header.
+constexpr bool has_ttl(TunnelKind kind) { return kind != TunnelKind::nsh_over_ethernet; }
+
+/// The number of a network of NSH: 24 bits of service path, and the service index.
+constexpr std::uint32_t nsh_network(std::uint32_t path, std::uint8_t index) {
+  return path << 8 | index;
+}
 
 /// Of several with that name the one that has what `network` names, where there is one.
 constexpr const TunnelKindInfo* find_tunnel_kind(std::string_view name,
@@ -94,6 +117,16 @@ constexpr const TunnelKindInfo& describe(TunnelKind kind) {
   return tunnel_kinds[0];
 }
 
+/// The kind by which UDP ports are known that `kind` uses: kinds with one default port share ports,
+/// since their headers tell them apart.
+constexpr TunnelKind kind_of_port(TunnelKind kind) {
+  const std::uint16_t port = describe(kind).default_udp_port;
+  for (const auto& info : tunnel_kinds) {
+    if (info.default_udp_port == port) return info.kind;
+  }
+  return kind;
+}
+
 /// An inclusive range of UDP ports, host byte order.
 struct PortRange {
   std::uint16_t first = 49152;
@@ -101,16 +134,19 @@ struct PortRange {
   friend constexpr auto operator<=>(const PortRange&, const PortRange&) = default;
 };
 
-/// An option of GENEVE (RFC 8926 §3.5).
+/// An option of GENEVE (RFC 8926 §3.5), or metadata of NSH (RFC 8300 §2.5.1).
 struct TunnelOption {
   std::uint16_t option_class = 0;
-  std::uint8_t type = 0;           ///< its top bit: critical
-  std::vector<std::uint8_t> data;  ///< whole words of four bytes, at most 31
+  std::uint8_t type = 0;           ///< GENEVE: its top bit: critical
+  std::vector<std::uint8_t> data;  ///< GENEVE: whole words of four bytes, at most 31; NSH: any
 
   friend bool operator==(const TunnelOption&, const TunnelOption&) = default;
 };
 inline constexpr std::size_t max_option_data = 124;
 inline constexpr std::size_t max_options_bytes = 252;
+inline constexpr std::size_t nsh_context_bytes = 16;  ///< of MD type 1 (RFC 8300 §2.4)
+inline constexpr std::size_t max_metadata_data = 127;
+inline constexpr std::size_t max_metadata_bytes = 244;  ///< with their headers and padding
 
 inline constexpr std::size_t max_labels = 8;     ///< in a stack, the one of the network included
 inline constexpr std::size_t max_segments = 16;  ///< that a packet may visit
@@ -149,7 +185,11 @@ struct TunnelProfile {
   /// Send UDP checksum zero over IPv6 (RFC 6935); over IPv4 it is always zero.
   bool zero_udp_checksum6 = false;
   std::vector<std::uint32_t> labels{};  ///< of MPLS, in front of the network's; the outermost first
-  std::vector<TunnelOption> options{};  ///< of GENEVE
+  /// Of GENEVE; of NSH the metadata, whose MD type is 2 then.
+  std::vector<TunnelOption> options{};
+  std::array<std::uint8_t, nsh_context_bytes> context{};  ///< of NSH with MD type 1
+  /// NSH: VNI or key of the header in front of it; GRE has a key only where it is given.
+  std::optional<std::uint32_t> carrier_network{};
   /// Of SRv6, in the order in which they are visited; the first is `remote`.
   std::vector<Ipv6Address> segments{};
   bool reduced = false;  ///< H.Encaps.Red: the header does not list the first (RFC 8986 §5.2)
@@ -167,6 +207,9 @@ struct DecapTerms {
   /// GENEVE: a packet must have these. Others are skipped, where they are not critical.
   std::vector<TunnelOption> options{};
   SegmentBehaviour behaviour = SegmentBehaviour::dt46;  ///< SRv6
+  /// NSH: what the header in front of it must have: a VNI, or a key, or no key.
+  std::optional<std::uint32_t> carrier_network{};
+  bool relays = false;  ///< NSH: the packet goes on with it by the tunnel that is the next hop
 
   friend bool operator==(const DecapTerms&, const DecapTerms&) = default;
 };

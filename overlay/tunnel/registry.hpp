@@ -8,6 +8,7 @@
 #include "tunnel/geneve.hpp"
 #include "tunnel/gre.hpp"
 #include "tunnel/mpls.hpp"
+#include "tunnel/nsh.hpp"
 #include "tunnel/srv6.hpp"
 #include "tunnel/vxlan.hpp"
 #include "tunnel/vxlan_gpe.hpp"
@@ -15,7 +16,7 @@
 namespace weft::tunnel {
 
 using Kinds = std::tuple<Vxlan, VxlanGpe, Geneve, Gre, KeyedGre, MplsOverUdp, MplsOverGre, Srv6,
-                         MplsOverMpls>;
+                         MplsOverMpls, NshOverVxlanGpe, NshOverGre, NshOverEthernet>;
 
 /// The most common, to which the others give way.
 using FirstKind = std::tuple_element_t<0, Kinds>;
@@ -45,11 +46,27 @@ template <class Answer, class F>
                     });
 }
 
-/// The same of what rides on UDP. The first of all kinds costs nobody a call.
-[[gnu::always_inline]] inline ParsedHeader parse_behind_udp(TunnelKind kind,
+/// Of the kinds that share the ports of `kind` the one that claims the bytes behind the UDP header,
+/// or else `kind`.
+inline TunnelKind kind_on_udp(TunnelKind kind, std::span<const std::uint8_t> in) {
+  TunnelKind claimant = kind;
+  const auto ask = [&](auto codec) {
+    if constexpr (codec.carrier == Carrier::udp && requires { codec.claims(in); }) {
+      constexpr TunnelKind of_port = kind_of_port(codec.kind);
+      if (of_port == kind && codec.claims(in)) claimant = codec.kind;
+    }
+  };
+  std::apply([&](auto... codec) { (ask(codec), ...); }, Kinds{});
+  return claimant;
+}
+
+/// The same of what rides on UDP, to a port of `kind`, which becomes what the header says. The
+/// first of all kinds costs nobody a call.
+[[gnu::always_inline]] inline ParsedHeader parse_behind_udp(TunnelKind& kind,
                                                             std::span<const std::uint8_t> in) {
-  return kind == FirstKind::kind ? FirstKind::parse(in)
-                                 : parse_any_header(kind, by_udp.front(), in);
+  if (kind == FirstKind::kind) return FirstKind::parse(in);
+  kind = kind_on_udp(kind, in);
+  return parse_any_header(kind, by_udp.front(), in);
 }
 
 /// Whether `decap` looks at each header before it takes it.
@@ -96,6 +113,14 @@ inline TunnelKind kind_on_ethernet(std::uint16_t ether_type) {
   };
   std::apply([&](auto... codec) { (ask(codec), ...); }, Kinds{});
   return kind;
+}
+
+/// Where NSH begins in a tunnel header that was read at the start of `in`; 0 for other kinds.
+inline std::size_t service_offset(TunnelKind kind, std::span<const std::uint8_t> in) {
+  return with_codec(kind, std::size_t{0}, [&](auto codec) {
+    if constexpr (requires { codec.service_offset(in); }) return codec.service_offset(in);
+    return std::size_t{0};
+  });
 }
 
 /// Whether packets of `kind` have an outer UDP header.

@@ -12,26 +12,34 @@ struct VxlanGpe {
   static constexpr Carrier carrier = Carrier::udp;
   static constexpr auto ip_protocols = by_udp;
 
-  static VersionSlot append(const TunnelProfile& profile, HeaderBuffer& out) {
+  /// Whatever follows it.
+  static wire::VxlanGpe make(std::uint32_t vni, std::uint8_t next_protocol) {
     wire::VxlanGpe header;
     header.flags = wire::VxlanGpe::vni_valid | wire::VxlanGpe::next_protocol_valid;
-    header.next_protocol = wire::VxlanGpe::ethernet;
-    header.vni_reserved = profile.vni << 8;
+    header.next_protocol = next_protocol;
+    header.vni_reserved = vni << 8;
+    return header;
+  }
+  /// §3.1: the version is 0 and the I flag set. What is for operation and maintenance is not
+  /// forwarded (O bit).
+  [[gnu::always_inline]] static bool sound(const wire::VxlanGpe& header) {
+    using wire::VxlanGpe;
+    constexpr std::uint8_t decisive = VxlanGpe::version_bits | VxlanGpe::vni_valid | VxlanGpe::oam;
+    return (header.flags & decisive) == VxlanGpe::vni_valid;
+  }
+
+  static VersionSlot append(const TunnelProfile& profile, HeaderBuffer& out) {
     const std::size_t begin = out.size();
-    out.append(header);
+    out.append(make(profile.vni, wire::VxlanGpe::ethernet));
     return {static_cast<std::uint16_t>(begin + 2), wire::VxlanGpe::ipv4, wire::VxlanGpe::ipv6};
   }
 
-  /// §3.1: the version is 0 and the I flag set; without the P flag there is Ethernet inside. What
-  /// is for operation and maintenance is not forwarded (§3.1, O bit).
+  /// §3.1: without the P flag there is Ethernet inside.
   [[gnu::always_inline]] static ParsedHeader parse(std::span<const std::uint8_t> in) {
     using wire::VxlanGpe;
     if (in.size() < sizeof(VxlanGpe)) return {.reason = DropReason::tunnel_header_truncated};
     const auto& header = *reinterpret_cast<const VxlanGpe*>(in.data());
-    constexpr std::uint8_t decisive = VxlanGpe::version_bits | VxlanGpe::vni_valid | VxlanGpe::oam;
-    if ((header.flags & decisive) != VxlanGpe::vni_valid) {
-      return {.reason = DropReason::tunnel_header_invalid};
-    }
+    if (!sound(header)) return {.reason = DropReason::tunnel_header_invalid};
     ParsedHeader parsed{.bytes = sizeof header, .vni = header.vni()};
     if ((header.flags & VxlanGpe::next_protocol_valid) == 0) return parsed;
     switch (header.next_protocol) {

@@ -21,7 +21,7 @@ struct VxlanGpe {
   static constexpr std::uint8_t next_protocol_valid = 0x04;
   static constexpr std::uint8_t oam = 0x01;
 
-  enum NextProtocol : std::uint8_t { ipv4 = 1, ipv6 = 2, ethernet = 3 };
+  enum NextProtocol : std::uint8_t { ipv4 = 1, ipv6 = 2, ethernet = 3, nsh = 4 };
 
   [[nodiscard]] std::uint32_t vni() const { return vni_reserved.get() >> 8; }
 };

@@ -4,6 +4,7 @@
 #include "conformance/geneve.hpp"
 #include "conformance/gre.hpp"
 #include "conformance/mpls.hpp"
+#include "conformance/nsh.hpp"
 #include "conformance/srv6.hpp"
 #include "conformance/vxlan.hpp"
 #include "conformance/vxlan_gpe.hpp"

@@ -19,6 +19,8 @@
 ///      return raw(IPv6(src="2001:db8::1", dst="2001:db8:0:1::2", tc=tc, hlim=hlim)
 ///        /rest/(b"x"*n))[:-n].hex()
 
+#include <algorithm>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -54,6 +56,7 @@ inline TunnelProfile profile_between(TunnelKind kind, bool v4, std::uint32_t vni
   profile.inner_destination_mac = {{2, 0, 0x5e, 0, 1, 1}};
   profile.zero_udp_checksum6 = true;
   if (kind == TunnelKind::srv6) profile.segments = {profile.remote.v6()};
+  if (kind == TunnelKind::nsh_over_vxlan_gpe) profile.carrier_network = 7;
   return profile;
 }
 
@@ -72,6 +75,8 @@ struct Row {
   std::vector<TunnelOption> options{};
   std::vector<std::string_view> segments{};  ///< behind the first
   bool reduced = false;
+  std::string_view context{};  ///< of NSH
+  std::optional<std::uint32_t> carrier_network{};
   std::string_view header;
 };
 inline Golden golden_of(TunnelKind kind, const Row& row) {
@@ -87,6 +92,10 @@ inline Golden golden_of(TunnelKind kind, const Row& row) {
     golden.profile.segments.push_back(parse_ip(segment)->v6());
   }
   golden.profile.reduced = row.reduced;
+  if (!row.context.empty()) {
+    std::ranges::copy(test::hex(row.context), golden.profile.context.begin());
+  }
+  if (row.carrier_network) golden.profile.carrier_network = row.carrier_network;
   golden.inner_bytes = row.inner_bytes;
   golden.inner_v4 = row.inner_v4;
   golden.inner_source = {{2, 0, 0x5e, 0, 2, 1}};

@@ -189,7 +189,7 @@ SPECIAL = [
     bad("no VNI", GPE, INVALID, flags=4),
     bad("version 1", GPE, INVALID, flags=0x1C),
     bad("operation and maintenance", GPE, INVALID, flags=0x0D),
-    bad("NSH inside", GPE_IP, UNSUPPORTED, NextProtocol=4),
+    bad("MPLS inside", GPE_IP, UNSUPPORTED, NextProtocol=5),
     bad("IPv4 that is announced as IPv6", GPE_IP, INVALID, inside=6),
     bad("unknown VNI", GPE, "decap_unknown_vni", vni=0xABCDEF),
     good("an option", GENEVE_WAY, options=[OPTION], optionlen=2),

@@ -44,6 +44,11 @@ class Row:
     def ethernet(self):
         return "inner_destination_mac" in self.sends
 
+    @property
+    def on_ethernet(self):
+        """There is no outer IP header."""
+        return self.network["kind"] in ("mpls_over_mpls", "nsh_over_ethernet")
+
 
 def tunnel_name(row, underlay):
     return f"{row.name}-{underlay}"
@@ -68,7 +73,8 @@ def add_tunnels(config, rows, far_side=False):
     give_addresses(config, sides.values())
     ways = [(tunnel_name(row, name), row, u) for row in rows for name, u in sides.items()]
     config["tunnels"] = [{"name": name, "remote": u.far, **row.network, **row.sends} for name, row, u in ways]
-    config["decaps"] = [{"name": name, "vrf": "blue", "local": u.near, "sources": [u.subnet], **row.network}
+    config["decaps"] = [{"name": name, "vrf": "blue", **row.network,
+                         **({} if row.on_ethernet else {"local": u.near, "sources": [u.subnet]})}
                         for name, row, u in ways]
     config["routes"] = []
 

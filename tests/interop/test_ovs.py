@@ -16,7 +16,8 @@ TO_GUEST = f"set_field:{PEER_MAC}->eth_dst,set_field:{ROUTER_MAC}->eth_src,outpu
 
 
 class Port(NamedTuple):
-    """A tunnel port of the switch, and what it does with packets: it bridges, unless told otherwise."""
+    """A tunnel port of the switch, or the patch to br-phy for what has no outer IP header, and what it does with
+    packets: it bridges, unless told otherwise. FABRIC in flows is the router's MAC."""
     type: str
     options: tuple = ()
     flows: tuple = ("actions=normal",)
@@ -27,6 +28,23 @@ def mpls_flows(protocol, ether_type, label):
     return (f"in_port=guest,{protocol},actions=decap(),encap(mpls),set_mpls_label:{label},output:tun",
             f"in_port=tun,packet_type=(1,0x8847),mpls_label={label},mpls_bos=1,"
             f"actions=decap(packet_type(ns=1,type={ether_type})),encap(ethernet),{TO_GUEST}")
+
+
+def mpls_on_ethernet(protocol, ether_type, label):
+    """The packet behind a label and the underlay's Ethernet header, and the way back."""
+    return (f"in_port=guest,{protocol},actions=push_mpls:0x8847,set_field:{label}->mpls_label,"
+            "set_field:FABRIC->eth_dst,output:tun",
+            f"in_port=tun,mpls,mpls_label={label},mpls_bos=1,actions=pop_mpls:{ether_type},{TO_GUEST}")
+
+
+def nsh_flows(path, index, *, on_ethernet=False):
+    """The frame behind NSH of MD type 1, as the switch makes it, and the way back."""
+    link = "encap(ethernet),set_field:FABRIC->eth_dst," if on_ethernet else ""
+    arriving = "dl_type=0x894f" if on_ethernet else "packet_type=(1,0x894f)"
+    return (f"in_port=guest,actions=encap(nsh(md_type=1)),set_field:{path}->nsh_spi,set_field:{index}->nsh_si,{link}"
+            "output:tun",
+            f"in_port=tun,{arriving},nsh_spi={path},nsh_si={index},actions={'decap(),' if on_ethernet else ''}decap(),"
+            "output:guest")
 
 
 GPE = ("exts=gpe", "packet_type=ptap", "dst_port=4790")
@@ -58,14 +76,25 @@ ROWS = [
         Port("gre", ("packet_type=ptap",), mpls_flows("ip", "0x800", 104)), inner=("ipv4",)),
     Row("mpls-over-gre-6", {"kind": "mpls_over_gre", "label": 106}, {},
         Port("gre", ("packet_type=ptap",), mpls_flows("ipv6", "0x86dd", 106)), inner=("ipv6",)),
+    Row("mpls-over-mpls-4", {"kind": "mpls_over_mpls", "label": 107}, {},
+        Port("patch", (), mpls_on_ethernet("ip", "0x800", 107)), inner=("ipv4",)),
+    Row("mpls-over-mpls-6", {"kind": "mpls_over_mpls", "label": 108}, {},
+        Port("patch", (), mpls_on_ethernet("ipv6", "0x86dd", 108)), inner=("ipv6",)),
+    Row("nsh-over-vxlan-gpe", {"kind": "nsh_over_vxlan_gpe", "vni": 109, "path": 0x123456, "index": 9}, FRAMES,
+        Port("vxlan", ("key=109", *GPE), nsh_flows(0x123456, 9))),
+    Row("nsh-over-gre", {"kind": "nsh_over_gre", "key": 110, "path": 110}, {**FRAMES, "payload": "ethernet"},
+        Port("gre", ("key=110", "packet_type=ptap"), nsh_flows(110, 255))),
+    Row("nsh-over-ethernet", {"kind": "nsh_over_ethernet", "path": 111, "index": 1}, {**FRAMES, "payload": "ethernet"},
+        Port("patch", (), nsh_flows(111, 1, on_ethernet=True))),
 ]
 
 
 class OpenVswitch:
     """Its own database, sockets and daemon in a namespace; the host's are not touched."""
 
-    def __init__(self, lab, namespace):
+    def __init__(self, lab, namespace, router_mac):
         self.namespace = namespace
+        self.router_mac = router_mac
         self.directory = lab.directory / "ovs"
         self.directory.mkdir()
         self.environment = dict(os.environ, **{f"OVS_{name}": str(self.directory) for name in
@@ -97,9 +126,15 @@ class OpenVswitch:
                    "add-br", "br-int", "--", "set", "bridge", "br-int", "datapath_type=netdev",
                    "protocols=OpenFlow15", "--", "add-port", "br-int", "guest")
         self.ofctl("add-tlv-map", OPTIONS)
+        self.vsctl("add-port", "br-phy", "phy-tun", "--", "set", "interface", "phy-tun", "type=patch",
+                   "options:peer=tun")
+        for flow in ("in_port=eth1,dl_type=0x8847,actions=output:phy-tun",
+                     "in_port=eth1,dl_type=0x894f,actions=output:phy-tun", "in_port=phy-tun,actions=output:eth1"):
+            self.run("ovs-ofctl", "add-flow", "br-phy", f"priority=40000,{flow}")
 
     def set_tunnel(self, port, underlay):
-        options = (f"remote_ip={underlay.near}", f"local_ip={underlay.far}", *port.options)
+        ends = ("peer=phy-tun",) if port.type == "patch" else (f"remote_ip={underlay.near}", f"local_ip={underlay.far}")
+        options = (*ends, *port.options)
         self.vsctl("--if-exists", "del-port", "br-int", "tun", "--", "add-port", "br-int", "tun", "--",
                    "set", "interface", "tun", f"type={port.type}", *(f"options:{option}" for option in options))
         self.set_flows(port.flows)
@@ -107,7 +142,7 @@ class OpenVswitch:
     def set_flows(self, flows):
         self.ofctl("del-flows")
         for flow in flows:
-            self.ofctl("add-flow", flow)
+            self.ofctl("add-flow", flow.replace("FABRIC", self.router_mac))
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +157,7 @@ def network(module_lab):
 
     lone = Lone(module_lab, change)
     lone.fabric.ip("addr", "flush", "dev", "eth1")
-    switch = OpenVswitch(module_lab, lone.fabric)
+    switch = OpenVswitch(module_lab, lone.fabric, lone.router.row("port", "fab0")["mac"])
     guest = module_lab.namespace("guest")
     module_lab.cable(lone.fabric, "guest", guest, "vm0", mtu=PEER_MTU)
     guest.ip("link", "set", "vm0", "address", PEER_MAC)

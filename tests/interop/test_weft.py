@@ -20,6 +20,12 @@ class Reading(NamedTuple):
 ROWS = [
     Row("mpls-over-udp", {"kind": "mpls_over_udp", "label": 110}, {}, Reading("udp:mpls", {
         "udp.dstport": "6635", "mpls.label": "110", "mpls.bottom": "1", "mpls.exp": "0", "mpls.ttl": "64"})),
+    Row("mpls-over-mpls", {"kind": "mpls_over_mpls", "label": 111, "labels": [17]}, {}, Reading("mpls", {
+        "mpls.label": "17,111", "mpls.bottom": "0,1", "mpls.ttl": "64,64"})),
+    Row("nsh-over-gre", {"kind": "nsh_over_gre", "key": 112, "path": 112, "index": 7}, {}, Reading("gre:nsh", {
+        "gre.key": "0x00000070", "nsh.spi": "112", "nsh.si": "7", "nsh.ttl": "0x003f", "nsh.mdtype": "1"})),
+    Row("nsh-over-ethernet", {"kind": "nsh_over_ethernet", "path": 113}, {"options": ["0102:03:2a2b"]}, Reading("nsh", {
+        "nsh.spi": "113", "nsh.si": "255", "nsh.mdtype": "2"})),
 ]
 
 
@@ -54,13 +60,16 @@ class TestWeft(Crossings):
         outer = request.node.callspec.params["crossing"][1]
         underlay, ends = UNDERLAYS[outer], crossing.ends[crossing.row.inner.index(inner)]
         between, fields = crossing.row.peer
-        outer_ip = PROTOCOLS[outer].split(":")[0]
-        wanted = {"frame.protocols": f"eth:ethertype:{outer_ip}:{between}:{PROTOCOLS[inner]}:data", **fields}
+        on_ethernet = crossing.row.on_ethernet
+        outside = between if on_ethernet else PROTOCOLS[outer].split(":")[0] + ":" + between
+        wanted = {"frame.protocols": f"eth:ethertype:{outside}:{PROTOCOLS[inner]}:data", **fields}
         addresses = [f"{ip}.{end}" for end in ("src", "dst") for ip in ("ip", "ipv6")]
         # On b, since what a router sends by-passes the sniffers on its own side.
-        _, path = pair.lab.capture(pair.nodes["b"], "eth1", f"src host {underlay.near}")
+        passing = "ether proto 0x8847 or ether proto 0x894f" if on_ethernet else f"src host {underlay.near}"
+        _, path = pair.lab.capture(pair.nodes["b"], "eth1", passing)
         assert crossing.vm.ping(ends.far, count=3) == 3
         for packet in wait_until(lambda: dissect(path, [*wanted, *addresses])[2:], 5, "three pings in the capture"):
             assert dict(zip(wanted, packet)) == wanted
             found = {address for field in packet[len(wanted):] for address in field.split(",") if address}
-            assert found == {underlay.near, underlay.far, ends.near, ends.far}
+            outer_ends = set() if on_ethernet else {underlay.near, underlay.far}
+            assert found == {ends.near, ends.far} | outer_ends

@@ -357,6 +357,7 @@ Outcome Rig::resume(const Outcome& held) {
   const PacketMetadata& m = held.metadata;
   const auto add = [&](const Tables& tables, Burst& burst, Packet packet) {
     PacketContext& p = burst.add(packet);
+    p.packet.metadata() = m;
     p.l3 = p.packet.data() + m.l3_offset;
     p.end = p.packet.data() + p.packet.contiguous_bytes();
     p.bytes = p.packet.total_bytes() - m.l3_offset;

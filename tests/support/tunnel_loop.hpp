@@ -26,6 +26,9 @@ inline Loop loop_of(const TunnelKindInfo& info, TunnelPayload payload, bool oute
   p.payload = payload;
   p.inner_destination_mac = test::mac("02:00:5e:00:01:01");
   if (info.kind == TunnelKind::srv6) p.segments = {p.remote.v6()};
+  if (info.kind == TunnelKind::nsh_over_vxlan_gpe) {
+    p.carrier_network = loop.decap.carrier_network = 7;
+  }
   loop.decap.kind = info.kind;
   if (!info.on_ethernet) loop.decap.local = p.remote;
   loop.decap.destination_port = info.default_udp_port;

@@ -182,9 +182,9 @@ TEST_CASE("config: subnets and vifs") {
 }
 
 TEST_CASE("config: tunnels and decaps") {
-  expect(with("kind: vxlan", "kind: ^nsh"), "tunnels[0].kind", "nsh come later");
   expect(with("kind: vxlan", "kind: ^ipip"), "tunnels[0].kind",
-         "that there are: vxlan, vxlan_gpe, geneve, gre, mpls_over_udp, mpls_over_gre, srv6;");
+         "that there are: vxlan, vxlan_gpe, geneve, gre, mpls_over_udp, mpls_over_gre, srv6, "
+         "mpls_over_mpls, nsh_over_vxlan_gpe, nsh_over_gre, nsh_over_ethernet;");
   const auto tunnel = [](const std::string& text) {
     return with(
         "{name: to-b, kind: vxlan, vni: 100, remote: 192.0.2.2, source_ports: 49152-65535, "
@@ -325,6 +325,102 @@ TEST_CASE("config: SRv6") {
          "has a sid");
   expect(replaced(decap("vrf: blue"), "- {name: other", "- ^{name: other"), "decaps[1].sid",
          "missing");
+}
+
+TEST_CASE("config: tunnels on Ethernet") {
+  const auto tunnel = [](const std::string& text) {
+    return with(
+        "{name: to-b, kind: vxlan, vni: 100, remote: 192.0.2.2, source_ports: 49152-65535, "
+        "inner_destination_mac: \"02:00:5e:00:01:01\"}",
+        "{name: to-b, kind: mpls_over_mpls, label: 16, remote: 192.0.2.2" + text + "}");
+  };
+  CHECK(load(tunnel(", labels: [17], ttl: 9")).tunnels[0].profile.local == IpAddress{});
+  const auto none = "tunnels of kind mpls_over_mpls have none";
+  expect(tunnel(", local: ^192.0.2.1"), "tunnels[0].local", none);
+  expect(tunnel(", dscp: ^4"), "tunnels[0].dscp", none);
+  expect(tunnel(", ttl: ^copy"), "tunnels[0].ttl", "there is no outer IP header");
+  const auto decap = [](const std::string& rest) {
+    return plus("  - {name: other, kind: mpls_over_mpls, label: 16, vrf: blue" + rest + "}\n",
+                "routes:");
+  };
+  CHECK(load(decap("")).decaps[1].sources.empty());
+  expect(decap(", sources: ^[192.0.2.0/24]"), "decaps[1].sources", none);
+  expect(decap(", local: ^192.0.2.1"), "decaps[1].local", none);
+  expect(decap(", dscp: ^copy"), "decaps[1].dscp", none);
+}
+
+TEST_CASE("config: NSH") {
+  const auto tunnel = [](const std::string& text) {
+    return with(
+        "{name: to-b, kind: vxlan, vni: 100, remote: 192.0.2.2, source_ports: 49152-65535, "
+        "inner_destination_mac: \"02:00:5e:00:01:01\"}",
+        "{name: to-b, remote: 192.0.2.2, " + text + "}");
+  };
+  const auto profile = [&](const std::string& text) {
+    return load(tunnel(text)).tunnels[0].profile;
+  };
+  const std::string mac = ", inner_destination_mac: \"02:00:5e:00:01:01\"";
+  const auto gpe = profile("kind: nsh_over_vxlan_gpe, vni: 7, path: 5" + mac);
+  CHECK(gpe.vni == nsh_network(5, 255));
+  CHECK(gpe.carrier_network == 7);
+  const auto gre =
+      profile("kind: nsh_over_gre, path: 16777215, index: 1, options: [\"1:2:aabbcc\"]");
+  CHECK(gre.vni == 0xffffff01);
+  CHECK_FALSE(gre.carrier_network);
+  CHECK(gre.options == std::vector<TunnelOption>{{1, 2, {0xaa, 0xbb, 0xcc}}});
+  const auto context = std::string("000102030405060708090a0b0c0d0e0f");
+  CHECK(profile("kind: nsh_over_ethernet, path: 0, context: \"" + context + "\"").context[15] ==
+        15);
+  const auto refused = [&](const std::string& text, const std::string& key,
+                           const std::string& message) {
+    expect(tunnel(text), "tunnels[0]." + key, message);
+  };
+  expect(replaced(tunnel("kind: nsh_over_gre"), "- {name: to-b", "- ^{name: to-b"),
+         "tunnels[0].path", "missing");
+  expect(replaced(tunnel("kind: nsh_over_vxlan_gpe, path: 1" + mac), "- {name: to-b",
+                  "- ^{name: to-b"),
+         "tunnels[0].vni", "missing");
+  refused("kind: nsh_over_gre, path: ^16777216", "path", "from 0 to 16777215");
+  refused("kind: nsh_over_gre, path: 1, index: ^0", "index", "from 1 to 255");
+  refused("kind: nsh_over_gre, path: 1, vni: ^1", "vni", "tunnels of kind nsh_over_gre have none");
+  refused("kind: nsh_over_gre, path: 1, options: [\"1:2:\"], context: ^\"" + context + "\"",
+          "context", "found both");
+  refused("kind: nsh_over_gre, path: 1, context: ^\"00\"", "context", "32 hexadecimal digits");
+  refused("kind: nsh_over_gre, path: 1, options: [^\"1:2:" + std::string(256, '0') + "\"]",
+          "options[0]", "at most 127 bytes");
+  refused("kind: nsh_over_ethernet, path: 1, ttl: ^9", "ttl", "have none");
+  refused("kind: gre, path: ^1", "path", "tunnels of kind gre have none");
+  refused("kind: vxlan_gpe, vni: 7, payload: ^nsh" + mac, "payload", "one of ethernet, ip");
+
+  const auto decap = [&](const std::string& rest, const std::string& payload = "payload: nsh") {
+    return replaced(tunnel("kind: nsh_over_gre, " + payload), "\nroutes:",
+                    "\n  - {name: other, kind: nsh_over_gre, path: 3, sources: [192.0.2.0/24], " +
+                        rest + "}\nroutes:");
+  };
+  const auto no_route = [](std::string text) {
+    return text.substr(0, text.find("\nroutes:")) + "\n";
+  };
+  expect(no_route(tunnel("kind: nsh_over_gre, payload: nsh, path: ^1")), "tunnels[0].path",
+         "payload nsh have it already");
+  const auto relays = load(no_route(decap("tunnel: to-b"))).decaps[1];
+  CHECK(relays.relays);
+  CHECK(load(no_route(tunnel("kind: nsh_over_gre, payload: nsh, key: 9")))
+            .tunnels[0]
+            .profile.carrier_network == 9);
+  CHECK(relays.vni == nsh_network(3, 255));
+  CHECK_FALSE(load(decap("vrf: blue", "path: 1")).decaps[1].relays);
+  expect(decap("tunnel: ^to-b", "path: 1"), "decaps[1].tunnel", "a tunnel of payload nsh");
+  expect(no_route(decap("tunnel: ^to-c")), "decaps[1].tunnel", "there is no tunnel \"to-c\"");
+  expect(no_route(replaced(decap("vrf: blue, tunnel: to-b"), "- {name: other", "- ^{name: other")),
+         "decaps[1]", "exactly one of vrf, vif and tunnel");
+  expect(replaced(decap("vrf: blue"), "via: {tunnel: to-b}", "via: {tunnel: ^to-b}"),
+         "routes[0].via.tunnel", "only packets that have an NSH header");
+  // VXLAN-GPE and NSH in it share their port.
+  load(
+      plus("  - {name: x, kind: vxlan_gpe, vni: 7, vrf: blue, sources: [192.0.2.0/24]}\n"
+           "  - {name: y, kind: nsh_over_vxlan_gpe, vni: 7, path: 7, vrf: blue, "
+           "sources: [192.0.2.0/24]}\n",
+           "routes:"));
 }
 
 TEST_CASE("config: routes") {

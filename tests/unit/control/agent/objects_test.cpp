@@ -32,6 +32,24 @@ TEST_CASE("objects by API: what a tunnel's header has beside its network") {
              "options":["0102:80:0000002a"]})");
   CHECK(decap("opt").first.options == std::vector<TunnelOption>{{0x0102, 0x80, {0, 0, 0, 42}}});
 
+  SECTION("a decap of NSH may lead on into a tunnel, which stays as long") {
+    s.done("POST", "/v1/tunnel",
+           R"({"name":"next","kind":"nsh_over_vxlan_gpe","vni":7,"payload":"nsh",
+               "remote":"192.0.2.3"})");
+    s.done("POST", "/v1/decap",
+           R"({"name":"path","kind":"nsh_over_ethernet","path":5,"index":9,"tunnel":"next"})");
+    CHECK(decap("path").first.relays);
+    CHECK(decap("path").first.nexthop == s.agent.model().tunnels.at("next").nexthop);
+    CHECK(s.row("decap", "name", "path")["network"] == "path 5/9");
+    CHECK(s.row("decap", "name", "path")["to"] == "tunnel next");
+    s.refused("DELETE", "/v1/tunnel", R"({"name":"next"})", 409, "in use by decap path");
+    s.refused("PUT", "/v1/tunnel", R"({"name":"next","payload":"ip","path":5})", 409,
+              "a tunnel of payload nsh");
+    s.done("PUT", "/v1/decap", R"({"name":"path","index":8})");
+    CHECK(s.row("decap", "name", "path")["network"] == "path 5/8");
+    s.done("DELETE", "/v1/decap", R"({"name":"path"})");
+    s.done("DELETE", "/v1/tunnel", R"({"name":"next"})");
+  }
   SECTION("of two decaps of one SID both must say the same") {
     s.done("POST", "/v1/decap",
            R"({"name":"dt4","kind":"srv6","sid":"fd00:a::4","behaviour":"End.DT4","vrf":"blue",

@@ -318,6 +318,8 @@ TEST_CASE("every reason that the stages decide has its packet", "[drop]") {
       // in tunnel_kinds_test.cpp
       "tunnel_payload_unsupported", "tunnel_option_unknown", "tunnel_option_missing",
       "label_unexpected", "srv6_segments_left", "tunnel_checksum",
+      // in nsh_test.cpp
+      "nsh_ttl_expired",
       // in propagate_test.cpp
       "outer_ce_inner_not_ect",
       // in policy_test.cpp

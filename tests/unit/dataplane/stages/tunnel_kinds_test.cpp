@@ -124,13 +124,42 @@ TEST_CASE("a tunnel says what it holds, and holds it", "[kinds]") {
   const auto unsupported = "dropped: tunnel_payload_unsupported";
   CHECK(fate(TunnelKind::gre, ip_payload, with(gre, behind_ip + 2, "0806")) == unsupported);
   CHECK(fate(TunnelKind::geneve, ip_payload, with(geneve, behind_udp + 2, "8847")) == unsupported);
-  CHECK(fate(TunnelKind::vxlan_gpe, ip_payload, with(gpe, behind_udp + 3, "04")) == unsupported);
+  CHECK(fate(TunnelKind::vxlan_gpe, ip_payload, with(gpe, behind_udp + 3, "05")) == unsupported);
   // A label does not say what is behind it: the packet has to. 0 begins a control word (RFC 4385).
   const Bytes mpls = packet_of(TunnelKind::mpls_over_udp, ip_payload);
   for (const std::string_view version : {"05", "55", "95"}) {
     CHECK(fate(TunnelKind::mpls_over_udp, ip_payload, with(mpls, behind_udp + 4, version)) ==
           unsupported);
   }
+}
+
+TEST_CASE("what has no IP header outside is told so wherever it waits", "[kinds]") {
+  const Loop loop = loop_of(describe(TunnelKind::mpls_over_mpls), TunnelPayload::ip, true);
+  Rig rig(world::batch());
+  Batch batch = batch_of(loop);
+  std::get<nexthop::Tunnel>(*batch.nexthops[0].object).adjacency = world::to_silent;
+  rig.apply(batch);
+  const Outcome held = rig.receive(world::vm1, vm1_4);
+  REQUIRE(describe(held) == "held");
+  CHECK(describe(rig.resume(held)) == "held");
+  Batch answered;
+  answered.adjacencies = {
+      {world::to_silent, test::adjacency_on(world::fabric, "192.0.2.77", fabric_mac)}};
+  rig.apply(answered);
+  const Outcome sent = rig.resume(held);
+  REQUIRE(describe(sent) == "transmitted");
+  CHECK(to_hex({sent.frame.begin() + 12, sent.frame.begin() + 18}) == "8847003e8140");
+  // To another MAC, of another type, or without a decap it goes nowhere.
+  CHECK(fate(loop.profile.kind, loop.profile.payload, sent.frame) == "transmitted");
+  CHECK(fate(loop.profile.kind, loop.profile.payload, with(sent.frame, 0, "030000000001")) ==
+        "dropped: ethertype_unsupported");
+  CHECK(fate(loop.profile.kind, loop.profile.payload, with(sent.frame, 12, "8848")) ==
+        "dropped: ethertype_unsupported");
+  CHECK(fate(TunnelKind::mpls_over_gre, loop.profile.payload, sent.frame) ==
+        "dropped: ethertype_unsupported");
+  CHECK(fate(loop.profile.kind, loop.profile.payload,
+             Bytes(sent.frame.begin(), sent.frame.begin() + 17)) ==
+        "dropped: tunnel_header_truncated");
 }
 
 TEST_CASE("a fragment of a tunnel packet is told as such on whatever it stands", "[kinds]") {
