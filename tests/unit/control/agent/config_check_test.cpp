@@ -397,7 +397,7 @@ TEST_CASE("config: NSH") {
                     "\n  - {name: other, kind: nsh_over_gre, path: 3, sources: [192.0.2.0/24], " +
                         rest + "}\nroutes:");
   };
-  const auto no_route = [](std::string text) {
+  const auto no_route = [](const std::string& text) {
     return text.substr(0, text.find("\nroutes:")) + "\n";
   };
   expect(no_route(tunnel("kind: nsh_over_gre, payload: nsh, path: ^1")), "tunnels[0].path",

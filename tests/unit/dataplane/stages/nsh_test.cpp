@@ -43,9 +43,9 @@ Bytes sent_by(const Loop& loop, const Bytes& vm = vm1_4) {
   return returned(out.frame);
 }
 
-Bytes with_ttl(Bytes frame, const Loop& loop, unsigned ttl) {
+Bytes with_ttl(const Bytes& frame, const Loop& loop, unsigned ttl) {
   const std::size_t nsh = 14 + front_bytes(loop.profile);
-  return with16(std::move(frame), nsh, (test::get16(frame, nsh) & 0xf03fU) | ttl << 6);
+  return with16(frame, nsh, (test::get16(frame, nsh) & 0xf03fU) | ttl << 6);
 }
 
 std::string fate(const Loop& loop, const Bytes& frame) {

@@ -84,11 +84,11 @@ void check_inside(const Outcome& again, const Bytes& sent, const Bytes& arrived,
   CHECK(checksum_right(again.frame, l3));
   // Nothing else has changed but TTL.
   Bytes wanted = with_class(arrived, inside(arrived, sent), expected);
-  const std::size_t ttl = inside(wanted, sent) + (sent[12] == 0x08 ? 8 : 7);
-  --wanted[ttl];
-  if (sent[12] == 0x08) wanted = with_ipv4_checksum(std::move(wanted), inside(wanted, sent));
+  const std::size_t inner = inside(wanted, sent);
+  --wanted[inner + (sent[12] == 0x08 ? 8 : 7)];
+  if (sent[12] == 0x08) wanted = with_ipv4_checksum(wanted, inner);
   CHECK(Bytes(again.frame.begin() + static_cast<std::ptrdiff_t>(l3), again.frame.end()) ==
-        Bytes(wanted.begin() + static_cast<std::ptrdiff_t>(inside(wanted, sent)), wanted.end()));
+        Bytes(wanted.begin() + static_cast<std::ptrdiff_t>(inner), wanted.end()));
 }
 
 }  // namespace
