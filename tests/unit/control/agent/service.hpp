@@ -20,74 +20,30 @@ struct Service {
   Agent agent{io, plane, [this] { return now; }};
   Api api{agent};
 
-  explicit Service(const Config& config = sample(), const std::string& state = "") {
-    const auto started = agent.start(config, state);
-    if (!started) throw std::runtime_error(started.error().message);
-  }
+  Service();  ///< of sample()
+  explicit Service(const Config& config, const std::string& state = "");
+  ~Service();
+  Service(const Service&) = delete;
+  Service& operator=(const Service&) = delete;
 
   struct Answer {
     unsigned status;
     Json body;
-    [[nodiscard]] std::string error() const { return body.value("error", ""); }
-    [[nodiscard]] std::string message() const { return body.value("message", ""); }
+    [[nodiscard]] std::string error() const;
+    [[nodiscard]] std::string message() const;
   };
-  Answer call(const char* method, const std::string& path, const std::string& body = "") {
-    const auto at = path.find('?');
-    auto response = api.handle(
-        {method, path.substr(0, at), at == std::string::npos ? "" : path.substr(at + 1), body});
-    if (response.later) {
-      std::optional<http::Response> given;
-      response.later([&](http::Response later) { given = std::move(later); });
-      io.restart();
-      while (!given) io.run_one();
-      response = *std::move(given);
-    }
-    CHECK(response.content_type == "application/json");
-    return {response.status, Json::parse(response.body)};
-  }
+  Answer call(const char* method, const std::string& path, const std::string& body = "");
   /// The message of a change that must succeed.
-  std::string done(const char* method, const std::string& path, const std::string& body) {
-    const auto answer = call(method, path, body);
-    INFO(body << " → " << answer.body.dump());
-    CHECK(answer.status == 200);
-    return answer.message();
-  }
+  std::string done(const char* method, const std::string& path, const std::string& body);
   /// Checks that a request is refused, with a part of the reason.
   void refused(const char* method, const std::string& path, const std::string& body,
-               unsigned status, const std::string& part) {
-    const auto batches = plane.batches.size();
-    const auto answer = call(method, path, body);
-    INFO(body << " → " << answer.body.dump());
-    CHECK(answer.status == status);
-    CHECK_THAT(answer.error(), Catch::Contains(part));
-    CHECK(plane.batches.size() == batches);
-  }
-  Json rows(const std::string& table) {
-    const auto answer = call("GET", "/v1/" + table);
-    REQUIRE(answer.status == 200);
-    for (const auto& row : answer.body["rows"]) {
-      REQUIRE(row.size() == answer.body["columns"].size());
-      for (const auto& column : answer.body["columns"]) {
-        REQUIRE(row.contains(column.get<std::string>()));
-      }
-    }
-    return answer.body["rows"];
-  }
-  Json row(const std::string& table, const char* key, const std::string& value) {
-    for (const auto& row : rows(table)) {
-      if (row[key] == value) return row;
-    }
-    return {};
-  }
+               unsigned status, const std::string& part);
+  Json rows(const std::string& table);
+  Json row(const std::string& table, const char* key, const std::string& value);
   /// Runs the loop until no policy is being compiled.
-  void settle_policies() {
-    bool settled = false;
-    agent.when_policies_settle([&](const std::string&) { settled = true; });
-    io.restart();
-    while (!settled) io.run_one();
-  }
+  void settle_policies();
   /// As time would have it: deletions whose grace is over.
-  void settle() { agent.resolver().finish_deletions(plane); }
+  void settle();
 };
 
 /// A directory that goes with the test.

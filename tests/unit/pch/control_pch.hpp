@@ -1,0 +1,2 @@
+// What nearly every test of control includes, compiled once.
+#include "unit/control/agent/service.hpp"
