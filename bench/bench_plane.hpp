@@ -9,21 +9,15 @@
 #include <vector>
 
 #include "bench_eal.hpp"
-#include "decap_of.hpp"
-#include "frames.hpp"
 #include "policy/compiled_policy.hpp"
 #include "stages/pipeline.hpp"
 #include "tables/forwarding_state.hpp"
+#include "tunnel_way.hpp"
 
 namespace weft::bench {
 
-inline constexpr MacAddress router_mac{{2, 0, 0x5e, 0, 1, 1}};
-inline constexpr MacAddress port_mac{{2, 0, 0, 0, 9, 1}};
-inline constexpr MacAddress vm_mac{{2, 0, 0, 0, 1, 1}};
 inline constexpr PortId fabric{0};
 inline constexpr PortId vm_port{1};
-inline constexpr std::uint32_t local = 0xc0000201;    // 192.0.2.1
-inline constexpr std::uint32_t remote = 0xc0000202;   // 192.0.2.2
 inline constexpr std::uint32_t vm = 0x0a010001;       // 10.1.0.1
 inline constexpr std::uint32_t far_vms = 0x0a020000;  // 10.2.0.0/16
 
@@ -31,6 +25,7 @@ enum class Work { encap, decap, route };
 
 struct PlaneOptions {
   unsigned tunnels = 1;
+  TunnelWay way{};
   bool flows = false;                               ///< VIFs and VRFs keep them
   unsigned rules = 0;                               ///< of the VIF, each way; 0: it has no policy
   std::size_t sessions = FlowSettings{}.sessions4;  ///< of IPv4, that fit
@@ -55,13 +50,15 @@ inline PolicyRules many_rules(unsigned count) {
   return all;
 }
 
-/// VRF 1 + i holds VNI 100 + i; its routes to 10.2.0.0/16 and address6() of it lead into a tunnel.
+/// VRF 1 + i holds VNI (or label, or key) 100 + i; its routes to 10.2.0.0/16 and address6() of it
+/// lead into a tunnel.
 class Plane {
  public:
   explicit Plane(const PlaneOptions& options = {})
       : state_(rcu_, options.seed, sizes(options), static_cast<std::uint64_t>(tsc_ghz() * 1e9)),
         hands_(*state_.tables().flows, rcu_, 0),
-        tunnels_(options.tunnels) {
+        tunnels_(options.tunnels),
+        way_(options.way) {
     const bool flows = options.flows;
     Batch batch;
     Vif vif{vm_port, VrfId(1), vm_mac, {Ipv4Address{vm}, address6(vm)}, true, false, flows};
@@ -85,20 +82,14 @@ class Plane {
     batch.nexthops.push_back({NexthopId(0), nexthop::Interface{AdjacencyId(1)}});
     batch.nexthops.push_back({NexthopId(1), nexthop::Interface{AdjacencyId(0)}});
     batch.routes.push_back({underlay_vrf, {Ipv4Address{far_vms}, 16}, NexthopId(1)});
-    batch.local_addresses = LocalAddresses{{Ipv4Address{local}}};
+    batch.local_addresses = LocalAddresses{{ends::here(way_)}};
     for (unsigned i = 0; i < tunnels_; ++i) {
       const VrfId vrf(1 + i);
-      TunnelProfile profile;
-      profile.local = Ipv4Address{local};
-      profile.remote = Ipv4Address{remote};
-      profile.vni = 100 + i;
-      profile.inner_destination_mac = router_mac;
+      const TunnelProfile profile = profile_of(way_, i);
       batch.vrfs.push_back({vrf, Vrf{router_mac, flows}});
       batch.nexthops.push_back({NexthopId(2 + 2 * i), nexthop::Tunnel{profile, AdjacencyId(0)}});
       batch.nexthops.push_back({NexthopId(3 + 2 * i), nexthop::Lookup{vrf}});
-      batch.decaps.push_back(
-          {DecapId(i), decap_of(local, 100 + i, IpPrefix{Ipv4Address{remote}, 24}.masked(),
-                                NexthopId(3 + 2 * i))});
+      batch.decaps.push_back({DecapId(i), decap_of(way_, i, NexthopId(3 + 2 * i))});
       batch.routes.push_back({vrf, {Ipv4Address{far_vms}, 16}, NexthopId(2 + 2 * i)});
       batch.routes.push_back({vrf, {Ipv4Address{vm}, 32}, NexthopId(0)});
       batch.routes.push_back({vrf, {address6(far_vms), 112}, NexthopId(2 + 2 * i)});
@@ -109,6 +100,7 @@ class Plane {
 
   [[nodiscard]] const Tables& tables() const { return state_.tables(); }
   [[nodiscard]] unsigned tunnels() const { return tunnels_; }
+  [[nodiscard]] const TunnelWay& way() const { return way_; }
   [[nodiscard]] FlowHands* hands() const { return &hands_; }
   [[nodiscard]] FlowTables& flows() const { return *state_.tables().flows; }
 
@@ -123,6 +115,7 @@ class Plane {
   ForwardingState state_;
   mutable FlowHands hands_;  // a worker's, as all that counts
   unsigned tunnels_;
+  TunnelWay way_;
 };
 
 /// The flow that a packet of so big a number belongs to, as a VM sends it; 2^27 differ.
@@ -136,18 +129,19 @@ inline Flow answer_to(const Flow& flow) {
 }
 
 /// `inner` as the fabric sends it, through one of so many tunnels.
-inline Bytes tunnelled(const Bytes& inner, std::uint32_t number, unsigned tunnels = 1) {
-  return vxlan_frame({port_mac, vm_mac},
-                     {remote, local, static_cast<std::uint16_t>(49152 + number % 16384), 4789},
-                     100 + number % tunnels, inner);
+inline Bytes tunnelled(const Bytes& inner, std::uint32_t number, unsigned tunnels = 1,
+                       const TunnelWay& way = {}) {
+  return tunnelled(way, number % tunnels, inner,
+                   static_cast<std::uint16_t>(49152 + number % 16384));
 }
 
 /// A packet of flow_of(number); to be decapsulated is its answer.
-inline Bytes frame_of(Work work, IpFamily family, std::uint32_t number, unsigned tunnels = 1) {
+inline Bytes frame_of(Work work, IpFamily family, std::uint32_t number, unsigned tunnels = 1,
+                      const TunnelWay& way = {}) {
   const Macs macs{work == Work::route ? port_mac : router_mac, vm_mac};
   const Flow flow = work == Work::decap ? answer_to(flow_of(number)) : flow_of(number);
   const Bytes frame = family == IpFamily::v4 ? small_frame(macs, flow) : udp_frame6(macs, flow);
-  return work == Work::decap ? tunnelled(frame, number, tunnels) : frame;
+  return work == Work::decap ? tunnelled(frame, number, tunnels, way) : frame;
 }
 inline Ingress ingress_of(const Plane& plane, Work work) {
   return weft::ingress_of(plane.tables(), work == Work::encap ? vm_port.index() : fabric.index());
@@ -163,7 +157,7 @@ class Bursts {
   Bursts(const Plane& plane, Work work, IpFamily family = IpFamily::v4)
       : ingress_(ingress_of(plane, work)) {
     for (std::uint16_t i = 0; i < size; ++i) {
-      originals_[i] = frame_of(work, family, i, plane.tunnels());
+      originals_[i] = frame_of(work, family, i, plane.tunnels(), plane.way());
     }
   }
 

@@ -8,6 +8,7 @@
 #include <unordered_set>
 
 #include "bench_plane.hpp"
+
 #include "stages_up_to.hpp"
 
 namespace {
@@ -112,8 +113,7 @@ void vrfs(World& world, unsigned size) {
     batch.vrfs.push_back({vrf, Vrf{router_mac}});
     batch.nexthops.push_back({NexthopId(2 + v), nexthop::Lookup{vrf}});
     batch.routes.push_back({vrf, IpPrefix::host(Ipv4Address{vm}), NexthopId(1)});
-    batch.decaps.push_back({DecapId(v), decap_of(local, 1 + v, IpPrefix::host(Ipv4Address{remote}),
-                                                 NexthopId(2 + v))});
+    batch.decaps.push_back({DecapId(v), decap_of({}, v, NexthopId(2 + v))});
   }
   world.apply(batch);
   world.in = fabric;
@@ -121,7 +121,7 @@ void vrfs(World& world, unsigned size) {
     const auto port = static_cast<std::uint16_t>(i);
     world.frames.push_back(vxlan_frame(
         {port_mac, vm_mac}, {remote, local, static_cast<std::uint16_t>(port | 0xc000), 4789},
-        1 + random() % size, small_frame({router_mac, vm_mac}, {far_vms + 1, vm, port, 2000})));
+        100 + random() % size, small_frame({router_mac, vm_mac}, {far_vms + 1, vm, port, 2000})));
   }
 }
 

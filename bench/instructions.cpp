@@ -1,9 +1,10 @@
 // Sends packets through the pipeline as far as each stage and as a whole, for callgrind to count:
-//   instructions WORK ROUNDS [TUNNELS|mixed|flows|flows6|policy|new]
+//   instructions WORK ROUNDS [TUNNELS|mixed|flows|flows6|policy|new [KIND]]
 // A round is one burst of 32; with `mixed` for TUNNELS it is one of each size, see mixed.hpp; with
 // `flows` (`flows6`: of IPv6; `policy`: a VIF's under 1 000 rules) each packet has a session, and
-// with `new` it opens one, under 1 000 rules. After each way it has callgrind write down what that
-// took, under the stage's name; `pipeline` is all of it, as weftd runs it.
+// with `new` it opens one, under 1 000 rules. KIND: a tunnel kind other than VXLAN. After each way
+// it has callgrind write down what that took, under the stage's name; `pipeline` is all of it, as
+// weftd runs it.
 #include <valgrind/callgrind.h>
 
 #include <cstdio>
@@ -85,17 +86,20 @@ int main(int argc, char** argv) {
   namespace bench = weft::bench;
   const int work = argc > 2 ? index_of(bench::work_names, argv[1]) : -1;
   if (work < 0) {
-    std::fprintf(stderr,
-                 "usage: instructions WORK ROUNDS [TUNNELS|mixed|flows|flows6|policy|new]\n");
+    std::fprintf(
+        stderr, "usage: instructions WORK ROUNDS [TUNNELS|mixed|flows|flows6|policy|new [KIND]]\n");
     return 2;
   }
+  const auto* info = weft::find_tunnel_kind(argc > 4 ? argv[4] : "vxlan", "key");
+  if (info == nullptr) return 2;
+  const bench::TunnelWay way{info->kind, !info->ipv6_only};
   const unsigned long rounds = std::strtoul(argv[2], nullptr, 10);
   const std::string kind = argc > 3 ? argv[3] : "1";
   bench::pool();
   const auto what = static_cast<bench::Work>(work);
   bool left = false;
   if (kind == "mixed") {
-    const bench::MixedPlane plane;
+    const bench::MixedPlane plane(way);
     left = run(plane, bench::MixedBursts(plane, what), rounds);
   } else if (kind == "new") {
     const bench::Plane plane({.flows = true, .rules = rules});
@@ -103,6 +107,7 @@ int main(int argc, char** argv) {
   } else {
     const bool flows = kind == "flows" || kind == "flows6" || kind == "policy";
     const bench::Plane plane({.tunnels = flows ? 1 : static_cast<unsigned>(std::stoul(kind)),
+                              .way = way,
                               .flows = flows,
                               .rules = kind == "policy" ? rules : 0});
     const auto family = kind == "flows6" ? weft::IpFamily::v6 : weft::IpFamily::v4;

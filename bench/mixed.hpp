@@ -8,18 +8,18 @@
 
 namespace weft::bench {
 
-/// VRF 1 + v has a VIF with port 1 + v and 16 tunnels: tunnel t is of VRF 1 + t % 16, has VNI 100 +
-/// t and leads to 10.2.0.(t / 16).
+/// VRF 1 + v has a VIF with port 1 + v and 16 tunnels: tunnel t is of VRF 1 + t % 16, has VNI (or
+/// label, or key) 100 + t and leads to 10.2.0.(t / 16).
 class MixedPlane {
  public:
   static constexpr unsigned vrfs = 16;
   static constexpr unsigned tunnels = 256;
 
-  MixedPlane() : state_(rcu_, {}) {
+  explicit MixedPlane(const TunnelWay& way = {}) : state_(rcu_, {}), way_(way) {
     Batch batch;
     batch.vrfs.push_back({underlay_vrf, Vrf{}});
     batch.ports.push_back({fabric, Port{port_mac, 1500, VifId{}, false}});
-    batch.local_addresses = LocalAddresses{{Ipv4Address{local}}};
+    batch.local_addresses = LocalAddresses{{ends::here(way_)}};
     batch.adjacencies.push_back(
         {AdjacencyId(0), Adjacency{fabric, Ipv4Address{remote}, port_mac, vm_mac}});
     for (unsigned v = 0; v < vrfs; ++v) {
@@ -35,29 +35,24 @@ class MixedPlane {
       batch.routes.push_back({vrf, IpPrefix::host(Ipv4Address{vm}), NexthopId(v)});
     }
     for (unsigned t = 0; t < tunnels; ++t) {
-      TunnelProfile profile;
-      profile.local = Ipv4Address{local};
-      profile.remote = Ipv4Address{remote};
-      profile.vni = 100 + t;
-      profile.inner_destination_mac = router_mac;
       const NexthopId id(2 * vrfs + t);
-      batch.nexthops.push_back({id, nexthop::Tunnel{profile, AdjacencyId(0)}});
+      batch.nexthops.push_back({id, nexthop::Tunnel{profile_of(way_, t), AdjacencyId(0)}});
       batch.routes.push_back(
           {VrfId(1 + t % vrfs), IpPrefix::host(Ipv4Address{far_vms + t / vrfs}), id});
-      batch.decaps.push_back(
-          {DecapId(t), decap_of(local, 100 + t, IpPrefix::host(Ipv4Address{remote}),
-                                NexthopId(vrfs + t % vrfs))});
+      batch.decaps.push_back({DecapId(t), decap_of(way_, t, NexthopId(vrfs + t % vrfs))});
     }
     if (!state_.apply(batch)) std::abort();
   }
 
   [[nodiscard]] const Tables& tables() const { return state_.tables(); }
   [[nodiscard]] FlowHands* hands() const { return &hands_; }
+  [[nodiscard]] const TunnelWay& way() const { return way_; }
 
  private:
   Rcu rcu_{1};
   ForwardingState state_;
   mutable FlowHands hands_{*state_.tables().flows, rcu_, 0};
+  TunnelWay way_;
 };
 
 /// A round is one burst of each size from 1 to 32. Bursts come from one port each, as they do from
@@ -78,9 +73,10 @@ class MixedBursts {
       One burst{ingress_of(plane.tables(), work == Work::encap ? 1 + vrf : fabric.index()), {}};
       for (std::uint16_t i = 0; i < count; ++i) {
         const unsigned tunnel = random() % MixedPlane::tunnels;
-        burst.frames.push_back(frame(
-            work, work == Work::encap ? tunnel / MixedPlane::vrfs * MixedPlane::vrfs + vrf : tunnel,
-            flow++));
+        burst.frames.push_back(
+            frame(plane.way(), work,
+                  work == Work::encap ? tunnel / MixedPlane::vrfs * MixedPlane::vrfs + vrf : tunnel,
+                  flow++));
       }
       bursts_.push_back(std::move(burst));
     }
@@ -100,14 +96,13 @@ class MixedBursts {
     Ingress ingress;
     std::vector<Bytes> frames;
   };
-  static Bytes frame(Work work, unsigned tunnel, std::uint16_t flow) {
+  static Bytes frame(const TunnelWay& way, Work work, unsigned tunnel, std::uint16_t flow) {
     const auto port = static_cast<std::uint16_t>(1000 + flow);
     const Macs inner{router_mac, vm_mac};
     const std::uint32_t far = far_vms + tunnel / MixedPlane::vrfs;
     if (work == Work::encap) return small_frame(inner, {vm, far, port, 2000});
-    return vxlan_frame({port_mac, vm_mac},
-                       {remote, local, static_cast<std::uint16_t>(49152 + flow), 4789},
-                       100 + tunnel, small_frame(inner, {far, vm, port, 2000}));
+    return tunnelled(way, tunnel, small_frame(inner, {far, vm, port, 2000}),
+                     static_cast<std::uint16_t>(49152 + flow));
   }
 
   std::vector<One> bursts_;

@@ -74,6 +74,52 @@ void pipeline_flows(benchmark::State& state) {
 }
 BENCHMARK(pipeline_flows)->ArgName("work")->Arg(0)->Arg(1)->Arg(2);
 
+using weft::bench::TunnelWay;
+
+/// Tunnel kinds over the underlays that they have, but VXLAN over IPv4.
+std::vector<TunnelWay> other_ways() {
+  std::vector<TunnelWay> all;
+  for (const auto& info : weft::tunnel_kinds) {
+    const bool v4 = !info.ipv6_only && info.kind != weft::TunnelKind::vxlan;
+    if (v4) all.push_back({info.kind, true});
+    if (!info.on_ethernet) all.push_back({info.kind, false});
+  }
+  return all;
+}
+std::string label_of(const TunnelWay& way, Work work) {
+  const auto& info = weft::describe(way.kind);
+  const std::string underlay = info.on_ethernet ? "Ethernet" : way.underlay_v4 ? "IPv4" : "IPv6";
+  return std::string(info.name) + (info.network == "key" ? ", key" : "") + " over " + underlay +
+         (work == Work::encap ? ", encap" : ", decap");
+}
+
+/// Of each kind and underlay, with a session for each flow.
+void kinds(benchmark::State& state) {
+  weft::bench::pool();
+  const auto work = static_cast<Work>(state.range(0));
+  const TunnelWay way = other_ways()[static_cast<std::size_t>(state.range(1))];
+  run<Bursts>(state, Plane({.way = way, .flows = true}), work, whole);
+  state.SetLabel(label_of(way, work));
+}
+/// The mixed rows; kinds whose networks have no numbers have none.
+void kinds_mixed(benchmark::State& state) {
+  weft::bench::pool();
+  const auto work = static_cast<Work>(state.range(0));
+  const TunnelWay way = other_ways()[static_cast<std::size_t>(state.range(1))];
+  if (way.kind == weft::TunnelKind::gre)
+    return state.SkipWithError("GRE without key is one network");
+  run<MixedBursts>(state, MixedPlane(way), work, whole);
+  state.SetLabel(label_of(way, work));
+}
+void each_way(benchmark::internal::Benchmark* row) {
+  const auto ways = static_cast<std::int64_t>(other_ways().size());
+  for (std::int64_t way = 0; way < ways; ++way) {
+    for (const std::int64_t work : {0, 1}) row->Args({work, way});
+  }
+}
+BENCHMARK(kinds)->ArgNames({"work", "way"})->Apply(each_way);
+BENCHMARK(kinds_mixed)->ArgNames({"work", "way"})->Apply(each_way);
+
 /// At most 1.5 times the row of one tunnel, once the restoring of both is taken off.
 void pipeline_mixed(benchmark::State& state) {
   weft::bench::pool();

@@ -14,7 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 # Packets of a round, rounds; a mixed round is a burst of each size from 1 to 32.
 PLAIN, MIXED = (32, 200), (528, 20)
 STAGES = ("parse", "decap", "resolve", "rewrite", "encap", "output")
-# Name → arguments of bench-instructions: the work and the number of tunnels.
+KINDS = ("vxlan_gpe", "geneve", "gre", "mpls_over_udp", "mpls_over_gre", "srv6")
+# Name → arguments of bench-instructions: the work, the number of tunnels, and a kind that is not VXLAN.
 WORKS = {"vxlan encap": ("vxlan encap", 1), "vxlan decap": ("vxlan decap", 1),
          "vxlan decap, 32 tunnels": ("vxlan decap", 32), "route": ("route", 1),
          "vxlan encap, mixed": ("vxlan encap", "mixed"), "vxlan decap, mixed": ("vxlan decap", "mixed"),
@@ -22,7 +23,8 @@ WORKS = {"vxlan encap": ("vxlan encap", 1), "vxlan decap": ("vxlan decap", 1),
          "route, flows": ("route", "flows"),
          "vxlan encap, flows, IPv6": ("vxlan encap", "flows6"), "vxlan decap, flows, IPv6": ("vxlan decap", "flows6"),
          "vxlan encap, policy": ("vxlan encap", "policy"), "vxlan decap, policy": ("vxlan decap", "policy"),
-         "vxlan encap, new flow": ("vxlan encap", "new"), "vxlan decap, new flow": ("vxlan decap", "new")}
+         "vxlan encap, new flow": ("vxlan encap", "new"), "vxlan decap, new flow": ("vxlan decap", "new"),
+         **{"%s %s, flows" % (kind, way): ("vxlan " + way, "flows", kind) for kind in KINDS for way in ("encap", "decap")}}
 # The mixed rows may cost at most so many times the row of one tunnel.
 MIXED_LIMIT = 1.5
 
@@ -34,11 +36,11 @@ def ways(work):
 
 def _counted(program, work):
     """Way → instructions a packet, restoring it included."""
-    name, tunnels = WORKS[work]
+    name, tunnels, *kind = WORKS[work]
     packets, rounds = MIXED if tunnels == "mixed" else PLAIN
     with tempfile.TemporaryDirectory(prefix="weft-callgrind-") as directory:
         command = ["valgrind", "--tool=callgrind", "--callgrind-out-file=%s/out" % directory, program, name,
-                   str(rounds), str(tunnels)]
+                   str(rounds), str(tunnels), *kind]
         made = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
         counts = {}
         for path in glob.glob(directory + "/out.*"):

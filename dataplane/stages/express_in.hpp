@@ -136,7 +136,8 @@ struct WayIn {
     key = ~std::uint64_t{0};
     const DecapEntry* const entry = find_entry(tables, ip, wanted);
     if (entry == nullptr || entry->asks || !accepts_source(*entry, ip)) return false;
-    if (sizeof(Ip) == sizeof(wire::Ipv6) && !entry->decap.zero_udp_checksum6) return false;
+    const bool unsummed = entry->decap.zero_udp_checksum6 || entry->decap.destination_port == 0;
+    if (sizeof(Ip) == sizeof(wire::Ipv6) && !unsummed) return false;
     const NexthopEntry* const nexthop = tables.nexthops.get(entry->decap.nexthop);
     if (nexthop == nullptr || nexthop->kind != NexthopKind::lookup) return false;
     if (nexthop->vrf == underlay_vrf) return false;  // there may be a tunnel inside
@@ -185,7 +186,7 @@ class ExpressIn {
         if (kind != TunnelKind::none) [[likely]] {
           return kind == tunnel::FirstKind::kind
                      ? takes_on_udp<tunnel::FirstKind>(packet, l3, headers.l3_bytes, p)
-                     : takes_on_udp(kind, packet, l3, headers.l3_bytes, p);
+                     : takes_other_on_udp(kind, packet, l3, headers.l3_bytes, p);
         }
       }
     }
@@ -215,28 +216,31 @@ class ExpressIn {
   template <class Codec>
   [[nodiscard, gnu::always_inline]] bool takes_on_udp(Packet packet, std::uint8_t* outer,
                                                       std::uint32_t outer_bytes, ParsedPacket& p) {
-    return takes_behind_udp(Codec::kind, packet, outer, outer_bytes, p, Codec::parse);
-  }
-  [[nodiscard, gnu::noinline]] bool takes_on_udp(TunnelKind kind, Packet packet,
-                                                 std::uint8_t* outer, std::uint32_t outer_bytes,
-                                                 ParsedPacket& p) {
-    return takes_behind_udp(kind, packet, outer, outer_bytes, p, [kind](auto in) {
-      return tunnel::parse_any_header(kind, tunnel::by_udp.front(), in);
-    });
-  }
-  template <class Parse>
-  [[nodiscard, gnu::always_inline]] bool takes_behind_udp(TunnelKind kind, Packet packet,
-                                                          std::uint8_t* outer,
-                                                          std::uint32_t outer_bytes,
-                                                          ParsedPacket& p, const Parse& parse) {
     const auto& udp = header_at<wire::Udp>(outer + sizeof(Ip));
     const std::uint32_t l4_bytes = outer_bytes - sizeof(Ip);
     std::uint8_t* const in = outer + sizeof(Ip) + sizeof(wire::Udp);
     if (udp.length.get() != l4_bytes || udp.checksum.get() != 0) return false;
-    const TunnelHeader header =
-        parse(std::span<const std::uint8_t>{in, l4_bytes - sizeof(wire::Udp)});
-    return takes_inside(header, decap_key(kind, udp.destination_port.get(), header.vni), packet,
-                        outer, outer_bytes, in + header.bytes, p);
+    const TunnelHeader header = Codec::parse({in, l4_bytes - sizeof(wire::Udp)});
+    return takes_inside(header, decap_key(Codec::kind, udp.destination_port.get(), header.vni),
+                        packet, outer, outer_bytes, in + header.bytes, p);
+  }
+  /// One copy of it for each kind.
+  template <class Codec>
+  [[nodiscard, gnu::noinline]] bool takes_its_own(Packet packet, std::uint8_t* outer,
+                                                  std::uint32_t outer_bytes, ParsedPacket& p) {
+    return takes_on_udp<Codec>(packet, outer, outer_bytes, p);
+  }
+  [[nodiscard, gnu::always_inline]] bool takes_other_on_udp(TunnelKind kind, Packet packet,
+                                                            std::uint8_t* outer,
+                                                            std::uint32_t outer_bytes,
+                                                            ParsedPacket& p) {
+    return tunnel::with_codec(kind, false, [&]<class Codec>(Codec) {
+      if constexpr (Codec::carrier == tunnel::Carrier::udp &&
+                    Codec::kind == kind_of_port(Codec::kind)) {
+        return takes_its_own<Codec>(packet, outer, outer_bytes, p);
+      }
+      return false;
+    });
   }
   /// The same of a tunnel without UDP.
   [[nodiscard, gnu::noinline]] bool takes_on_ip(Packet packet, std::uint8_t* outer,
@@ -255,9 +259,23 @@ class ExpressIn {
     const TunnelKind kind = tunnel::kind_on_ip(protocol, rest);
     const unsigned used = ctx_.tables.ip_kinds[protocol].load(std::memory_order_relaxed);
     if ((used >> static_cast<unsigned>(kind) & 1) == 0) return false;
-    const TunnelHeader header = tunnel::parse_any_header(kind, protocol, rest);
-    return takes_inside(header, decap_key(kind, 0, header.vni), packet, outer, outer_bytes,
-                        in + header.bytes, p);
+    return tunnel::with_codec(kind, false, [&]<class Codec>(Codec) {
+      if constexpr (Codec::carrier == tunnel::Carrier::ip) {
+        return takes_behind_ip<Codec>(protocol, rest, packet, outer, p);
+      }
+      return false;
+    });
+  }
+  /// `rest`: what follows the outer IP header.
+  template <class Codec>
+  [[nodiscard, gnu::noinline]] bool takes_behind_ip(std::uint8_t protocol,
+                                                    std::span<const std::uint8_t> rest,
+                                                    Packet packet, std::uint8_t* outer,
+                                                    ParsedPacket& p) {
+    const TunnelHeader header = tunnel::parse_header<Codec>(protocol, rest);
+    return takes_inside(header, decap_key(Codec::kind, 0, header.vni), packet, outer,
+                        static_cast<std::uint32_t>(sizeof(Ip) + rest.size()),
+                        outer + sizeof(Ip) + header.bytes, p);
   }
 
   /// `inner`: where the packet in the tunnel begins, which has the key of a decap.

@@ -3,7 +3,7 @@
 namespace weft {
 
 void DecapTable::put(Slots& slots, const DecapEntry* entry) const {
-  std::size_t i = hash(entry->key) & slots.mask;
+  std::size_t i = hash(*entry) & slots.mask;
   while (slots.at[i].load(std::memory_order_relaxed) > erased) i = (i + 1) & slots.mask;
   slots.at[i].store(make_slot(entry), std::memory_order_release);
 }
@@ -18,7 +18,7 @@ void DecapTable::insert(const DecapEntry* entry) {
 
 std::atomic<std::uint64_t>* DecapTable::slot_of(const DecapEntry* entry) {
   Slots& slots = *slots_.load();
-  for (std::size_t i = hash(entry->key) & slots.mask;; i = (i + 1) & slots.mask) {
+  for (std::size_t i = hash(*entry) & slots.mask;; i = (i + 1) & slots.mask) {
     const std::uint64_t slot = slots.at[i].load(std::memory_order_relaxed);
     if (slot == 0) return nullptr;
     if (slot != erased && entry_of(slot) == entry) return &slots.at[i];

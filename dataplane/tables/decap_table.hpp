@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <cstring>
 #include <memory>
 #include <vector>
 
@@ -45,14 +46,26 @@ class DecapTable {
   };
   static constexpr std::uint64_t erased = 1;
 
-  [[nodiscard]] std::uint64_t hash(std::uint64_t key) const {
-    return tunnel::mix(key ^ seed_.first, seed_.second);
+  /// Kinds whose networks have no numbers have their own address each.
+  static std::uint64_t fold(std::uint32_t local) { return local; }
+  static std::uint64_t fold(const Ipv6Address& local) {
+    std::uint64_t words[2];
+    std::memcpy(words, local.bytes.data(), sizeof words);
+    return words[0] ^ (words[1] << 32 | words[1] >> 32);
+  }
+  template <class Address>
+  [[nodiscard]] std::uint64_t hash(std::uint64_t key, const Address& local) const {
+    return tunnel::mix(key ^ seed_.first, seed_.second ^ fold(local) << 1);
+  }
+  [[nodiscard]] std::uint64_t hash(const DecapEntry& entry) const {
+    return entry.decap.local.is_v4() ? hash(entry.key, entry.local4)
+                                     : hash(entry.key, entry.decap.local.v6());
   }
   static const DecapEntry* entry_of(std::uint64_t slot) {
     return reinterpret_cast<const DecapEntry*>(slot & 0xffffffffffff);
   }
   [[nodiscard]] std::uint64_t make_slot(const DecapEntry* entry) const {
-    return reinterpret_cast<std::uintptr_t>(entry) | hash(entry->key) >> 48 << 48;
+    return reinterpret_cast<std::uintptr_t>(entry) | hash(*entry) >> 48 << 48;
   }
   void put(Slots& slots, const DecapEntry* entry) const;
   std::atomic<std::uint64_t>* slot_of(const DecapEntry* entry);
@@ -69,7 +82,7 @@ template <class Address>
 [[gnu::always_inline]] inline const DecapEntry* DecapTable::find(std::uint64_t key,
                                                                  const Address& local) const {
   const Slots& slots = *slots_.load(std::memory_order_acquire);
-  const std::uint64_t h = hash(key);
+  const std::uint64_t h = hash(key, local);
   for (std::size_t i = h & slots.mask;; i = (i + 1) & slots.mask) {
     const std::uint64_t slot = slots.at[i].load(std::memory_order_acquire);
     if (slot == 0) return nullptr;

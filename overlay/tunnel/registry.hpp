@@ -32,18 +32,22 @@ template <class Answer, class F>
       Kinds{});
 }
 
-/// Reads a tunnel header of `kind` at the start of `in`, which reaches to the end of the packet.
-/// `protocol`: the IP protocol that it goes by.
+/// Reads a tunnel header at the start of `in`, which reaches to the end of the packet. `protocol`:
+/// the IP protocol that it goes by.
+template <TunnelCodec Codec>
+[[gnu::always_inline]] inline ParsedHeader parse_header(std::uint8_t protocol,
+                                                        std::span<const std::uint8_t> in) {
+  if constexpr (requires { Codec::parse(protocol, in); }) {
+    return Codec::parse(protocol, in);
+  } else {
+    return Codec::parse(in);
+  }
+}
+/// The same of any kind.
 [[gnu::noinline]] inline ParsedHeader parse_any_header(TunnelKind kind, std::uint8_t protocol,
                                                        std::span<const std::uint8_t> in) {
   return with_codec(kind, ParsedHeader{.reason = DropReason::tunnel_header_invalid},
-                    [&](auto codec) {
-                      if constexpr (requires { codec.parse(protocol, in); }) {
-                        return codec.parse(protocol, in);
-                      } else {
-                        return codec.parse(in);
-                      }
-                    });
+                    [&]<class Codec>(Codec) { return parse_header<Codec>(protocol, in); });
 }
 
 /// Of the kinds that share the ports of `kind` the one that claims the bytes behind the UDP header,
