@@ -80,7 +80,7 @@ class Aims:
         """Who may send to the address, with a source at the edges of a prefix: what comes out of tunnels may be of
         anywhere."""
         random, packets = self.random, self.packets
-        decaps = [d for d in packets.config["decaps"] if to in self.leads(packets.vrf_of(d), family)[0]]
+        decaps = [d for d in packets.ways_in if to in self.leads(packets.vrf_of(d), family)[0]]
         vifs = [(v, packed(a)) for v in packets.config["vifs"] for a in v["addresses"]
                 if to in self.leads(v["vrf"], family)[0] and (len(packed(a)) == 4) == (family == 4)]
         if vifs and (not decaps or random.random() < 0.4):

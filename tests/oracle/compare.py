@@ -34,6 +34,8 @@ def reduced(frame, tunnel_locals):
 def inner_ip(frame, tunnel_locals):
     """(EtherType, offset) of the IP packet in the frame, or in the tunnel of ours in the frame."""
     kind, at = int.from_bytes(frame[12:14], "big"), ETHERNET_BYTES
+    if kind in kinds.ON_ETHERNET:
+        return _inside(kinds.opened(kinds.ON_ETHERNET[kind], frame[at:]), frame)
     if kind not in (IPV4, IPV6) or len(frame) < at + (40 if kind == IPV6 else 20):
         return None, at
     protocol, size = (frame[20], 40) if kind == IPV6 else (frame[23], (frame[14] & 15) * 4)
@@ -42,7 +44,10 @@ def inner_ip(frame, tunnel_locals):
     port = int.from_bytes(frame[start - 6:start - 4], "big") if protocol == UDP else None
     if protocol not in (UDP, GRE) or (source, port) not in tunnel_locals:
         return kind, at
-    tunnel = kinds.opened(tunnel_locals[source, port], frame[start:])
+    return _inside(kinds.opened(tunnel_locals[source, port], frame[start:]), frame)
+
+
+def _inside(tunnel, frame):
     inside, at = tunnel.inside, len(frame) - len(tunnel.data)
     return (int.from_bytes(frame[at + 12:at + 14], "big"), at + ETHERNET_BYTES) if inside == ETHERNET else (inside, at)
 

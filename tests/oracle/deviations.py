@@ -9,6 +9,8 @@ KNOWN = {
 }
 
 OPEN = {
+    "relays-tell-nothing": "the outer header of an NSH packet that is relayed has ECN 0, and with `dscp: copy` DSCP 0 "
+                           "and with `ttl: copy` TTL 64, whatever the packet inside has, which README.md does not say",
     "answers-of-two": "of two sessions whose answers look the same in one VRF (their VIFs are of others, and share an "
                       "address) only the first knows them: ICMP errors about the second are denied, say",
 }

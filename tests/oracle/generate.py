@@ -73,7 +73,7 @@ def _vif(number, vrf, taken, random):
 
 def _via(config, vrf, random):
     ways = ["discard"] + ["vrf"] * 2
-    ways += ["tunnel"] * 6 if config["tunnels"] else []
+    ways += ["tunnel"] * 6 if profiles.for_routes(config) else []
     ways += ["vif"] * 3 if config["vifs"] else []
     way = random.choice(ways)
     if way == "discard":
@@ -82,7 +82,7 @@ def _via(config, vrf, random):
         others = [v["name"] for v in config["vrfs"] if v["name"] != vrf]
         return {"vrf": random.choice(others + ["underlay"]) if random.random() < 0.2 or not others
                 else random.choice(others)}
-    return {way: random.choice(config[f"{way}s"])["name"]}
+    return {way: random.choice(profiles.for_routes(config) if way == "tunnel" else config["vifs"])["name"]}
 
 
 def _taken(config, vrf, net):
@@ -210,12 +210,12 @@ def _tunnels_shared(config, random):
     for vif in config["vifs"]:
         here = vif["vrf"]
         others = sorted({d["vrf"] for d in config["decaps"] if d.get("vrf", here) != here})
-        if not others or not config["tunnels"] or random.random() < 0.5:
+        if not others or not profiles.for_routes(config) or random.random() < 0.5:
             continue
         there, address = random.choice(others), random.choice(vif["addresses"])
         net = random.choice(PREFIXES6 if ":" in address else PREFIXES4)
         host = f"{address}/{128 if ':' in address else 32}"
-        tunnel = random.choice(config["tunnels"])["name"]
+        tunnel = random.choice(profiles.for_routes(config))["name"]
         for vrf, prefix, via in ((here, net, {"vrf": there}), (there, net, {"tunnel": tunnel}),
                                  (there, host, {"vrf": here})):
             if not _taken(config, vrf, prefix):

@@ -1,31 +1,44 @@
-"""Tunnel headers, kind by kind: RFC 7348, draft-ietf-nvo3-vxlan-gpe, RFC 8926, 2784 and 2890, 3032, 4023, 7510."""
+"""Tunnel headers, kind by kind: RFC 7348, draft-ietf-nvo3-vxlan-gpe, RFC 8926, 2784, 2890, 3032, 4023, 7510, 8300."""
 
 import struct
 from dataclasses import dataclass, field
 
-from wire import ETHERNET, GRE, IPV4, IPV6, MPLS, UDP, ones_sum
+from wire import ETHERNET, GRE, IPV4, IPV6, MPLS, NSH, UDP, ones_sum
 
-GPE_PROTOCOLS = {1: IPV4, 2: IPV6, 3: ETHERNET}
+NEXT_PROTOCOLS = {1: IPV4, 2: IPV6, 3: ETHERNET}   # of VXLAN-GPE and of NSH
+NSH_IN_GPE = 4
 CHECKSUM, KEY, SEQUENCE = 0x8000, 0x2000, 0x1000   # of GRE
 GRE_BYTES = 4
 MAX_LABELS = 8
 EXPLICIT_NULLS = (0, 2)
+NSH_BYTES, CONTEXT_BYTES = 8, 16
+FIXED, VARIABLE = 1, 2   # MD types
+NSH_TTL, TTL_BITS = 63, 0x3F
+OAM, NSH_VERSION = 0x2000, 0xC000
 GRE_ROUTING = 0x4C00   # bits 1, 4 and 5: who sets them wants RFC 1701
 TRUNCATED, INVALID, UNSUPPORTED = "tunnel_header_truncated", "tunnel_header_invalid", "tunnel_payload_unsupported"
 
 
 @dataclass(frozen=True)
 class Kind:
-    """`name_of_network`: the key of the configuration. `payloads`: the first one is the default."""
+    """`name_of_network`: the key of the configuration. `payloads`: the first one is the default. `front`: the key for
+    the network of what stands in front of NSH."""
     name_of_network: str
-    port: int          # of UDP; None: GRE
+    port: int          # of UDP; None: it has none
     payloads: tuple
     largest: int       # name of a network
     smallest: int = 0
+    ethertype: int = None   # of those on Ethernet
+    front: str = None
 
     @property
     def protocol(self):
+        """Of IP."""
         return GRE if self.port is None else UDP
+
+    @property
+    def is_nsh(self):
+        return self.name_of_network == "path"
 
 
 KINDS = {
@@ -35,20 +48,42 @@ KINDS = {
     "gre": Kind("key", None, ("ip", "ethernet"), 0xFFFFFFFF),
     "mpls_over_udp": Kind("label", 6635, ("ip",), 0xFFFFF, 16),
     "mpls_over_gre": Kind("label", None, ("ip",), 0xFFFFF, 16),
+    "mpls_over_mpls": Kind("label", None, ("ip",), 0xFFFFF, 16, ethertype=MPLS),
+    "nsh_over_vxlan_gpe": Kind("path", 4790, ("ethernet", "ip", "nsh"), 0xFFFFFF, front="vni"),
+    "nsh_over_gre": Kind("path", None, ("ip", "ethernet", "nsh"), 0xFFFFFF, front="key"),
+    "nsh_over_ethernet": Kind("path", None, ("ip", "ethernet", "nsh"), 0xFFFFFF, ethertype=NSH),
 }
+ON_ETHERNET = {kind.ethertype: name for name, kind in KINDS.items() if kind.ethertype}
 
 
 def settings(entry):
-    """(kind, name of the network or None, UDP port or None) of a tunnel or decap of the configuration."""
+    """(kind, name of the network or None, UDP port or None) of a tunnel or decap of the configuration. The network of
+    NSH is (VNI or key in front, path, index)."""
     name = entry.get("kind", "vxlan")
     kind = KINDS[name]
-    return name, entry.get(kind.name_of_network), entry.get("port", kind.port)
+    network = entry.get(kind.name_of_network)
+    if kind.is_nsh:
+        network = entry.get(kind.front), network, entry.get("index", 255)
+    return name, network, entry.get("port", kind.port)
+
+
+def of_port(kind):
+    """Kinds of which this is the same share a UDP port: their headers tell them apart."""
+    return "vxlan_gpe" if kind == "nsh_over_vxlan_gpe" else kind
+
+
+def metadata(entry):
+    """(MD type, bytes) of a tunnel of the configuration."""
+    if not entry.get("options"):
+        return FIXED, bytes.fromhex(entry.get("context", "00" * CONTEXT_BYTES))
+    return VARIABLE, b"".join(nsh_metadata(int(kind, 16), bytes.fromhex(data), int(group, 16))
+                              for group, kind, data in (option.split(":") for option in entry["options"]))
 
 
 # --- what is sent -----------------------------------------------------------------------------------
 
 def gpe_protocol(inside):
-    return next(n for n, known in GPE_PROTOCOLS.items() if known == inside)
+    return NSH_IN_GPE if inside == NSH else next(n for n, known in NEXT_PROTOCOLS.items() if known == inside)
 
 
 def gpe(vni, protocol, flags=0x0C, reserved=b"\0\0", last=0):
@@ -81,8 +116,34 @@ def label_entry(label, *, traffic_class=0, bottom=1, ttl=64):
     return (label << 12 | traffic_class << 9 | bottom << 8 | ttl).to_bytes(4, "big")
 
 
-def headed(kind, network, inside, data, ttl=64):
-    """What a router sends of this kind: the tunnel header and `data`, of EtherType `inside`. `ttl`: of the tunnel."""
+def nsh_metadata(kind, data, group=0x0102, *, size=None, unassigned=0):
+    """RFC 8300 §2.5.1: with padding, which the length does not count."""
+    size = len(data) if size is None else size
+    return struct.pack("!HBB", group, kind, unassigned << 7 | size) + data + bytes(-len(data) % 4)
+
+
+def nsh(path, index, protocol, context=(FIXED, bytes(CONTEXT_BYTES)), *, ttl=NSH_TTL, words=None, first=0,
+        unassigned=0):
+    """`context`: (MD type, bytes); `first`: more bits of the first word, `unassigned`: those beside the MD type."""
+    kind, data = context
+    words = (NSH_BYTES + len(data)) // 4 if words is None else words
+    return struct.pack("!HBBI", first | ttl << 6 | words, unassigned << 4 | kind, protocol, path << 8 | index) + data
+
+
+def in_front(kind, network, data):
+    """`data`, which begins with NSH, behind what carries it."""
+    if kind == "nsh_over_vxlan_gpe":
+        return gpe(network, NSH_IN_GPE) + data
+    return gre(NSH, data, key=network) if kind == "nsh_over_gre" else data
+
+
+def headed(kind, network, inside, data, ttl=64, context=(FIXED, bytes(CONTEXT_BYTES))):
+    """What a router sends of this kind: the tunnel header and `data`, of EtherType `inside`. `ttl`: of the tunnel;
+    `context`: of NSH."""
+    if KINDS[kind].is_nsh:
+        front, path, index = network
+        head = b"" if inside == NSH else nsh(path, index, gpe_protocol(inside), context)
+        return in_front(kind, front, head + data)
     if kind == "vxlan":
         return bytes([8, 0, 0, 0]) + (network << 8).to_bytes(4, "big") + data
     if kind == "vxlan_gpe":
@@ -92,19 +153,15 @@ def headed(kind, network, inside, data, ttl=64):
     if kind == "gre":
         return gre(inside, data, key=network)
     stack = label_entry(network, ttl=ttl) + data
-    return stack if kind == "mpls_over_udp" else gre(MPLS, stack)
-
-
-def header_bytes(kind, network):
-    return len(headed(kind, network, IPV4, b""))
+    return gre(MPLS, stack) if kind == "mpls_over_gre" else stack
 
 
 # --- what is received -------------------------------------------------------------------------------
 
 @dataclass
 class Opened:
-    """`network`: VNI, key or label; `inside`: the EtherType of `data`, None where it is neither Ethernet nor IP.
-    `keyed`: GRE says that it has a key."""
+    """`network`: as in `settings`; `inside`: the EtherType of `data`, None where it is neither Ethernet nor IP.
+    `keyed`: GRE says that it has a key. `service`: all from the NSH header on."""
     kind: str
     faults: set = field(default_factory=set)
     network: object = None
@@ -112,6 +169,7 @@ class Opened:
     data: bytes = b""
     whole: bool = True    # no header was cut short
     keyed: bool = False
+    service: bytes = b""
 
 
 def cut(kind, faults=(), keyed=False):
@@ -124,9 +182,12 @@ def disagreeing(inside, data):
 
 
 def opened(kind, data):
-    """A tunnel header as received; `kind` gre is MPLS over GRE, too."""
-    return {"vxlan": _open_vxlan, "vxlan_gpe": _open_gpe, "geneve": _open_geneve, "gre": _open_gre,
-            "mpls_over_gre": _open_gre, "mpls_over_udp": _open_mpls_over_udp}[kind](data)
+    """A tunnel header as received; `kind`: any that its carrier may have there, VXLAN-GPE for NSH in it, say."""
+    return {"vxlan": _open_vxlan, "vxlan_gpe": _open_gpe, "nsh_over_vxlan_gpe": _open_gpe, "geneve": _open_geneve,
+            "gre": _open_gre, "mpls_over_gre": _open_gre, "nsh_over_gre": _open_gre,
+            "mpls_over_udp": lambda data: _open_label("mpls_over_udp", data, set()),
+            "mpls_over_mpls": lambda data: _open_label("mpls_over_mpls", data, set()),
+            "nsh_over_ethernet": lambda data: _open_nsh("nsh_over_ethernet", None, data, set())}[kind](data)
 
 
 def _open_vxlan(data):
@@ -144,7 +205,9 @@ def _open_gpe(data):
         faults.add(INVALID)
     if flags & 1:                       # OAM is nothing to be forwarded
         faults |= {INVALID, UNSUPPORTED}
-    inside = GPE_PROTOCOLS.get(data[3]) if flags & 4 else ETHERNET   # without P it is as VXLAN
+    if flags & 4 and data[3] == NSH_IN_GPE:
+        return _open_nsh("nsh_over_vxlan_gpe", int.from_bytes(data[4:7], "big"), data[8:], faults)
+    inside = NEXT_PROTOCOLS.get(data[3]) if flags & 4 else ETHERNET   # without P it is as VXLAN
     if inside is None:
         faults.add(UNSUPPORTED)
     faults |= disagreeing(inside, data[8:])
@@ -189,7 +252,7 @@ def _open_gre(data):
     if len(data) < GRE_BYTES:
         return cut("gre")
     flags, protocol = struct.unpack("!HH", data[:GRE_BYTES])
-    kind, faults = "mpls_over_gre" if protocol == MPLS else "gre", set()
+    kind, faults = {MPLS: "mpls_over_gre", NSH: "nsh_over_gre"}.get(protocol, "gre"), set()
     if flags & (GRE_ROUTING | 7):       # or another version
         faults.add(INVALID)
     at, key = 4, None
@@ -206,15 +269,13 @@ def _open_gre(data):
         return cut(kind, faults, bool(flags & KEY))
     if kind == "mpls_over_gre":
         return _open_label(kind, data[at:], faults)
+    if kind == "nsh_over_gre":
+        return _open_nsh(kind, key, data[at:], faults)
     if protocol not in (ETHERNET, IPV4, IPV6):
         faults.add(UNSUPPORTED)
     faults |= disagreeing(protocol, data[at:])
     return Opened(kind, faults, key, None if UNSUPPORTED in faults else protocol, data[at:],
                   keyed=bool(flags & KEY))
-
-
-def _open_mpls_over_udp(data):
-    return _open_label("mpls_over_udp", data, set())
 
 
 def _open_label(kind, data, faults):
@@ -234,3 +295,37 @@ def _open_label(kind, data, faults):
     if inside is None:
         faults.add(UNSUPPORTED)
     return Opened(kind, faults, entry >> 12, inside, data[at:])
+
+
+def _open_nsh(kind, front, data, faults):
+    """RFC 8300 §2.2 to §2.5. Each forwarder counts the TTL down, the last one too, before it looks where to go."""
+    if len(data) < NSH_BYTES:
+        return cut(kind, faults)
+    first, kind_of_metadata, protocol = struct.unpack("!HBB", data[:4])
+    kind_of_metadata &= 0x0F
+    size, faults = (first & 0x3F) * 4, set(faults)
+    if first & NSH_VERSION:
+        faults.add(INVALID)
+    if first & OAM:
+        faults |= {INVALID, UNSUPPORTED}
+    if first >> 6 & TTL_BITS == 1:
+        faults.add("nsh_ttl_expired")
+    inside = NEXT_PROTOCOLS.get(protocol)
+    if inside is None:
+        faults.add(UNSUPPORTED)
+    if kind_of_metadata == FIXED and size != NSH_BYTES + CONTEXT_BYTES or kind_of_metadata not in (FIXED, VARIABLE) \
+            or size < NSH_BYTES:
+        faults |= {INVALID, TRUNCATED} if size > len(data) else {INVALID}
+        return Opened(kind, faults, whole=False)
+    if size > len(data):
+        return cut(kind, faults)
+    faults |= disagreeing(inside, data[size:])
+    network = front, int.from_bytes(data[4:7], "big"), data[7]
+    return Opened(kind, faults, network, inside, data[size:], service=data)
+
+
+def next_forwarder(service):
+    """The packet from its NSH header on, with a TTL one less: after 0 comes 63."""
+    first = int.from_bytes(service[:2], "big")
+    ttl = (first >> 6) - 1 & TTL_BITS
+    return (first & ~(TTL_BITS << 6) | ttl << 6).to_bytes(2, "big") + service[2:]

@@ -9,10 +9,10 @@ import kinds
 from identity import identity
 from sessions import Crossing, Sessions
 from tables import UNDERLAY, Tables
-from tunnels import ecn_inside, encapsulate, traffic_class, with_class
+from tunnels import ecn_inside, encapsulate, relay, traffic_class, with_class
 from verdict import Unknown, Verdict, Where
-from wire import (ARP, DONT_FRAGMENT, ETHERNET, ETHERNET_BYTES, GRE, IPV4, IPV6, TCP, UDP, addresses, checksum, covers,
-                  ethernet, flow, fragment_protocol, ones_sum, pseudo, upper)
+from wire import (ARP, DONT_FRAGMENT, ETHERNET, ETHERNET_BYTES, EXTENSIONS, FRAGMENT, GRE, IPV4, IPV6,
+                  TCP, UDP, addresses, checksum, covers, ethernet, flow, fragment_protocol, ones_sum, pseudo, upper)
 
 # RFC 1812 §5.3.7, RFC 1122 §3.2.1.3; RFC 4291 §2.5, §2.7
 INVALID_SOURCES4 = [(n << 24, length, 32) for n, length in ((0, 8), (127, 8), (224, 4), (240, 4))]
@@ -90,6 +90,15 @@ def unfinished(packet):
         head + packet[at:]) != 0xFFFF
 
 
+def _ip_inside(tunnel):
+    """The IP packet in a tunnel, with whatever is behind it; None: there is none, or not its whole header."""
+    inside, data = tunnel.inside, tunnel.data
+    if inside == ETHERNET:
+        inside, data = int.from_bytes(data[12:14], "big"), data[ETHERNET_BYTES:]
+    wanted = {IPV4: (4, 20), IPV6: (6, 40)}.get(inside)
+    return data if wanted and data and data[0] >> 4 == wanted[0] and len(data) >= wanted[1] else None
+
+
 class Oracle:
     """One router. `config` is weft.yaml as a dict; change it and call `changed`."""
 
@@ -104,7 +113,9 @@ class Oracle:
         if self.sessions is None:
             self.sessions = Sessions(self.tables)
         self.sessions.changed(self.tables, self._way_now)
-        self.kinds = {d.port: d.kind for d in self.tables.decaps}   # by UDP port; None: some kind of GRE
+        # By UDP port, any of those that share it; None: some kind of GRE
+        self.kinds = {d.port: d.kind for d in self.tables.decaps if not kinds.KINDS[d.kind].ethertype}
+        self.on_ethernet = {d.kind for d in self.tables.decaps if kinds.KINDS[d.kind].ethertype}
 
     def process(self, name, frame):
         verdict = Verdict()
@@ -148,6 +159,8 @@ class Oracle:
             faults.add("inner_mac_unknown" if where.kind == "tunnel" else "l2_destination_unknown")
         if where.kind == "vif" and where.device.strict and source != where.device.mac:
             faults.add("spoofed_mac")
+        if kinds.ON_ETHERNET.get(ethertype) in self.on_ethernet and where.kind == "port":
+            return self._decap_frame(verdict, where, kinds.ON_ETHERNET[ethertype], data, faults, group)
         if ethertype not in (IPV4, IPV6, ARP):
             return verdict.drop("ethertype_unsupported", *faults)
         if ethertype == ARP:
@@ -212,7 +225,7 @@ class Oracle:
         """Whether some decap is for GRE of this kind: with labels, with a key, with neither."""
         tunnel = kinds.opened("gre", header)
         return len(header) < kinds.GRE_BYTES or any(
-            (d.kind, d.kind == "gre" and d.network is not None) == (tunnel.kind, tunnel.keyed)
+            d.kind == tunnel.kind and (d.kind != "gre" or (d.network is not None) == tunnel.keyed)
             for d in self.tables.decaps)
 
     def _decap(self, verdict, where, packet):
@@ -239,6 +252,8 @@ class Oracle:
             return verdict.drop(*faults)
         found = [d for d in self.tables.decaps if (d.kind, d.port, d.network, d.local) == (
             tunnel.kind, port, tunnel.network, destination)]
+        if (tunnel.kind, port) not in [(d.kind, d.port) for d in self.tables.decaps]:   # but one that shares the port
+            faults.add("tunnel_payload_unsupported")
         if not found:
             faults.add("decap_unknown_vni")
         elif not any(covers(net, source) for d in found for net in d.sources):
@@ -247,13 +262,59 @@ class Oracle:
             faults.add("outer_udp_checksum_missing")
         if faults:
             return verdict.drop(*faults)
-        decap = found[0]
+        self._let_in(verdict, where, found[0], tunnel, flow(packet), traffic_class(packet))
+
+    def _decap_frame(self, verdict, where, kind, data, faults, group):
+        """What a frame holds of a kind that needs no IP."""
+        if faults or group:   # such frames are of no tunnel
+            return verdict.drop("ethertype_unsupported", "l2_destination_unknown", *faults)
+        tunnel = kinds.opened(kind, data)
+        if not tunnel.whole:
+            return verdict.drop(*tunnel.faults)
+        found = [d for d in self.tables.decaps if (d.kind, d.network) == (kind, tunnel.network)]
+        faults = tunnel.faults | (set() if found else {"decap_unknown_vni"})
+        if faults:
+            return verdict.drop(*faults)
+        return self._let_in(verdict, where, found[0], tunnel, (), 0)
+
+    def _let_in(self, verdict, where, decap, tunnel, outer, outer_class):
+        """`outer`, `outer_class`: flow and traffic class of the outer IP header, if there is one."""
         verdict.decap = decap.name
+        if decap.tunnel:
+            return self._relay(verdict, decap, tunnel, outer, outer_class)
         inside = Where("tunnel", decap, decap.vrf, self.tables.vrfs[decap.vrf].mac, where.mtu, where.kernel,
-                       outer=flow(packet), outer_class=traffic_class(packet), bare=tunnel.inside != ETHERNET)
+                       outer=outer, outer_class=outer_class, bare=tunnel.inside != ETHERNET)
         if not inside.bare:
             return self._ethernet(verdict, inside, tunnel.data)
         return self._ip(verdict, inside, tunnel.inside, tunnel.data, set(), False)
+
+    def _relay(self, verdict, decap, tunnel, outer, outer_class):
+        """On to the next forwarder of a service path (RFC 8300 §2.2)."""
+        packet, service = _ip_inside(tunnel), tunnel.service
+        if packet is not None:
+            inner = traffic_class(packet)
+            ecn = ecn_inside(outer_class & 3, inner & 3)
+            now = (outer_class if decap.copy_dscp else inner) & 0xFC | (ecn or 0)
+            faults = (ip4_faults if packet[0] >> 4 == 4 else ip6_faults)(packet)
+            if faults and (ecn is None or now != inner):
+                raise Unknown("what outer headers tell a broken packet with NSH")
+            if ecn is None:
+                return verdict.drop("outer_ce_inner_not_ect")
+            if not faults:
+                verdict.flow = flow(packet)
+                if packet[0] >> 4 == 6 and packet[6] in EXTENSIONS | {FRAGMENT}:   # it need not look behind these
+                    verdict.flow = ()
+                verdict.path = outer, verdict.flow, b""
+                packet = with_class(packet, now)
+            service = service[:len(service) - len(packet)] + packet
+        target = self.tables.tunnels[decap.tunnel]
+        way = self.tables.underlay_way(target.remote)
+        if way is None:
+            return verdict.drop("tunnel_unresolved")
+        if len(service) + target.overhead > way[0].mtu:
+            return verdict.drop("too_big")
+        port, frame = relay(self.tables, target, kinds.next_forwarder(service), packet)
+        return verdict.send(port.name, frame, tunnel=target)
 
     # --- routing --------------------------------------------------------------------------------
 

@@ -33,6 +33,11 @@ def borders(net):
             if 0 <= number < 1 << bits]
 
 
+def is_six(decap):
+    """Whether its outer header is of IPv6."""
+    return ":" in decap.get("local", "")
+
+
 class Packets:
     """Frames for one configuration; call `changed` after it changed."""
 
@@ -75,6 +80,7 @@ class Packets:
         self.largest = {x["name"]: 1500 if x["device"] == "af_packet" else x["mtu"]
                         for x in self.config["ports"] + self.config["vifs"]}
         self.macs = {v["name"]: mac_bytes(v["router_mac"]) for v in self.config["vrfs"]}
+        self.ways_in = [d for d in self.config["decaps"] if "tunnel" not in d]   # what comes out of them is routed
         if net_changed:
             self.pending += self._toward(vrf, net_changed)
 
@@ -92,13 +98,13 @@ class Packets:
     def _plain(self, end, destination):
         """A small UDP packet that comes from a VIF or out of a tunnel."""
         random, four = self.random, len(destination) == 4
-        vrf = self.vrf_of(end) if "sources" in end else end["vrf"]
+        vrf = end["vrf"] if "device" in end else self.vrf_of(end)
         own = [a for a in map(packed, end.get("addresses", [])) if len(a) == len(destination)]
         source = random.choice(own or self.near[4 if four else 6])
         body = udp(source, destination, random.randint(1, 65535), 9, self.payload(40))
         packet = (ipv4 if four else ipv6)(source, destination, UDP, body)
         ethertype = IPV4 if four else IPV6
-        if "sources" not in end:
+        if "device" in end:
             return end["name"], ethernet(self.macs[vrf], mac_bytes(end["mac"]), ethertype, packet)
         return self.at_port(*self.tunnelled(end, ethernet(self.macs[vrf], mac_bytes("02:77:00:00:00:01"), ethertype,
                                                           packet)))
@@ -228,6 +234,9 @@ class Packets:
                                      IPV4 if len(source) == 4 else IPV6, packet)
 
     def vrf_of(self, decap):
+        """Of what comes out of it; what goes on by a tunnel may be of any."""
+        if "tunnel" in decap:
+            return self.random.choice(self.config["vrfs"])["name"]
         return decap.get("vrf") or next(v["vrf"] for v in self.config["vifs"] if v["name"] == decap["vif"])
 
     def inner_frame(self, decap, room):
@@ -240,16 +249,18 @@ class Packets:
                         IPV4 if family == 4 else IPV6, packet + padding)[:room]
 
     def tunnelled(self, decap, frame, **change):
-        """The outer packet; `change`: source, destination, port, network, shape, check, length, tos."""
+        """(EtherType, outer packet); `change`: source, destination, port, network, shape, check, length, tos."""
         random = self.random
+        kind, network, port = settings(decap)
+        body = change.get("shape", shapes.right)(random, kind, change.get("network", network), frame)
+        if KINDS[kind].ethertype:
+            return KINDS[kind].ethertype, body
         destination = packed(change.get("destination", decap["local"]))
         net = wire.prefix(random.choice(decap["sources"]))
         room = (1 << (net[2] - net[1])) - 1
         source = (net[0] + random.randint(min(room, 1), min(room, 250))).to_bytes(net[2] // 8, "big")
         source = change.get("source", source)
         six = len(destination) == 16
-        kind, network, port = settings(decap)
-        body = change.get("shape", shapes.right)(random, kind, change.get("network", network), frame)
         if port is not None:
             check = None if six and not (decap.get("zero_udp_checksum6") and random.random() < 0.5) else random.choice(
                 (0, 0, None))
@@ -264,8 +275,8 @@ class Packets:
 
     def tunnel_room(self, decap, port):
         """For the inner frame."""
-        options = shapes.MOST_OPTION_BYTES if decap["kind"] == "geneve" else 0
-        return self.largest[port["name"]] - 16 - options - (40 if ":" in decap["local"] else 24)
+        options = shapes.MOST_OPTION_BYTES if decap["kind"] == "geneve" or KINDS[decap["kind"]].is_nsh else 0
+        return self.largest[port["name"]] - 16 - options - (40 if is_six(decap) else 24)
 
     def at_port(self, ethertype, packet, port=None):
         port = port or self.random.choice(self.config["ports"])
@@ -338,9 +349,9 @@ class Packets:
         kind = random.random()
         if kind < 0.4:
             return port["name"], ethernet(mac, its_mac, IPV4 if len(asker) == 4 else IPV6, self.ping(asker, own))
-        if kind < 0.7 or not self.config["decaps"]:
+        if kind < 0.7 or not self.ways_in:
             return port["name"], self.neighbour_question(its_mac, asker, own, mac)
-        decap = random.choice(self.config["decaps"])
+        decap = random.choice(self.ways_in)
         family = random.choice((4, 6))
         vrf = self.vrf_of(decap)
         asker, target = (random.choice(self.near[family]) for _ in range(2))
@@ -402,31 +413,31 @@ class Packets:
         if not self.config["decaps"]:
             return self.from_vm()
         decap = random.choice(self.config["decaps"])
-        six = ":" in decap["local"]
-        changes = [{"network": shapes.foreign(random, decap, self.config["decaps"])},
-                   {"destination": random.choice(self.config["ports"])["addresses"][six].split("/")[0]},
-                   {"source": random.choice(self.near[6 if six else 4])}, {"source": self.stranger(six)},
-                   *[{"shape": shapes.wrong}] * 8]
+        six, on_ip = is_six(decap), "local" in decap
+        changes = [{"network": shapes.foreign(random, decap, self.config["decaps"])}, *[{"shape": shapes.wrong}] * 8]
+        if on_ip:
+            changes += [{"destination": random.choice(self.config["ports"])["addresses"][six].split("/")[0]},
+                        {"source": random.choice(self.near[6 if six else 4])}, {"source": self.stranger(six)}]
         if KINDS[decap["kind"]].port is not None:
             ports = [port for port in (settings(d)[2] for d in self.config["decaps"]) if port is not None]
             changes += [{"port": random.choice(ports)}, {"port": random.choice((4789, 4790, 8472, 4791, 6081, 6635))},
                         {"check": random.randint(1, 65535)}, {"check": 0},
                         {"length": random.choice((0, 7, 8, 20, 2000))}]
         change = random.choice(changes)
-        room = 1380 - 16 - (40 if six else 24)
+        room = 1380 - 16 - (40 if six else 24) - (shapes.MOST_OPTION_BYTES if KINDS[decap["kind"]].is_nsh else 0)
         inner = self.inner_frame(decap, room)
         kind = random.random()
         if kind < 0.12:
             inner = inner[:random.randint(0, len(inner))]
         elif kind < 0.25:
             nested = self.tunnelled(decap, inner[:room - 90], **change)
-            inner = inner[:12] + nested[0].to_bytes(2, "big") + nested[1]
+            inner = (inner[:12] + nested[0].to_bytes(2, "big") + nested[1])[:room]
         elif kind < 0.38:
             inner = random.choice((self.flipped, self.wrong_link, self.wrong_ip, self.tagged))(inner)[:room]
         if kind < 0.38:
             change = {}
         ethertype, packet = self.tunnelled(decap, inner, **change)
-        if random.random() < 0.06:
+        if on_ip and random.random() < 0.06:
             packet = self.fragmented(packet)
         return self.at_port(ethertype, packet)
 
@@ -476,7 +487,8 @@ class Packets:
             return mac_bytes(random.choice(STRANGERS)) + frame[6:]
         if kind < 0.7:
             return frame[:6] + mac_bytes(random.choice(STRANGERS)) + frame[12:]
-        return frame[:12] + random.choice((b"\x88\xcc", b"\x86\xdd", b"\x08\0", b"\0\x2e", b"\x88\x47")) + frame[14:]
+        return frame[:12] + random.choice((b"\x88\xcc", b"\x86\xdd", b"\x08\0", b"\0\x2e", b"\x88\x47", b"\x88\x48",
+                                           b"\x89\x4f")) + frame[14:]
 
     def wrong_ip(self, frame):
         """One lie in the IP header whose checksum is right all the same (IPv4), or one in the checksum."""

@@ -4,7 +4,8 @@ import kinds
 import wire
 from kinds import KINDS
 
-WEIGHTS = {"vxlan": 8, "vxlan_gpe": 3, "geneve": 3, "gre": 4, "mpls_over_udp": 3, "mpls_over_gre": 3}
+WEIGHTS = {"vxlan": 8, "vxlan_gpe": 3, "geneve": 3, "gre": 4, "mpls_over_udp": 3, "mpls_over_gre": 3,
+           "mpls_over_mpls": 3, "nsh_over_vxlan_gpe": 3, "nsh_over_gre": 3, "nsh_over_ethernet": 3}
 OTHER_PORTS = (8472, 4790, 51234, 4789, 6081)   # where they are free
 RANGES = ("49152-65535", "49152-65535", "1-65535", "50000-50000", "60000-60003")
 ROUTER_MACS = ("02:00:5e:00:01:01", "02:00:5e:00:01:02", "02:00:5e:00:aa:03")
@@ -12,15 +13,16 @@ FAR4, FAR6 = ("203.0.113.0/24", "203.0.113.64/26"), ("2001:db8:f::/48", "2001:db
 
 
 def udp_port(config, kind, random):
-    """Mostly the kind's own; never one that another kind has, which is refused."""
-    taken = {port for name, _, port in map(kinds.settings, config["tunnels"] + config["decaps"]) if name != kind}
+    """Mostly the kind's own; never one that another kind has, which is refused, if it may not share it."""
+    taken = {port for name, _, port in map(kinds.settings, config["tunnels"] + config["decaps"])
+             if kinds.of_port(name) != kinds.of_port(kind)}
     own = KINDS[kind].port
     free = [p for p in (own, own, own, *OTHER_PORTS) if p not in taken]
     return random.choice(free or [20000 + list(KINDS).index(kind)])
 
 
 def network(kind, number, random):
-    """A VNI, key or label; that of GRE may be missing."""
+    """A VNI, key, label or path; that of GRE may be missing."""
     known = KINDS[kind]
     names = [random.randint(known.smallest, known.largest), known.smallest + number, 100, 101, known.largest]
     return random.choice(names if kind != "gre" else [None, None, None, 0, *names])
@@ -32,11 +34,33 @@ def _kind(number, config, random):
     entry, name = {"kind": kind}, network(kind, number, random)
     if name is not None:
         entry[KINDS[kind].name_of_network] = name
+    if KINDS[kind].is_nsh:
+        entry.update(_service(kind, number, random))
     if KINDS[kind].port is not None:
         port = udp_port(config, kind, random)
         if port != KINDS[kind].port or random.random() < 0.5:
             entry["port"] = port
     return entry
+
+
+def _service(kind, number, random):
+    """What NSH has beside its path: an index, and what stands in front."""
+    more = {} if random.random() < 0.5 else {"index": random.choice((1, 7, 254, 255))}
+    front = KINDS[kind].front
+    if front == "vni" or front == "key" and random.random() < 0.5:
+        more[front] = random.choice((0, 1, number, 100, random.getrandbits(24), 0xFFFFFF))
+    return more
+
+
+def _metadata(random):
+    """Of the NSH header that a tunnel makes."""
+    what = random.randrange(3)
+    if what == 0:
+        return {}
+    if what == 1:
+        return {"context": random.randbytes(16).hex()}
+    data = [random.randbytes(random.choice((0, 1, 4, 7, 20))).hex() for _ in range(random.randint(1, 3))]
+    return {"options": [f"{random.getrandbits(16):04x}:{random.getrandbits(8):02x}:{one}" for one in data]}
 
 
 def remote(config, random):
@@ -57,6 +81,15 @@ def tunnel(number, config, random):
         entry["payload"] = payload
     if payload == "ethernet":
         entry["inner_destination_mac"] = random.choice(ROUTER_MACS)
+    if payload == "nsh":
+        for key in ("path", "index"):
+            entry.pop(key, None)
+    elif known.is_nsh:
+        entry.update(_metadata(random))
+    if known.ethertype:
+        if not known.is_nsh and random.random() < 0.3:
+            entry["ttl"] = random.randint(1, 255)
+        return entry
     if known.port is not None:
         entry["source_ports"] = random.choice(RANGES)
         if ":" in there and random.random() < 0.3:
@@ -82,27 +115,40 @@ def sources(config, six, random):
 def _taken(config, entry):
     """Whether another decap takes the same packets."""
     def told(decap):
-        return *kinds.settings(decap), decap["local"]
+        kind, network, port = kinds.settings(decap)
+        if KINDS[kind].is_nsh:   # what stands in front does not tell them apart
+            network = network[1:]
+        return kind, network, port, decap.get("local")
     return told(entry) in [told(d) for d in config["decaps"] if d["name"] != entry["name"]]
 
 
 def decap(number, config, random):
     """None where there is such a one already."""
     six = random.random() < 0.4
-    entry = {"name": f"d{number}", **_kind(number, config, random),
-             "local": random.choice(config["ports"])["addresses"][six].split("/")[0],
-             "sources": sources(config, six, random)}
+    entry = {"name": f"d{number}", **_kind(number, config, random)}
+    known = KINDS[entry["kind"]]
+    if not known.ethertype:
+        entry["local"] = random.choice(config["ports"])["addresses"][six].split("/")[0]
+        entry["sources"] = sources(config, six, random)
     if _taken(config, entry):
         return None
-    if config["vifs"] and random.random() < 0.15:
+    onward = [t["name"] for t in config["tunnels"] if t.get("payload") == "nsh"] if known.is_nsh else []
+    if onward and random.random() < 0.5:
+        entry["tunnel"] = random.choice(onward)
+    elif config["vifs"] and random.random() < 0.15:
         entry["vif"] = random.choice(config["vifs"])["name"]
     else:
         entry["vrf"] = random.choice(config["vrfs"])["name"]
-    if six and KINDS[entry["kind"]].port is not None and random.random() < 0.4:
+    if six and known.port is not None and random.random() < 0.4:
         entry["zero_udp_checksum6"] = True
-    if random.random() < 0.3:
+    if not known.ethertype and random.random() < 0.3:
         entry["dscp"] = random.choice(("copy", "keep"))
     return entry
+
+
+def for_routes(config):
+    """Tunnels that a route may lead into: the others take only what has an NSH header."""
+    return [t for t in config["tunnels"] if t.get("payload") != "nsh"]
 
 
 # --- changes ----------------------------------------------------------------------------------------
@@ -115,6 +161,8 @@ def _options(entry, keys):
 def _change_common(random, config, entry, key):
     """Sets the network or the port; False where nothing can be changed."""
     kind = KINDS[entry["kind"]]
+    if key == "network" and kind.is_nsh:
+        return _change_service(random, entry, kind)
     if key == "network":
         name = network(entry["kind"], 1, random)
         if name is None or (entry["kind"] == "gre" and "key" not in entry):   # nothing takes a key away
@@ -125,6 +173,18 @@ def _change_common(random, config, entry, key):
         return []
     entry["port"] = udp_port(config, entry["kind"], random)
     return ["port"]
+
+
+def _change_service(random, entry, kind):
+    """Sets the path, the index, or the VNI or key in front of them."""
+    if kind.front in entry and ("path" not in entry or random.random() < 0.3):
+        entry[kind.front] = random.getrandbits(24)
+        return [kind.front]
+    if "path" not in entry:
+        return []
+    key = random.choice(("path", "index"))
+    entry[key] = random.choice((1, 7, 254, 255)) if key == "index" else random.choice((1, 100, random.getrandbits(24)))
+    return [key]
 
 
 def change_tunnel(random, config):
@@ -145,7 +205,7 @@ def change_tunnel(random, config):
     elif key == "inner_destination_mac" and ethernet:
         entry["inner_destination_mac"] = random.choice(ROUTER_MACS)
         keys = ["inner_destination_mac"]
-    elif key == "payload" and len(known.payloads) > 1 and not ethernet:
+    elif key == "payload" and len(known.payloads) > 1 and entry.get("payload", known.payloads[0]) == "ip":
         entry.update(payload="ethernet", inner_destination_mac=random.choice(ROUTER_MACS))
         keys = ["payload", "inner_destination_mac"]
     else:
@@ -158,6 +218,8 @@ def change_decap(random, config):
     entry = random.choice(config["decaps"])
     old = dict(entry)
     keys = _change_common(random, config, entry, random.choice(("network", "network", "port", "sources")))
+    if not keys and "sources" not in entry:
+        return None
     if not keys:
         entry["sources"] = sources(config, ":" in entry["local"], random)
         return entry["name"], [word for net in entry["sources"] for word in ("--source", net)], False

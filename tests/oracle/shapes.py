@@ -2,16 +2,16 @@
 
 import kinds
 from kinds import KINDS, geneve_option
-from wire import ARP, ETHERNET, ETHERNET_BYTES, IPV4, IPV6, MPLS, vxlan
+from wire import ARP, ETHERNET, ETHERNET_BYTES, IPV4, IPV6, MPLS, NSH, vxlan
 
-OTHER_PROTOCOLS = (0, ARP, 0x894F, 0x8848, 0x880B, 0x88BE, 0xFFFF)
+OTHER_PROTOCOLS = (0, ARP, NSH, 0x8848, 0x880B, 0x88BE, 0xFFFF)
 GRE_RESERVED = 0x03F8   # bits 6 to 12, which are ignored
-MOST_OPTION_BYTES = 64  # of GENEVE, in frames that are right
+MOST_OPTION_BYTES = 64  # of GENEVE and NSH, in frames that are right
 
 
 def put_inside(random, kind, frame):
     """(EtherType, bytes): the frame, or its packet where the kind can have that alone."""
-    payload = random.choice(KINDS[kind].payloads)
+    payload = random.choice([p for p in KINDS[kind].payloads if p != "nsh"])
     if payload == "ethernet" or len(frame) < ETHERNET_BYTES:
         return ETHERNET if "ethernet" in KINDS[kind].payloads else IPV4, frame
     return int.from_bytes(frame[12:14], "big"), frame[ETHERNET_BYTES:]
@@ -39,13 +39,39 @@ def right(random, kind, network, frame):
                             flags=random.choice((0, 0, random.getrandbits(6)))) + data
     if kind == "gre":
         return kinds.gre(inside, data, key=network, **_gre_options(random))
+    if KINDS[kind].is_nsh:
+        return _carried(random, kind, network, _service(random, network, inside) + data)
     stack = kinds.label_entry(network, traffic_class=random.choice((0, random.getrandbits(3))),
                               ttl=random.choice((64, 255, 1, 2))) + data
-    return stack if kind == "mpls_over_udp" else kinds.gre(MPLS, stack, **_gre_options(random))
+    return kinds.gre(MPLS, stack, **_gre_options(random)) if kind == "mpls_over_gre" else stack
+
+
+def _carried(random, kind, network, data):
+    """`data`, which begins with NSH, behind what may stand in front of it."""
+    if kind == "nsh_over_gre":
+        return kinds.gre(NSH, data, key=network[0], **_gre_options(random))
+    if kind == "nsh_over_vxlan_gpe":
+        return kinds.gpe(network[0], kinds.NSH_IN_GPE, 0x0C | random.choice((0, 0, 0x02, 0xC0)),
+                         random.choice((bytes(2), random.randbytes(2))), random.choice((0, 0x5A))) + data
+    return data
+
+
+def _service(random, network, inside, **change):
+    """An NSH header; `change`: of its fields."""
+    context = kinds.FIXED, random.choice((bytes(16), random.randbytes(16)))
+    if random.random() < 0.4:
+        context = kinds.VARIABLE, b"".join(
+            kinds.nsh_metadata(random.getrandbits(8), random.randbytes(random.choice((0, 1, 4, 7, 10))),
+                               random.getrandbits(16), unassigned=random.getrandbits(1))
+            for _ in range(random.choice((0, 1, 2, 3))))
+    protocol = kinds.gpe_protocol(inside) if inside in kinds.NEXT_PROTOCOLS.values() else 3
+    return kinds.nsh(network[1], network[2], protocol, **{
+        "context": context, "ttl": random.choice((63, 63, 63, 2, 0, random.randint(2, 63))),
+        "first": random.choice((0, 0, 0x1000)), "unassigned": random.choice((0, 0, random.getrandbits(4))), **change})
 
 
 def _gpe(random, network, inside, data, last):
-    protocol = kinds.gpe_protocol(inside) if inside in kinds.GPE_PROTOCOLS.values() else 0
+    protocol = kinds.gpe_protocol(inside) if inside in kinds.NEXT_PROTOCOLS.values() else 0
     flags = 0x0C | random.choice((0, 0, 0x02, 0x42, 0xC0))   # B, and the two reserved bits
     if inside == ETHERNET and random.random() < 0.15:
         flags &= ~4
@@ -67,17 +93,19 @@ def wrong(random, kind, network, frame):
     inside, data = put_inside(random, kind, frame)
     if inside != ETHERNET and random.random() < 0.2:   # the other version than it says, or none
         other = IPV6 if inside == IPV4 else IPV4
-        if kind.startswith("mpls") or random.random() < 0.3:
+        if kind.startswith("mpls") or inside not in (IPV4, IPV6) or random.random() < 0.3:
             data = bytes([random.randrange(16) << 4 | data[0] & 15]) + data[1:] if data else data
         else:
             inside = other
         return _headed(kind, network, inside, data)
     return {"vxlan": _wrong_vxlan, "vxlan_gpe": _wrong_gpe, "geneve": _wrong_geneve, "gre": _wrong_gre,
-            "mpls_over_udp": _wrong_mpls, "mpls_over_gre": _wrong_mpls_over_gre}[kind](random, network, inside, data)
+            "mpls_over_udp": _wrong_mpls, "mpls_over_mpls": _wrong_mpls, "mpls_over_gre": _wrong_mpls_over_gre}.get(
+                kind, lambda *rest: _wrong_nsh(random, kind, network, inside, data))(random, network, inside, data)
 
 
 def _headed(kind, network, inside, data):
-    inside = inside if kind != "vxlan_gpe" or inside in kinds.GPE_PROTOCOLS.values() else IPV4
+    if KINDS[kind].is_nsh or kind == "vxlan_gpe":
+        inside = inside if inside in kinds.NEXT_PROTOCOLS.values() else IPV4
     return kinds.headed(kind, network, inside, data)
 
 
@@ -86,7 +114,7 @@ def _wrong_vxlan(random, network, _, data):
 
 
 def _wrong_gpe(random, network, inside, data):
-    protocol = kinds.gpe_protocol(inside) if inside in kinds.GPE_PROTOCOLS.values() else 3
+    protocol = kinds.gpe_protocol(inside) if inside in kinds.NEXT_PROTOCOLS.values() else 3
     kind = random.randrange(4)   # no VNI, another version, OAM, another protocol
     flags = (random.choice((0, 4, 0xC7)), random.choice((0x1C, 0x2C, 0x3C)), 0x0D, 0x0C)[kind]
     if kind == 3:
@@ -158,11 +186,54 @@ def _wrong_mpls_over_gre(random, network, inside, data):
     return kinds.gre(MPLS, _wrong_mpls(random, network, inside, data))
 
 
+def _wrong_nsh(random, kind, network, inside, data):
+    """In the header itself, or in what stands in front of it."""
+    if kind != "nsh_over_ethernet" and random.random() < 0.2:
+        return _wrong_in_front(random, kind, network, _service(random, network, inside) + data)
+    fixed, words = (kinds.FIXED, random.randbytes(16)), random.choice((0, 1, 2, 5, 7, 63))
+    change = random.choice((
+        {"ttl": 1}, {"ttl": 1}, {"ttl": 1}, {"first": kinds.OAM}, {"first": random.choice((0x4000, 0x8000, 0xC000))},
+        {"context": (random.choice((0, *range(3, 16))), bytes(16))}, {"context": fixed, "words": words},
+        {"context": (kinds.VARIABLE, b""), "words": random.choice((0, 1, 63, 3))},
+        {"context": (kinds.FIXED, bytes(random.choice((0, 12, 20))))}))
+    if random.random() < 0.15:
+        service = kinds.nsh(network[1], network[2], random.choice((0, 4, 5, 6, 254, 255)))
+    else:
+        service = _service(random, network, inside, **change)
+    return _carried(random, kind, network, service + data)
+
+
+def _wrong_in_front(random, kind, network, data):
+    if kind == "nsh_over_vxlan_gpe":
+        return kinds.gpe(network[0], kinds.NSH_IN_GPE, random.choice((4, 0x1C, 0x2C, 0x3C, 0x0D))) + data
+    if random.random() < 0.5:
+        return kinds.gre(NSH, data, key=network[0], check=random.randint(1, 0xFFFF))
+    return kinds.gre(NSH, data, key=network[0], more=random.choice((0x4000, 0x0800, 0x0400, 1, 4)))
+
+
+def _foreign_service(random, kind, network, names):
+    """Another VNI or key, another path or another index."""
+    if names and random.random() < 0.3:
+        return random.choice(names)
+    front, path, index = network
+    what = random.randrange(3)
+    if what == 0:
+        return front, path ^ 1 << random.randrange(24), index
+    if what == 1 or kind.front is None:
+        return front, path, index ^ 1 << random.randrange(8)
+    if kind.front == "key" and (front is None or random.random() < 0.3):
+        return (random.choice((0, 1, 0xFFFFFFFF)) if front is None else None), path, index
+    return front ^ 1 << random.randrange(24), path, index
+
+
 def foreign(random, entry, others):
     """The name of another network than the entry's: one of others, one a bit apart, or none."""
     name, network, _ = kinds.settings(entry)
     kind = KINDS[name]
-    names = [n for n in (kinds.settings(other)[1] for other in others) if n is not None]
+    if kind.is_nsh:
+        same = [kinds.settings(other)[1] for other in others if other["kind"] == name]
+        return _foreign_service(random, kind, network, same)
+    names = [n for n in (kinds.settings(other)[1] for other in others) if isinstance(n, int)]
     chosen = random.choice(names + [None] if name == "gre" else names or [0])
     if network is not None and random.random() < 0.5:
         chosen = network ^ 1 << random.randrange(kind.largest.bit_length())

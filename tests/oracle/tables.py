@@ -6,7 +6,7 @@ import kinds
 from deviations import KNOWN
 from policies import Groups
 from verdict import Unknown
-from wire import covers, mac_bytes, packed, prefix
+from wire import IPV4, NSH, covers, mac_bytes, packed, prefix
 
 UNDERLAY = "underlay"
 # More than there are VRFs: who goes on after that goes round.
@@ -64,10 +64,11 @@ class Vif:
 
 @dataclass
 class Tunnel:
-    """`network`: VNI, key or label; `port`: None where it goes by GRE; `payload`: ethernet or ip."""
+    """`network`: see kinds.settings; `port`: None where it has none; `local`: None on Ethernet; `payload`: ethernet, ip
+    or nsh, which is for packets that have such a header; `context`: of NSH."""
     name: str
     kind: str
-    network: int
+    network: object
     remote: bytes
     local: bytes
     port: int
@@ -77,24 +78,33 @@ class Tunnel:
     ttl: object            # a number, or "copy"
     dscp: object
     zero_checksum6: bool
+    context: tuple
+
+    @property
+    def on_ethernet(self):
+        return kinds.KINDS[self.kind].ethertype is not None
 
     @property
     def overhead(self):
-        """What a tunnel adds to an IP packet: inner Ethernet, its own header, UDP, outer IP."""
-        return ((14 if self.payload == "ethernet" else 0) + kinds.header_bytes(self.kind, self.network) +
-                (0 if self.port is None else 8) + (40 if len(self.remote) == 16 else 20))
+        """What a tunnel adds to an IP packet, or to one with NSH: inner Ethernet, its own header, UDP, outer IP."""
+        inside = NSH if self.payload == "nsh" else IPV4
+        header = len(kinds.headed(self.kind, self.network, inside, b"", context=self.context))
+        outer = 0 if self.on_ethernet else 40 if len(self.remote) == 16 else 20
+        return (14 if self.payload == "ethernet" else 0) + header + (0 if self.port is None else 8) + outer
 
 
 @dataclass
 class Decap:
+    """`tunnel`: by which packets go on with the NSH header that they have; it has no VRF then."""
     name: str
     kind: str
-    network: int
+    network: object
     port: int
     local: bytes
     sources: list
     vrf: str
     vif: str
+    tunnel: str
     zero_checksum6: bool
     copy_dscp: bool
 
@@ -158,24 +168,26 @@ class Tables:
 
     def _tunnel(self, t):
         remote = packed(t["remote"])
-        local = packed(t["local"]) if "local" in t else self._own(remote)
         kind, network, port = kinds.settings(t)
+        local = packed(t["local"]) if "local" in t else self._own(remote)
+        if kinds.KINDS[kind].ethertype:
+            local = None
         payload = t.get("payload", kinds.KINDS[kind].payloads[0])
         mac = mac_bytes(t["inner_destination_mac"]) if payload == "ethernet" else bytes(6)
         return Tunnel(t["name"], kind, network, remote, local, port, payload,
                       source_ports(t.get("source_ports", "49152-65535")), mac, t.get("ttl", 64), t.get("dscp", 0),
-                      t.get("zero_udp_checksum6", False))
+                      t.get("zero_udp_checksum6", False), kinds.metadata(t))
 
     def _decap(self, d):
-        sources = [prefix(s) for s in d["sources"]]
-        local = packed(d["local"]) if "local" in d else self._own(bytes(sources[0][2] // 8))
-        vrf = d.get("vrf") or self.vifs[d["vif"]].vrf
-        return Decap(d["name"], *kinds.settings(d), local, sources, vrf, d.get("vif"),
+        sources = [prefix(s) for s in d.get("sources", [])]
+        local = packed(d["local"]) if "local" in d else self._own(bytes(sources[0][2] // 8)) if sources else None
+        vrf = self.vifs[d["vif"]].vrf if "vif" in d else d.get("vrf")
+        return Decap(d["name"], *kinds.settings(d), local, sources, vrf, d.get("vif"), d.get("tunnel"),
                      d.get("zero_udp_checksum6", False), d.get("dscp") == "copy")
 
     def tunnel_locals(self):
-        """(local address, UDP port or None for GRE) → kind, of the tunnels; of both kinds on GRE any."""
-        return {(t.local, t.port): t.kind for t in self.tunnels.values()}
+        """(local address, UDP port or None for GRE) → kind, of the tunnels on IP; any of those that share these."""
+        return {(t.local, t.port): t.kind for t in self.tunnels.values() if t.local}
 
     def walk(self, vrf, address):
         """(entry or None or "loop", VRF where it was found)"""

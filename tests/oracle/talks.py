@@ -94,7 +94,7 @@ class Talks:
 
     def _new(self):
         random, packets = self.random, self.packets
-        decaps = packets.config["decaps"]
+        decaps = packets.ways_in
         if decaps and random.random() < 0.35:
             home = random.choice(decaps)
             vrf, family = packets.vrf_of(home), random.choice((4, 4, 6))

@@ -1,7 +1,9 @@
 """The outer headers of a tunnel, and what ECN they and the inner ones have of each other (RFC 6040)."""
 
 import kinds
-from wire import (DONT_FRAGMENT, ETHERNET, ETHERNET_BYTES, GRE, IPV4, IPV6, UDP, checksum, ethernet, ipv4, ipv6, udp)
+from deviations import OPEN
+from wire import (DONT_FRAGMENT, ETHERNET, ETHERNET_BYTES, GRE, IPV4, IPV6, NSH, UDP, checksum, ethernet, ipv4, ipv6,
+                  udp)
 
 ANY_SOURCE_PORT = 0
 NOT_ECT, ECT1, ECT0, CE = range(4)  # RFC 3168 §5
@@ -32,18 +34,35 @@ def encapsulate(tables, tunnel, frame, own=False):
     """(port, frame) of what leaves, with ANY_SOURCE_PORT for the port that only the router's secret hash knows;
     None where the underlay does not lead to the remote. A tunnel of IP packets takes the packet of the frame.
     `own`: ARP or ND of the router itself."""
+    inside, data = ETHERNET, frame
+    if tunnel.payload == "ip":
+        inside, data = int.from_bytes(frame[12:14], "big"), frame[ETHERNET_BYTES:]
+    return _with_outer(tables, tunnel, inside, data, None if own else frame[ETHERNET_BYTES:])
+
+
+def relay(tables, tunnel, service, inner):
+    """The same for a packet with an NSH header. `inner`: the IP packet in it, None where there is none."""
+    if "relays-tell-nothing" in OPEN:
+        inner = None
+    return _with_outer(tables, tunnel, NSH, service, inner)
+
+
+def _with_outer(tables, tunnel, inside, data, packet):
+    """`packet`: of which the outer header has its ECN, and DSCP and TTL where these are copied."""
     way = tables.underlay_way(tunnel.remote)
     if way is None:
         return None
     port, mac = way
-    inside, data = ETHERNET, frame
-    if tunnel.payload == "ip":
-        inside, data = int.from_bytes(frame[12:14], "big"), frame[ETHERNET_BYTES:]
-    inner, ttl = (0, 64) if own else (traffic_class(frame[14:]), frame[14 + (8 if frame[14] >> 4 == 4 else 7)])
+    inner, ttl = 0, 64
+    if packet is not None:
+        inner, ttl = traffic_class(packet), packet[8 if packet[0] >> 4 == 4 else 7]
     dscp = inner >> 2 if tunnel.dscp == "copy" else tunnel.dscp
     outer = dscp << 2 | inner & 3
     ttl = ttl if tunnel.ttl == "copy" else tunnel.ttl
-    body = kinds.headed(tunnel.kind, tunnel.network, inside, data, 64 if tunnel.ttl == "copy" else tunnel.ttl)
+    body = kinds.headed(tunnel.kind, tunnel.network, inside, data, 64 if tunnel.ttl == "copy" else tunnel.ttl,
+                        tunnel.context)
+    if tunnel.on_ethernet:
+        return port, ethernet(mac, port.mac, kinds.KINDS[tunnel.kind].ethertype, body)
     six = len(tunnel.remote) == 16
     protocol = GRE if tunnel.port is None else UDP
     if protocol == UDP:
