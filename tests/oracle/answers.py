@@ -117,7 +117,12 @@ def arp(tables, verdict, where, data):
 
 
 def is_neighbour_message(packet):
-    return packet[6] == ICMP6 and len(packet) > 40 and ROUTER_SOLICITATION <= packet[40] <= REDIRECT
+    protocol, at, later, _ = upper(packet)
+    if protocol != ICMP6 or later or len(packet) <= at or not ROUTER_SOLICITATION <= packet[at] <= REDIRECT:
+        return False
+    if at > 40:
+        raise Unknown("a neighbour message behind other headers")
+    return True
 
 
 def _link_layer_option(options, wanted):

@@ -3,7 +3,8 @@
 from collections import Counter, defaultdict
 
 import kinds
-from wire import ETHERNET, ETHERNET_BYTES, GRE, ICMP, IPV4, IPV6, UDP, checksum, ones_sum, pseudo
+import segments
+from wire import ETHERNET, ETHERNET_BYTES, GRE, ICMP, IPV4, IPV6, ROUTING, UDP, checksum, ones_sum, pseudo
 
 
 def reduced(frame, tunnel_locals):
@@ -39,6 +40,9 @@ def inner_ip(frame, tunnel_locals):
     if kind not in (IPV4, IPV6) or len(frame) < at + (40 if kind == IPV6 else 20):
         return None, at
     protocol, size = (frame[20], 40) if kind == IPV6 else (frame[23], (frame[14] & 15) * 4)
+    if kind == IPV6 and protocol in (ROUTING, *segments.INSIDE):
+        visit = segments.opened(frame[at:])
+        return visit.inside, len(frame) - len(visit.data)
     source = frame[22:38] if kind == IPV6 else frame[26:30]
     start = at + size + (8 if protocol == UDP else 0)
     port = int.from_bytes(frame[start - 6:start - 4], "big") if protocol == UDP else None

@@ -37,6 +37,10 @@ class Kind:
         return GRE if self.port is None else UDP
 
     @property
+    def has_labels(self):
+        return self.name_of_network == "label"
+
+    @property
     def is_nsh(self):
         return self.name_of_network == "path"
 
@@ -49,6 +53,7 @@ KINDS = {
     "mpls_over_udp": Kind("label", 6635, ("ip",), 0xFFFFF, 16),
     "mpls_over_gre": Kind("label", None, ("ip",), 0xFFFFF, 16),
     "mpls_over_mpls": Kind("label", None, ("ip",), 0xFFFFF, 16, ethertype=MPLS),
+    "srv6": Kind(None, None, ("ip",), 0),
     "nsh_over_vxlan_gpe": Kind("path", 4790, ("ethernet", "ip", "nsh"), 0xFFFFFF, front="vni"),
     "nsh_over_gre": Kind("path", None, ("ip", "ethernet", "nsh"), 0xFFFFFF, front="key"),
     "nsh_over_ethernet": Kind("path", None, ("ip", "ethernet", "nsh"), 0xFFFFFF, ethertype=NSH),
@@ -58,13 +63,21 @@ ON_ETHERNET = {kind.ethertype: name for name, kind in KINDS.items() if kind.ethe
 
 def settings(entry):
     """(kind, name of the network or None, UDP port or None) of a tunnel or decap of the configuration. The network of
-    NSH is (VNI or key in front, path, index)."""
+    NSH is (VNI or key in front, path, index), that of MPLS all its labels."""
     name = entry.get("kind", "vxlan")
     kind = KINDS[name]
     network = entry.get(kind.name_of_network)
     if kind.is_nsh:
         network = entry.get(kind.front), network, entry.get("index", 255)
+    if kind.has_labels:
+        network = *entry.get("labels", []), network
     return name, network, entry.get("port", kind.port)
+
+
+def last(kind, network):
+    """What tells one decap of a kind from another: not the labels, VNI or key in front."""
+    known = KINDS[kind]
+    return network[1:] if known.is_nsh else network[-1] if known.has_labels else network
 
 
 def of_port(kind):
@@ -116,6 +129,11 @@ def label_entry(label, *, traffic_class=0, bottom=1, ttl=64):
     return (label << 12 | traffic_class << 9 | bottom << 8 | ttl).to_bytes(4, "big")
 
 
+def stack(labels, **fields):
+    """The outermost first. `fields`: of each entry."""
+    return b"".join(label_entry(label, bottom=at == len(labels), **fields) for at, label in enumerate(labels, 1))
+
+
 def nsh_metadata(kind, data, group=0x0102, *, size=None, unassigned=0):
     """RFC 8300 §2.5.1: with padding, which the length does not count."""
     size = len(data) if size is None else size
@@ -152,8 +170,8 @@ def headed(kind, network, inside, data, ttl=64, context=(FIXED, bytes(CONTEXT_BY
         return geneve(network, inside) + data
     if kind == "gre":
         return gre(inside, data, key=network)
-    stack = label_entry(network, ttl=ttl) + data
-    return gre(MPLS, stack) if kind == "mpls_over_gre" else stack
+    labelled = stack(network, ttl=ttl) + data
+    return gre(MPLS, labelled) if kind == "mpls_over_gre" else labelled
 
 
 # --- what is received -------------------------------------------------------------------------------
@@ -279,9 +297,8 @@ def _open_gre(data):
 
 
 def _open_label(kind, data, faults):
-    """The last of at most eight labels names the network. No decap here lists others, so only explicit nulls (RFC 4182)
-    may stand in front of it."""
-    at, bottom = 0, False
+    """At most eight labels, of which the last names the network. Explicit nulls may be anywhere in front (RFC 4182)."""
+    at, bottom, labels = 0, False, []
     while not bottom:
         if at == 4 * MAX_LABELS:
             return Opened(kind, faults | {INVALID}, whole=False)
@@ -289,12 +306,12 @@ def _open_label(kind, data, faults):
             return cut(kind, faults)
         entry = int.from_bytes(data[at:at + 4], "big")
         at, bottom = at + 4, bool(entry & 0x100)
-        if not bottom and entry >> 12 not in EXPLICIT_NULLS:
-            faults.add("label_unexpected")
+        if bottom or entry >> 12 not in EXPLICIT_NULLS:
+            labels.append(entry >> 12)
     inside = {4: IPV4, 6: IPV6}.get(data[at] >> 4 if len(data) > at else 4)
     if inside is None:
         faults.add(UNSUPPORTED)
-    return Opened(kind, faults, entry >> 12, inside, data[at:])
+    return Opened(kind, faults, tuple(labels), inside, data[at:])
 
 
 def _open_nsh(kind, front, data, faults):

@@ -6,13 +6,15 @@ several rules at once may be dropped for any of them; one that breaks a single r
 
 import answers
 import kinds
+import segments
+from deviations import OPEN
 from identity import identity
 from sessions import Crossing, Sessions
 from tables import UNDERLAY, Tables
 from tunnels import ecn_inside, encapsulate, relay, traffic_class, with_class
 from verdict import Unknown, Verdict, Where
-from wire import (ARP, DONT_FRAGMENT, ETHERNET, ETHERNET_BYTES, EXTENSIONS, FRAGMENT, GRE, IPV4, IPV6,
-                  TCP, UDP, addresses, checksum, covers, ethernet, flow, fragment_protocol, ones_sum, pseudo, upper)
+from wire import (ARP, DONT_FRAGMENT, ETHERNET, ETHERNET_BYTES, EXTENSIONS, FRAGMENT, GRE, IPV4, IPV6, ROUTING, TCP,
+                  UDP, addresses, checksum, covers, ethernet, flow, fragment_protocol, ones_sum, pseudo, upper)
 
 # RFC 1812 §5.3.7, RFC 1122 §3.2.1.3; RFC 4291 §2.5, §2.7
 INVALID_SOURCES4 = [(n << 24, length, 32) for n, length in ((0, 8), (127, 8), (224, 4), (240, 4))]
@@ -114,7 +116,8 @@ class Oracle:
             self.sessions = Sessions(self.tables)
         self.sessions.changed(self.tables, self._way_now)
         # By UDP port, any of those that share it; None: some kind of GRE
-        self.kinds = {d.port: d.kind for d in self.tables.decaps if not kinds.KINDS[d.kind].ethertype}
+        self.kinds = {d.port: d.kind for d in self.tables.decaps if d.sources and not d.behaviour}
+        self.sids = {d.local: d for d in self.tables.decaps if d.behaviour}
         self.on_ethernet = {d.kind for d in self.tables.decaps if kinds.KINDS[d.kind].ethertype}
 
     def process(self, name, frame):
@@ -199,6 +202,10 @@ class Oracle:
                 faults.add("checksum_unfinished")
         if faults:
             return verdict.drop(*faults)
+        if where.kind == "port" and self.sids and self._is_local(destination):
+            visit = self._visit(packet)
+            if visit is not None:
+                return self._at_segment(verdict, where, packet, visit)
         if where.kind == "port" and self._is_tunnel(packet, where):
             return self._decap(verdict, where, packet)
         return self._forward(verdict, where, packet)
@@ -220,6 +227,45 @@ class Oracle:
         if fragment:
             return True
         return len(packet) >= at + 8 and int.from_bytes(packet[at + 2:at + 4], "big") in self.kinds
+
+    def _visit(self, packet):
+        """How a packet to one of our addresses visits a segment; None: it is none of SRv6."""
+        six, (protocol, _, _, fragment) = packet[0] >> 4 == 6, upper(packet)
+        if six and fragment and fragment_protocol(packet) in (*segments.INSIDE, ROUTING):
+            return segments.Visit({"outer_fragment"}, whole=False)
+        if not six and protocol in (*segments.INSIDE, ROUTING):
+            raise Unknown("IP in IPv4, which is no SRv6")
+        return segments.opened(packet) if six else None
+
+    def _at_segment(self, verdict, where, packet, visit):
+        """RFC 8986 §4."""
+        source, sid = addresses(packet)
+        if not visit.whole:
+            return verdict.drop(*visit.faults)
+        decap = self.sids.get(sid)
+        if decap is None:
+            return verdict.drop("decap_unknown_vni", "srv6_segments_left", "local_unsupported", "punt_local_limited",
+                                *visit.faults)
+        faults = segments.refusal(decap.behaviour, visit)
+        if not any(covers(net, source) for net in decap.sources):
+            faults.add("decap_source_unlisted")
+        if faults:
+            return verdict.drop(*faults)
+        if decap.behaviour not in segments.PASS_ON:
+            tunnel = kinds.Opened("srv6", inside=visit.inside, data=visit.data)
+            return self._let_in(verdict, where, decap, tunnel, flow(packet), traffic_class(packet))
+        verdict.decap = decap.name
+        if packet[7] <= 1 and "segment-quoted-late" not in OPEN:
+            return self._error(verdict, where, packet, "ttl_expired", "expired")
+        if unforwardable(visit.following) or self._is_local(visit.following):
+            raise Unknown("a segment behind which there is none, or another one of ours")
+        packet = segments.passed_on(packet, visit)
+        if decap.behaviour == "End":
+            return self._forward(verdict, where, packet)
+        port, mac = self.tables.port_of(decap.gateway), self.tables.neighbours[decap.gateway]
+        if not self._fits(verdict, where, packet, port.mtu):
+            return None
+        return verdict.send(port.name, self._frame(mac, port.mac, self.aged(packet)))
 
     def _is_claimed(self, header):
         """Whether some decap is for GRE of this kind: with labels, with a key, with neither."""
@@ -250,19 +296,16 @@ class Oracle:
             faults |= {"local_unsupported", "punt_local_limited"}
         if not tunnel.whole:
             return verdict.drop(*faults)
-        found = [d for d in self.tables.decaps if (d.kind, d.port, d.network, d.local) == (
-            tunnel.kind, port, tunnel.network, destination)]
+        found = self._decaps_of(tunnel, port, destination, faults)
         if (tunnel.kind, port) not in [(d.kind, d.port) for d in self.tables.decaps]:   # but one that shares the port
             faults.add("tunnel_payload_unsupported")
-        if not found:
-            faults.add("decap_unknown_vni")
-        elif not any(covers(net, source) for d in found for net in d.sources):
+        if found and not any(covers(net, source) for d in found for net in d.sources):
             faults.add("decap_source_unlisted")
         if unsummed and not (found and all(d.zero_checksum6 for d in found)):
             faults.add("outer_udp_checksum_missing")
         if faults:
             return verdict.drop(*faults)
-        self._let_in(verdict, where, found[0], tunnel, flow(packet), traffic_class(packet))
+        return self._let_in(verdict, where, found[0], tunnel, flow(packet), traffic_class(packet))
 
     def _decap_frame(self, verdict, where, kind, data, faults, group):
         """What a frame holds of a kind that needs no IP."""
@@ -271,11 +314,23 @@ class Oracle:
         tunnel = kinds.opened(kind, data)
         if not tunnel.whole:
             return verdict.drop(*tunnel.faults)
-        found = [d for d in self.tables.decaps if (d.kind, d.network) == (kind, tunnel.network)]
-        faults = tunnel.faults | (set() if found else {"decap_unknown_vni"})
+        faults = set(tunnel.faults)
+        found = self._decaps_of(tunnel, None, None, faults)
         if faults:
             return verdict.drop(*faults)
         return self._let_in(verdict, where, found[0], tunnel, (), 0)
+
+    def _decaps_of(self, tunnel, port, destination, faults):
+        """Those that take the packet, or would if something else stood in front; what is wrong goes to the faults."""
+        alike = [d for d in self.tables.decaps if (d.kind, d.port, d.local) == (tunnel.kind, port, destination) and
+                 kinds.last(d.kind, d.network) == kinds.last(tunnel.kind, tunnel.network)]
+        found = [d for d in alike if d.network == tunnel.network]
+        labels = kinds.KINDS[tunnel.kind].has_labels
+        if not alike or not found and not labels:
+            faults.add("decap_unknown_vni")
+        if not found and labels and (alike or len(tunnel.network) > 1):
+            faults.add("label_unexpected")
+        return found or alike
 
     def _let_in(self, verdict, where, decap, tunnel, outer, outer_class):
         """`outer`, `outer_class`: flow and traffic class of the outer IP header, if there is one."""

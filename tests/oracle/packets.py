@@ -2,6 +2,7 @@
 
 import struct
 
+import segments
 import shapes
 import wire
 from kinds import KINDS, settings
@@ -35,7 +36,12 @@ def borders(net):
 
 def is_six(decap):
     """Whether its outer header is of IPv6."""
-    return ":" in decap.get("local", "")
+    return ":" in decap.get("local", decap.get("sid", ""))
+
+
+def goes_on(decap):
+    """Whether what it takes is not routed by what is inside."""
+    return "tunnel" in decap or decap.get("behaviour") in segments.PASS_ON
 
 
 class Packets:
@@ -80,7 +86,7 @@ class Packets:
         self.largest = {x["name"]: 1500 if x["device"] == "af_packet" else x["mtu"]
                         for x in self.config["ports"] + self.config["vifs"]}
         self.macs = {v["name"]: mac_bytes(v["router_mac"]) for v in self.config["vrfs"]}
-        self.ways_in = [d for d in self.config["decaps"] if "tunnel" not in d]   # what comes out of them is routed
+        self.ways_in = [d for d in self.config["decaps"] if not goes_on(d)]   # what comes out of them is routed
         if net_changed:
             self.pending += self._toward(vrf, net_changed)
 
@@ -234,8 +240,8 @@ class Packets:
                                      IPV4 if len(source) == 4 else IPV6, packet)
 
     def vrf_of(self, decap):
-        """Of what comes out of it; what goes on by a tunnel may be of any."""
-        if "tunnel" in decap:
+        """Of what comes out of it; what goes on with its headers may be of any."""
+        if goes_on(decap):
             return self.random.choice(self.config["vrfs"])["name"]
         return decap.get("vrf") or next(v["vrf"] for v in self.config["vifs"] if v["name"] == decap["vif"])
 
@@ -252,10 +258,11 @@ class Packets:
         """(EtherType, outer packet); `change`: source, destination, port, network, shape, check, length, tos."""
         random = self.random
         kind, network, port = settings(decap)
-        body = change.get("shape", shapes.right)(random, kind, change.get("network", network), frame)
+        destination = packed(change.get("destination", decap.get("local", decap.get("sid", "::"))))
+        if kind != "srv6":
+            body = change.get("shape", shapes.right)(random, kind, change.get("network", network), frame)
         if KINDS[kind].ethertype:
             return KINDS[kind].ethertype, body
-        destination = packed(change.get("destination", decap["local"]))
         net = wire.prefix(random.choice(decap["sources"]))
         room = (1 << (net[2] - net[1])) - 1
         source = (net[0] + random.randint(min(room, 1), min(room, 250))).to_bytes(net[2] // 8, "big")
@@ -267,6 +274,8 @@ class Packets:
             body = udp(source, destination, random.randint(1, 65535), change.get("port", port), body,
                        check=change.get("check", check), length=change.get("length"))
         protocol = KINDS[kind].protocol
+        if kind == "srv6":
+            protocol, body = shapes.segment(random, destination, segments.behaviour(decap), frame)
         if six:
             return IPV6, ipv6(source, destination, protocol, body, hops=random.choice((64, 255, 1, 0)))
         options = random.choice(IP_OPTIONS[:2]) if random.random() < 0.03 else b""
@@ -275,8 +284,7 @@ class Packets:
 
     def tunnel_room(self, decap, port):
         """For the inner frame."""
-        options = shapes.MOST_OPTION_BYTES if decap["kind"] == "geneve" or KINDS[decap["kind"]].is_nsh else 0
-        return self.largest[port["name"]] - 16 - options - (40 if is_six(decap) else 24)
+        return self.largest[port["name"]] - 16 - shapes.most_option_bytes(decap["kind"]) - (40 if is_six(decap) else 24)
 
     def at_port(self, ethertype, packet, port=None):
         port = port or self.random.choice(self.config["ports"])
@@ -413,7 +421,7 @@ class Packets:
         if not self.config["decaps"]:
             return self.from_vm()
         decap = random.choice(self.config["decaps"])
-        six, on_ip = is_six(decap), "local" in decap
+        six, on_ip = is_six(decap), "sources" in decap
         changes = [{"network": shapes.foreign(random, decap, self.config["decaps"])}, *[{"shape": shapes.wrong}] * 8]
         if on_ip:
             changes += [{"destination": random.choice(self.config["ports"])["addresses"][six].split("/")[0]},
@@ -424,7 +432,7 @@ class Packets:
                         {"check": random.randint(1, 65535)}, {"check": 0},
                         {"length": random.choice((0, 7, 8, 20, 2000))}]
         change = random.choice(changes)
-        room = 1380 - 16 - (40 if six else 24) - (shapes.MOST_OPTION_BYTES if KINDS[decap["kind"]].is_nsh else 0)
+        room = 1380 - 16 - (40 if six else 24) - shapes.most_option_bytes(decap["kind"])
         inner = self.inner_frame(decap, room)
         kind = random.random()
         if kind < 0.12:

@@ -1,14 +1,18 @@
 """Random tunnels and decaps of all kinds, and changes of them."""
 
 import kinds
+import segments
 import wire
 from kinds import KINDS
 
 WEIGHTS = {"vxlan": 8, "vxlan_gpe": 3, "geneve": 3, "gre": 4, "mpls_over_udp": 3, "mpls_over_gre": 3,
-           "mpls_over_mpls": 3, "nsh_over_vxlan_gpe": 3, "nsh_over_gre": 3, "nsh_over_ethernet": 3}
+           "mpls_over_mpls": 3, "nsh_over_vxlan_gpe": 3, "nsh_over_gre": 3, "nsh_over_ethernet": 3,
+           "srv6": 5}
 OTHER_PORTS = (8472, 4790, 51234, 4789, 6081)   # where they are free
 RANGES = ("49152-65535", "49152-65535", "1-65535", "50000-50000", "60000-60003")
 ROUTER_MACS = ("02:00:5e:00:01:01", "02:00:5e:00:01:02", "02:00:5e:00:aa:03")
+SIDS = tuple(f"2001:db8:a::{n:x}" for n in (1, 2, 0x46, 0xfffe))
+SEGMENTS = ("2001:db8:c::46", "2001:db8:f::9", "2001:db8:dead::1")   # of others, behind the first
 FAR4, FAR6 = ("203.0.113.0/24", "203.0.113.64/26"), ("2001:db8:f::/48", "2001:db8:f:8::/61")
 
 
@@ -31,9 +35,13 @@ def network(kind, number, random):
 def _kind(number, config, random):
     """What tunnels and decaps have in common."""
     kind = random.choices(list(WEIGHTS), WEIGHTS.values())[0]
-    entry, name = {"kind": kind}, network(kind, number, random)
+    entry = {"kind": kind}
+    name = None if kind == "srv6" else network(kind, number, random)
     if name is not None:
         entry[KINDS[kind].name_of_network] = name
+    if KINDS[kind].has_labels and random.random() < 0.3:
+        entry["labels"] = [random.choice((16, 17, 0xFFFFF, random.randint(16, 0xFFFFF)))
+                           for _ in range(random.choice((1, 1, 2, 7)))]
     if KINDS[kind].is_nsh:
         entry.update(_service(kind, number, random))
     if KINDS[kind].port is not None:
@@ -74,8 +82,15 @@ def remote(config, random):
 
 def tunnel(number, config, random):
     there = remote(config, random)
-    entry = {"name": f"t{number}", **_kind(number, config, random), "remote": there}
+    entry = {"name": f"t{number}", **_kind(number, config, random)}
     known = KINDS[entry["kind"]]
+    if entry["kind"] == "srv6":
+        there = next(r for r in iter(lambda: remote(config, random), None) if ":" in r)
+        entry["segments"] = [there, *random.sample(SEGMENTS, random.choice((0, 0, 1, 1, 2)))]
+        if random.random() < 0.5:
+            entry["reduced"] = random.random() < 0.7
+    else:
+        entry["remote"] = there
     payload = random.choice(known.payloads)
     if payload != known.payloads[0] or (len(known.payloads) > 1 and random.random() < 0.3):
         entry["payload"] = payload
@@ -112,14 +127,15 @@ def sources(config, six, random):
     return random.sample(wide + hosts, random.randint(1, 3))
 
 
+def _told(decap):
+    """By what a decap is told from others."""
+    kind, network, port = kinds.settings(decap)
+    return kind, kinds.last(kind, network), port, decap.get("local")
+
+
 def _taken(config, entry):
     """Whether another decap takes the same packets."""
-    def told(decap):
-        kind, network, port = kinds.settings(decap)
-        if KINDS[kind].is_nsh:   # what stands in front does not tell them apart
-            network = network[1:]
-        return kind, network, port, decap.get("local")
-    return told(entry) in [told(d) for d in config["decaps"] if d["name"] != entry["name"]]
+    return _told(entry) in [_told(d) for d in config["decaps"] if d["name"] != entry["name"]]
 
 
 def decap(number, config, random):
@@ -127,6 +143,8 @@ def decap(number, config, random):
     six = random.random() < 0.4
     entry = {"name": f"d{number}", **_kind(number, config, random)}
     known = KINDS[entry["kind"]]
+    if entry["kind"] == "srv6":
+        return _segment(entry, config, random)
     if not known.ethertype:
         entry["local"] = random.choice(config["ports"])["addresses"][six].split("/")[0]
         entry["sources"] = sources(config, six, random)
@@ -146,6 +164,25 @@ def decap(number, config, random):
     return entry
 
 
+def _segment(entry, config, random):
+    """A decap by its SID, which no other has."""
+    entry.update(sid=random.choice(SIDS), sources=sources(config, True, random))
+    if entry["sid"] in [d.get("sid") for d in config["decaps"]]:
+        return None
+    name = random.choice((*segments.BEHAVIOURS, None))
+    if name is not None:
+        entry["behaviour"] = name
+    if name == "End.X":
+        entry["gateway"] = random.choice([n["address"] for n in config["neighbours"] if ":" in n["address"]])
+    elif name in ("End.DX4", "End.DX6") or (name is None and random.random() < 0.5):
+        entry["vif"] = random.choice(config["vifs"])["name"]
+    elif name != "End":
+        entry["vrf"] = random.choice(config["vrfs"])["name"]
+    if name not in segments.PASS_ON and random.random() < 0.3:
+        entry["dscp"] = random.choice(("copy", "keep"))
+    return entry
+
+
 def for_routes(config):
     """Tunnels that a route may lead into: the others take only what has an NSH header."""
     return [t for t in config["tunnels"] if t.get("payload") != "nsh"]
@@ -161,6 +198,8 @@ def _options(entry, keys):
 def _change_common(random, config, entry, key):
     """Sets the network or the port; False where nothing can be changed."""
     kind = KINDS[entry["kind"]]
+    if entry["kind"] == "srv6":
+        return []
     if key == "network" and kind.is_nsh:
         return _change_service(random, entry, kind)
     if key == "network":
@@ -195,7 +234,7 @@ def change_tunnel(random, config):
     key = random.choice(("remote", "remote", "network", "port", "source_ports", "inner_destination_mac", "payload"))
     if key in ("network", "port"):
         keys = _change_common(random, config, entry, key)
-    elif key == "remote":
+    elif key == "remote" and "remote" in entry:
         six = ":" in entry["remote"]
         entry["remote"] = next(r for r in iter(lambda: remote(config, random), None) if (":" in r) == six)
         keys = ["remote"]
@@ -221,10 +260,10 @@ def change_decap(random, config):
     if not keys and "sources" not in entry:
         return None
     if not keys:
-        entry["sources"] = sources(config, ":" in entry["local"], random)
+        entry["sources"] = sources(config, "sid" in entry or ":" in entry["local"], random)
         return entry["name"], [word for net in entry["sources"] for word in ("--source", net)], False
     if _taken(config, entry):
         entry.clear()
         entry.update(old)
         return None
-    return entry["name"], _options(entry, keys), kinds.settings(entry) != kinds.settings(old)
+    return entry["name"], _options(entry, keys), _told(entry) != _told(old)

@@ -1,12 +1,17 @@
 """What comes after the outer IP or UDP header, around a frame: as peers may send it, or wrong in one way."""
 
 import kinds
+import segments
 from kinds import KINDS, geneve_option
-from wire import ARP, ETHERNET, ETHERNET_BYTES, IPV4, IPV6, MPLS, NSH, vxlan
+from wire import ARP, ETHERNET, ETHERNET_BYTES, IPV4, IPV6, MPLS, NSH, ROUTING, packed, vxlan
 
 OTHER_PROTOCOLS = (0, ARP, NSH, 0x8848, 0x880B, 0x88BE, 0xFFFF)
 GRE_RESERVED = 0x03F8   # bits 6 to 12, which are ignored
-MOST_OPTION_BYTES = 64  # of GENEVE and NSH, in frames that are right
+
+
+def most_option_bytes(kind):
+    """Of what a header that is right has beside what all of its kind have: options, metadata, labels, segments."""
+    return 0 if kind in ("vxlan", "vxlan_gpe", "gre") else 64
 
 
 def put_inside(random, kind, frame):
@@ -41,9 +46,12 @@ def right(random, kind, network, frame):
         return kinds.gre(inside, data, key=network, **_gre_options(random))
     if KINDS[kind].is_nsh:
         return _carried(random, kind, network, _service(random, network, inside) + data)
-    stack = kinds.label_entry(network, traffic_class=random.choice((0, random.getrandbits(3))),
-                              ttl=random.choice((64, 255, 1, 2))) + data
-    return kinds.gre(MPLS, stack, **_gre_options(random)) if kind == "mpls_over_gre" else stack
+    labels = list(network)
+    if random.random() < 0.1:
+        labels.insert(random.randrange(len(labels)), random.choice(kinds.EXPLICIT_NULLS))
+    labelled = kinds.stack(labels, traffic_class=random.choice((0, random.getrandbits(3))),
+                           ttl=random.choice((64, 255, 1, 2))) + data
+    return kinds.gre(MPLS, labelled, **_gre_options(random)) if kind == "mpls_over_gre" else labelled
 
 
 def _carried(random, kind, network, data):
@@ -163,18 +171,22 @@ def _wrong_gre(random, network, inside, data):
 
 
 def _wrong_mpls(random, network, _, data):
-    kind = random.randrange(3)
+    kind = random.randrange(5)
     if kind == 0:
-        return kinds.label_entry(network, bottom=0) + data
+        return kinds.label_entry(network[-1], bottom=0) + data
     if kind == 1:
-        more = kinds.label_entry(random.choice((network, random.randint(16, 0xFFFFF))))
-        return kinds.label_entry(network, bottom=0) + more + data
+        return kinds.stack((*network, random.choice((network[-1], random.randint(16, 0xFFFFF))))) + data
+    if kind == 2:   # another one in front, or one too few
+        other = (random.randint(3, 0xFFFFF), *network)
+        return kinds.stack(random.choice((other, network[1:] or other))) + data
+    if kind == 3:   # too many
+        return kinds.stack((0,) * random.randint(7 - len(network), 10) + network) + data
     return kinds.label_entry(random.randint(0, 15)) + data
 
 
 def _wrong_mpls_over_gre(random, network, inside, data):
     kind = random.randrange(5)
-    stack = kinds.label_entry(network) + data
+    stack = kinds.stack(network) + data
     if kind == 0:
         return kinds.gre(MPLS, stack, check=1 << random.randint(0, 15))
     if kind == 1:
@@ -182,7 +194,7 @@ def _wrong_mpls_over_gre(random, network, inside, data):
     if kind == 2:
         return kinds.gre(random.choice((0x8848, inside)), stack)
     if kind == 3:
-        return kinds.gre(MPLS, stack, key=random.choice((0, network)))
+        return kinds.gre(MPLS, stack, key=random.choice((0, network[-1])))
     return kinds.gre(MPLS, _wrong_mpls(random, network, inside, data))
 
 
@@ -226,13 +238,43 @@ def _foreign_service(random, kind, network, names):
     return front ^ 1 << random.randrange(24), path, index
 
 
+def segment(random, sid, name, frame):
+    """(next header, what follows the outer IPv6 header) of a packet to a SID of that behaviour, mostly right."""
+    inside, data = put_inside(random, "srv6", frame)
+    inside = inside if inside in (IPV4, IPV6) else IPV4
+    wrong = random.random() < 0.2
+    protocol = segments.next_header(inside)
+    if wrong and random.random() < 0.3:
+        protocol = random.choice((4, 41, 59, 143, 17))
+    if name not in segments.PASS_ON and random.random() < 0.3:
+        return protocol, data
+    listed = [packed(random.choice(("2001:db8:f::9", "2001:db8:f:8::3", "2001:db8::2", "2001:db8:c::1")))
+              for _ in range(random.randint(1, 3))]
+    left = random.randint(1, len(listed))
+    if name not in segments.PASS_ON:
+        listed, left = [sid, *listed][:random.randint(1, 3)], 0
+    change = {"flags": random.choice((0, random.getrandbits(8))), "tag": random.choice((0, random.getrandbits(16))),
+              "more": random.choice((b"", b"", b"\4\6" + bytes(6), random.randbytes(8)))}
+    if wrong:
+        left, more = random.choice((
+            (0, {}), (1, {}), (left, {"kind": random.choice((0, 2, 3))}), (len(listed) + 1, {}), (255, {}),
+            (left, {"last": len(listed) + random.randint(1, 3)}), (left, {"words": random.choice((0, 1, 255))})))
+        change.update(more)
+    made = segments.header(protocol, listed, left, **change) + data
+    return ROUTING, made[:random.randint(0, 40)] if wrong and random.random() < 0.15 else made
+
+
 def foreign(random, entry, others):
     """The name of another network than the entry's: one of others, one a bit apart, or none."""
     name, network, _ = kinds.settings(entry)
     kind = KINDS[name]
+    if name == "srv6":
+        return None
     if kind.is_nsh:
         same = [kinds.settings(other)[1] for other in others if other["kind"] == name]
         return _foreign_service(random, kind, network, same)
+    if kind.has_labels:
+        return *network[:-1], network[-1] ^ 1 << random.randrange(20)
     names = [n for n in (kinds.settings(other)[1] for other in others) if isinstance(n, int)]
     chosen = random.choice(names + [None] if name == "gre" else names or [0])
     if network is not None and random.random() < 0.5:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import kinds
+import segments
 from deviations import KNOWN
 from policies import Groups
 from verdict import Unknown
@@ -79,6 +80,8 @@ class Tunnel:
     dscp: object
     zero_checksum6: bool
     context: tuple
+    segments: list         # of SRv6, in the order of the visits
+    reduced: bool
 
     @property
     def on_ethernet(self):
@@ -87,6 +90,8 @@ class Tunnel:
     @property
     def overhead(self):
         """What a tunnel adds to an IP packet, or to one with NSH: inner Ethernet, its own header, UDP, outer IP."""
+        if self.segments:
+            return 40 + len(segments.steered(self.segments, self.reduced, IPV4)[1])
         inside = NSH if self.payload == "nsh" else IPV4
         header = len(kinds.headed(self.kind, self.network, inside, b"", context=self.context))
         outer = 0 if self.on_ethernet else 40 if len(self.remote) == 16 else 20
@@ -107,6 +112,8 @@ class Decap:
     tunnel: str
     zero_checksum6: bool
     copy_dscp: bool
+    behaviour: str = None   # of SRv6, whose SID is `local`
+    gateway: bytes = None
 
 
 def source_ports(text):
@@ -167,7 +174,8 @@ class Tables:
         return next(a for a in self.tunnel_addresses if len(a) == len(like))
 
     def _tunnel(self, t):
-        remote = packed(t["remote"])
+        visits = [packed(s) for s in t.get("segments", [])]
+        remote = visits[0] if visits else packed(t["remote"])
         kind, network, port = kinds.settings(t)
         local = packed(t["local"]) if "local" in t else self._own(remote)
         if kinds.KINDS[kind].ethertype:
@@ -176,18 +184,24 @@ class Tables:
         mac = mac_bytes(t["inner_destination_mac"]) if payload == "ethernet" else bytes(6)
         return Tunnel(t["name"], kind, network, remote, local, port, payload,
                       source_ports(t.get("source_ports", "49152-65535")), mac, t.get("ttl", 64), t.get("dscp", 0),
-                      t.get("zero_udp_checksum6", False), kinds.metadata(t))
+                      t.get("zero_udp_checksum6", False), kinds.metadata(t), visits, t.get("reduced", False))
 
     def _decap(self, d):
         sources = [prefix(s) for s in d.get("sources", [])]
         local = packed(d["local"]) if "local" in d else self._own(bytes(sources[0][2] // 8)) if sources else None
         vrf = self.vifs[d["vif"]].vrf if "vif" in d else d.get("vrf")
+        if "sid" in d:
+            local = packed(d["sid"])
+            self.vrfs[UNDERLAY].add_host(local, "receive")
+            gateway = packed(d["gateway"]) if "gateway" in d else None
+            return Decap(d["name"], *kinds.settings(d), local, sources, vrf, d.get("vif"), None, False,
+                         d.get("dscp") == "copy", segments.behaviour(d), gateway)
         return Decap(d["name"], *kinds.settings(d), local, sources, vrf, d.get("vif"), d.get("tunnel"),
                      d.get("zero_udp_checksum6", False), d.get("dscp") == "copy")
 
     def tunnel_locals(self):
-        """(local address, UDP port or None for GRE) → kind, of the tunnels on IP; any of those that share these."""
-        return {(t.local, t.port): t.kind for t in self.tunnels.values() if t.local}
+        """(local address, UDP port or None for GRE) → kind, of those tunnels; any of those that share these."""
+        return {(t.local, t.port): t.kind for t in self.tunnels.values() if t.local and not t.segments}
 
     def walk(self, vrf, address):
         """(entry or None or "loop", VRF where it was found)"""

@@ -1,6 +1,7 @@
 """The outer headers of a tunnel, and what ECN they and the inner ones have of each other (RFC 6040)."""
 
 import kinds
+import segments
 from deviations import OPEN
 from wire import (DONT_FRAGMENT, ETHERNET, ETHERNET_BYTES, GRE, IPV4, IPV6, NSH, UDP, checksum, ethernet, ipv4, ipv6,
                   udp)
@@ -59,6 +60,10 @@ def _with_outer(tables, tunnel, inside, data, packet):
     dscp = inner >> 2 if tunnel.dscp == "copy" else tunnel.dscp
     outer = dscp << 2 | inner & 3
     ttl = ttl if tunnel.ttl == "copy" else tunnel.ttl
+    if tunnel.segments:
+        protocol, between = segments.steered(tunnel.segments, tunnel.reduced, inside)
+        packet = ipv6(tunnel.local, tunnel.remote, protocol, between + data, hops=ttl, traffic_class=outer)
+        return port, ethernet(mac, port.mac, IPV6, packet)
     body = kinds.headed(tunnel.kind, tunnel.network, inside, data, 64 if tunnel.ttl == "copy" else tunnel.ttl,
                         tunnel.context)
     if tunnel.on_ethernet:
