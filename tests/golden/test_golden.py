@@ -1,8 +1,9 @@
-"""Runs rows.py and tunnel_rows.py against a real router, two tenants and a raw underlay."""
+"""Runs rows.py, tunnel_rows.py and service_rows.py against a real router, two tenants and a raw underlay."""
 
 import os
 
 import pytest
+import service_rows
 import tunnel_rows
 from rows import FABRIC, HERE, HERE6, PEER, ROWS, THERE, THERE6, VM, Row, outer, routed, ip4, vm, arriving, back4
 from scapy.layers.inet import IP, UDP
@@ -50,6 +51,7 @@ class Network:
                               "via": {"ecmp": [{"tunnel": "to-peer6"}]}},
                              {"vrf": "blue", "prefix": "10.66.0.0/16", "via": {"discard": True}}]
         tunnel_rows.configure(config)
+        service_rows.configure(config)
         self.router = lab.router(node, "golden", config).start()
         for name in vms:
             vms[name].ip("link", "set", "vm0", "up")
@@ -104,7 +106,7 @@ def counts(router, row):
     return {key: router.row(*key)["packets"] for key in row.counts}
 
 
-@pytest.mark.parametrize("row", ROWS + tunnel_rows.ROWS, ids=lambda row: row.name)
+@pytest.mark.parametrize("row", ROWS + tunnel_rows.ROWS + service_rows.ROWS, ids=lambda row: row.name)
 def test_row(network, row: Row):
     before, counted = network.router.drops(), counts(network.router, row)
     wanted, found = network.run(row)
@@ -120,9 +122,11 @@ def test_row(network, row: Row):
     assert moved == row.counts
 
 
-NETWORKS = ("vxlan.vni", "geneve.vni", "gre.key", "mpls.label")
-FIELDS = ("frame.protocols", *NETWORKS, "mpls.bottom", "mpls.ttl", "ip.src", "ip.dst", "ipv6.src", "ipv6.dst",
-          "ip.checksum.status", "udp.checksum.status", "_ws.expert.message")
+NETWORKS = ("vxlan.vni", "geneve.vni", "gre.key", "mpls.label", "nsh.spi")
+SERVICE = {"nsh.si": tunnel_rows.INDEX, "nsh.ttl": 63, "nsh.mdtype": 1, "nsh.length": 6}
+ROUTING = ("ipv6.routing.segleft", "ipv6.routing.srh.last_entry", "ipv6.routing.srh.addr")
+FIELDS = ("frame.protocols", *NETWORKS, *SERVICE, *ROUTING, "mpls.bottom", "mpls.ttl", "ip.src", "ip.dst",
+          "ipv6.src", "ipv6.dst", "ip.checksum.status", "udp.checksum.status", "_ws.expert.message")
 GOOD, MISSING = "1", "3"
 
 
@@ -148,9 +152,14 @@ def test_tshark_reads_what_leaves(tmp_path):
         protocols = [name for name in fields["frame.protocols"].split(":") if name != "ethertype"]
         assert protocols == wanted["protocols"], row.name
         networks = [int(fields[field], 0) for field in NETWORKS if fields[field]]
-        assert networks == [n for n in [wanted["network"]] if n is not None], row.name
+        assert networks == wanted["networks"], row.name
         if fields["mpls.label"]:
             assert (fields["mpls.bottom"], fields["mpls.ttl"]) == ("1", "64"), row.name
+        if fields["nsh.spi"]:
+            assert {name: int(fields[name], 0) for name in SERVICE} == SERVICE, row.name
+        listed = list(reversed(way.segments[way.reduced:]))
+        lists = [str(len(way.segments) - 1), str(len(listed) - 1), ",".join(listed)] if listed else ["", "", ""]
+        assert [fields[name] for name in ROUTING] == lists, row.name
         ends = list(zip((fields["ip.src"] + "," + fields["ipv6.src"]).strip(",").split(","),
                         (fields["ip.dst"] + "," + fields["ipv6.dst"]).strip(",").split(",")))
         assert sorted(ends) == sorted(wanted["ends"]), row.name

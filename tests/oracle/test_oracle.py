@@ -25,6 +25,7 @@ from scapy.packet import Raw
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "golden")]
 
 import rows  # noqa: E402
+import service_rows  # noqa: E402
 import tunnel_rows  # noqa: E402
 import wire  # noqa: E402
 from compare import Flows, Round  # noqa: E402
@@ -186,10 +187,11 @@ def golden_config():
                          {"vrf": "blue", "prefix": "10.1.0.17/32", "via": {"ecmp": [{"tunnel": "to-peer6"}]}},
                          {"vrf": "blue", "prefix": "10.66.0.0/16", "via": {"discard": True}}]
     tunnel_rows.configure(config)
+    service_rows.configure(config)
     return config
 
 
-@pytest.mark.parametrize("row", rows.ROWS + tunnel_rows.ROWS, ids=lambda row: row.name)
+@pytest.mark.parametrize("row", rows.ROWS + tunnel_rows.ROWS + service_rows.ROWS, ids=lambda row: row.name)
 def test_golden_rows_agree(row):
     """Two people who wrote down what a router does, by hand there and as rules here."""
     oracle = Oracle(golden_config(), {"fab0": rows.FABRIC})
