@@ -91,6 +91,8 @@ class Tester:
         for name, s in self.sockets.items():
             self._poll.register(s.fileno(), select.EPOLLIN)
             self._by_descriptor[s.fileno()] = name
+        for port in config["ports"]:   # where it announces its addresses then
+            wait_until(lambda n=port["name"]: f"port {n}: link up" in self.router.log(), 5, f"link of {port['name']}")
         self.port_macs = {row["name"]: row["mac"] for row in self.api.get("/v1/port")["rows"]}
 
     def rewrite(self, config, *more):

@@ -230,6 +230,7 @@ class Session:
         return waited + frames
 
     def run(self, count):
+        self.settle()   # its announcements have come
         self.calm()
         until = self.sent + count
         while self.sent < until:
