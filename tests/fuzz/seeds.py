@@ -10,6 +10,7 @@ from pathlib import Path
 
 from scapy.contrib.geneve import GENEVE, GeneveOptions
 from scapy.contrib.mpls import MPLS
+from scapy.contrib.nsh import NSH
 from scapy.layers.inet import ICMP, IP, TCP, UDP, IPOption_RR
 from scapy.layers.inet6 import (ICMPv6EchoRequest, ICMPv6ND_NA, ICMPv6ND_NS, ICMPv6NDOptDstLLAddr,
                                 ICMPv6NDOptSrcLLAddr, IPv6, IPv6ExtHdrDestOpt, IPv6ExtHdrFragment,
@@ -388,6 +389,16 @@ def frames():
             yield "zero-sum", bytes([3, 17, 64]) + word(64) + word(port) + word(7) + addresses
 
 
+def services():
+    """NSH headers of both MD types, some of which are to be dropped."""
+    ends = {"spi": 0x010203, "si": 255, "length": 6, "context_header": bytes(range(16))}
+    yield from (NSH(ttl=t, nextproto=n, **ends) for t, n in ((63, 3), (0, 1), (1, 2), (2, 4)))
+    yield from (NSH(**{**ends, **change}) for change in ({"ver": 1}, {"oam": 1}, {"length": 5}, {"unused2": 15}))
+    data = bytes.fromhex("0102030373656e000103840001020387 00")
+    for words, more in ((2, b""), (5, data[:12]), (6, data), (1, b""), (63, data)):
+        yield NSH(mdtype=2, nextproto=1, spi=0xffffff, si=1, length=words) / Raw(more)
+
+
 # Headers, each with the number of its kind in overlay/tunnel/registry.hpp.
 TUNNELS = [
     *((0, VXLAN(flags=8, vni=v)) for v in (0, 100, 0xffffff)),
@@ -403,6 +414,11 @@ TUNNELS = [
     *((6, GRE(proto=0x8847) / MPLS(label=v, s=1, ttl=1)) for v in (16, 0xfffff)),
     *((7, IPv6ExtHdrSegmentRouting(nh=n, addresses=["2001:db8::1"] * c, segleft=left, lastentry=c - 1))
       for n, c, left in ((4, 1, 0), (41, 3, 0), (41, 2, 1))),
+    *((8, MPLS(label=v, s=1, ttl=64)) for v in (16, 0xfffff)),
+    *((8, MPLS(label=16, s=0) / MPLS(label=2, s=0) / MPLS(label=17, s=0) / MPLS(label=v, s=1)) for v in (17, 100)),
+    *((9, VXLAN(flags=f, vni=v, NextProtocol=4) / n) for f, v in ((12, 0), (12, 0xffffff), (4, 7)) for n in services()),
+    *((10, GRE(proto=0x894f, key_present=k, chksum_present=c) / n) for k, c in ((0, 0), (1, 1)) for n in services()),
+    *((11, n) for n in services()),
 ]
 
 

@@ -92,6 +92,19 @@ CONFIG_EDITS = [
     ("lcores: [0]", "lcores: []"), ("lcores: [0]", "lcores: [0, 0]"), ("lcores: [0]", f"lcores: {list(range(40))}"),
     ("hugepages: off", "hugepages: maybe"), ("idle: poll", "idle: [a, b]"), ("/run/x.sock", "x" * 120),
     ("/run/x.sock", "\"\""), ("/run/x.sock", "[1]"), ("kind: vxlan, vni: 100", "kind: geneve, vni: 100"),
+    *(("vni: 100, vrf: blue, sources: [192.0.2.0/24]", by) for by in (
+        "vni: 100, vrf: blue, tunnel: t4, sources: [192.0.2.0/24]", "vni: 100, sid: \"2001:db8::9\", vrf: blue, sources: [\"::/0\"]")),
+    *(("kind: vxlan, vni: 100, vrf: blue, sources: [192.0.2.0/24]", f"kind: {by}") for by in (
+        "mpls_over_mpls, label: 16, labels: [17, 18], vrf: blue", "mpls_over_mpls, label: 16, vrf: blue, sources: [192.0.2.0/24]",
+        "nsh_over_ethernet, path: 5, index: 7, vif: vm1", "nsh_over_gre, key: 7, path: 16777215, tunnel: t6, sources: [192.0.2.0/24]",
+        "nsh_over_vxlan_gpe, vni: 7, path: 5, vrf: blue, sources: [192.0.2.0/24]", "nsh_over_vxlan_gpe, path: 5, index: 0, vrf: blue",
+        "srv6, sid: \"2001:db8::9\", behaviour: End, sources: [\"::/0\"]", "srv6, sid: 192.0.2.9, vrf: blue, sources: [\"::/0\"]",
+        "srv6, sid: \"2001:db8::9\", gateway: \"2001:db8::9\", sources: [\"::/0\"]")),
+    *(("kind: vxlan, vni: 16, remote: \"2001:db8::2\", inner_destination_mac: \"02:00:5e:00:01:01\"", f"kind: {by}") for by in (
+        "mpls_over_mpls, label: 16, labels: [17], remote: 192.0.2.9, ttl: 9", "nsh_over_gre, payload: nsh, key: 5, remote: 192.0.2.9",
+        "nsh_over_ethernet, path: 5, context: \"000102030405060708090a0b0c0d0e0f\", remote: 192.0.2.9",
+        "nsh_over_gre, path: 5, options: [\"0102:03:2a2b\", \"0102:83:\"], remote: 192.0.2.9", "nsh_over_gre, path: 5, context: \"00\", remote: 192.0.2.9",
+        "srv6, segments: [\"2001:db8:b::1\", \"2001:db8:c::1\"], reduced: true", "srv6, segments: []", "srv6, segments: [192.0.2.9]")),
     ("vni: 16,", "vni: 0x10,"), ("vni: 101", "vni: 100, port: 0"), ("vni: 101, vif: vm1, local: \"2001:db8::1\", sources: [\"2001:db8::/64\"]",
      "vni: 100, vif: vm1, sources: [192.0.2.0/24]"), ("vni: 101, vif: vm1", "vni: 101, port: x, vif: vm1"),
     *(("security_groups: [web, lb]", f"security_groups: {by}") for by in (
