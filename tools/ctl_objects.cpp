@@ -59,6 +59,13 @@ Json rules(const CLI::Option& option) {
   return out;
 }
 
+void mss_clamp(CLI::App& command, Fields& fields) {
+  fields
+      .text(command, "--mss-clamp", "mss_clamp",
+            "lower the MSS of TCP connections to so many bytes, or auto: what fits")
+      ->type_name("BYTES|auto|off");
+}
+
 /// --security-group, and --no-security-groups, which says that there are none.
 void security_groups(CLI::App& command, Fields& fields, const std::string& help) {
   auto* some = fields.texts(command, "--security-group", "security_groups", help);
@@ -159,6 +166,7 @@ void ObjectCommands::add_to(CLI::App& app, Ask ask) {
                                "outer DSCP (0), or the inner packet's");
          fields.on_off(command, "--zero-udp-checksum6", "zero_udp_checksum6",
                        "send UDP checksum zero over IPv6");
+         mss_clamp(command, fields);
        });
   kind(app,
        {"decap", "decapsulations: what is let in", "name", "the decap's name",
@@ -197,6 +205,7 @@ void ObjectCommands::add_to(CLI::App& app, Ask ask) {
          fields.on_off(command, "--anti-spoofing", "anti_spoofing",
                        "drop what it sends from other addresses (on)");
          fields.on_off(command, "--flows", "flows", "keep flows of what it sends and gets (on)");
+         mss_clamp(command, fields);
          security_groups(command, fields,
                          "the groups it is in, in their order; all of them (else the VRF's)");
        });

@@ -364,6 +364,9 @@ Reply show_stats(Agent& agent, const Query&) {
     table.add({object, "accepted", counters.punts[i].accepted});
     table.add({object, "limited", counters.punts[i].limited});
   }
+  for (std::size_t i = 0; i < size_event_count; ++i) {
+    table.add({"size", size_events[i].name, counters.sizes[i]});
+  }
   table.add({"buffers", "in_use", counters.buffers.in_use});
   table.add({"buffers", "total", counters.buffers.total});
   const auto sizes = agent.plane().table_sizes();

@@ -139,6 +139,7 @@ struct VifConfig {
   std::uint16_t mtu_bytes = 1500;
   bool anti_spoofing = true;
   bool flows = true;  ///< flows of what it sends and receives are kept
+  MssClamp mss_clamp{};
   /// In this order their rules are asked; nothing: those of the VRF.
   std::optional<std::vector<std::string>> security_groups{};
   friend bool operator==(const VifConfig&, const VifConfig&) = default;

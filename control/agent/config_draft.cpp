@@ -329,6 +329,7 @@ std::optional<VifDraft> read_vif(const Value& v) {
   map.optional("mtu", config.mtu_bytes, yaml::number(min_mtu, max_mtu));
   map.optional("anti_spoofing", config.anti_spoofing, yaml::boolean);
   map.optional("flows", config.flows, yaml::boolean);
+  map.optional("mss_clamp", config.mss_clamp, read_mss_clamp);
   if (map.optional("security_groups", vif.security_groups, yaml::placed_list(yaml::name))) {
     unique(vif.security_groups);
     config.security_groups = values(vif.security_groups);

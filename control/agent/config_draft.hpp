@@ -86,6 +86,8 @@ struct ConfigDraft {
   std::vector<RouteDraft> routes;
 };
 
+/// Bytes, `auto` or `off`.
+std::optional<MssClamp> read_mss_clamp(const yaml::Value& v);
 std::optional<RouteDraft> read_route(const yaml::Value& v);
 std::optional<Draft<TunnelConfig>> read_tunnel(const yaml::Value& v);
 std::optional<DecapDraft> read_decap(const yaml::Value& v);

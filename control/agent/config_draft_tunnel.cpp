@@ -231,6 +231,19 @@ void check_target(DecapConfig& config, const Map& map) {
 
 }  // namespace
 
+std::optional<MssClamp> read_mss_clamp(const Value& v) {
+  const std::string& word = v.element().text;
+  if (v.scalar() && word == "off") return MssClamp{};
+  if (v.scalar() && word == "auto") return MssClamp{MssClamp::Mode::automatic, 0};
+  std::uint16_t bytes = 0;
+  const auto [end, failed] = std::from_chars(word.data(), word.data() + word.size(), bytes);
+  if (!v.scalar() || failed != std::errc() || end != word.data() + word.size() ||
+      bytes < least_mss || bytes > most_mss) {
+    return v.wanted(fmt::format("auto, off or bytes from {} to {}", least_mss, most_mss));
+  }
+  return MssClamp{MssClamp::Mode::fixed, bytes};
+}
+
 std::optional<Draft<TunnelConfig>> read_tunnel(const Value& v) {
   Draft<TunnelConfig> tunnel(v);
   auto& [config, map] = tunnel;
@@ -267,6 +280,7 @@ std::optional<Draft<TunnelConfig>> read_tunnel(const Value& v) {
   of_kind.optional(on_ip, "dscp", profile.dscp,
                    yaml::number("copy", profile.copy_dscp, profile.dscp, 0, 63));
   map.optional("zero_udp_checksum6", profile.zero_udp_checksum6, yaml::boolean);
+  map.optional("mss_clamp", profile.mss_clamp, read_mss_clamp);
   map.finish();
   return tunnel;
 }

@@ -94,6 +94,11 @@ void write_ports(MetricsText& out, Agent& agent, const CountersSnapshot& counter
   out.family("weft_buffers_in_use", "gauge",
              "Packet buffers that hold packets, or with which devices wait for packets.");
   out.sample({}, counters.buffers.in_use);
+  for (std::size_t i = 0; i < size_event_count; ++i) {
+    out.family("weft_" + std::string(size_events[i].name) + "_total", "counter",
+               std::string(size_events[i].explanation) + ".");
+    out.sample({}, counters.sizes[i]);
+  }
   out.family("weft_port_up", "gauge", "Whether the link of a port of the underlay is up.");
   for (const auto& [name, port] : model.ports) {
     out.sample({{"port", name}}, std::uint64_t{up[port.id]});

@@ -64,6 +64,11 @@ void put_header(Json& out, const std::vector<std::uint32_t>& labels,
   for (const TunnelOption& option : options) out["options"].push_back(option_text(option));
 }
 
+void put_clamp(Json& out, const MssClamp& clamp) {
+  if (clamp.mode == MssClamp::Mode::fixed) out["mss_clamp"] = clamp.bytes;
+  if (clamp.mode == MssClamp::Mode::automatic) out["mss_clamp"] = "auto";
+}
+
 yaml::Element element(const Json& json, const std::string& label, int depth) {
   using Kind = yaml::Element::Kind;
   yaml::Element out;
@@ -147,6 +152,7 @@ Json object_json(const VifConfig& vif, const NodeConfig&) {
            {"mtu", vif.mtu_bytes},
            {"anti_spoofing", vif.anti_spoofing},
            {"flows", vif.flows}};
+  put_clamp(out, vif.mss_clamp);
   if (vif.security_groups) out["security_groups"] = *vif.security_groups;
   return out;
 }
@@ -185,6 +191,7 @@ Json object_json(const TunnelConfig& tunnel, const NodeConfig& node) {
   if (has_ttl(p.kind)) out["ttl"] = number_or_copy(p.ttl, p.copy_ttl);
   if (!kind.on_ethernet) out["dscp"] = number_or_copy(p.dscp, p.copy_dscp);
   out["zero_udp_checksum6"] = p.zero_udp_checksum6;
+  put_clamp(out, p.mss_clamp);
   return out;
 }
 

@@ -156,7 +156,8 @@ Vif Resolver::forwarding_vif(const VifObject& vif) {
           .anti_spoofing = config.anti_spoofing,
           .host = vif.host,
           .flows = config.flows && !vif.host,
-          .policy = vif.policy.id};
+          .policy = vif.policy.id,
+          .mss_clamp = config.mss_clamp};
 }
 
 /// What the data plane knows of a VIF and its port; the VRF's router MAC stands in both.
@@ -191,7 +192,7 @@ Status Resolver::put_vif(Transaction& tx, const VifConfig& config, Owner owner,
   }
   const bool told = vif.config.vrf != config.vrf || vif.config.addresses != config.addresses ||
                     vif.config.anti_spoofing != config.anti_spoofing ||
-                    vif.config.flows != config.flows;
+                    vif.config.flows != config.flows || vif.config.mss_clamp != config.mss_clamp;
   vif.config = config;
   vif.vrf = vrf->second.id;
   vif.owner = owner;

@@ -293,6 +293,7 @@ CountersSnapshot Router::counters() const {
       all.punts[i].accepted += c.punts_accepted[i].get();
       all.punts[i].limited += c.punts_limited[i].get();
     }
+    for (std::size_t i = 0; i < size_event_count; ++i) all.sizes[i] += c.sizes[i].get();
   };
   add(control_counters_);
   for (const auto& worker : workers_) {

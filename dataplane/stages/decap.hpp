@@ -69,7 +69,7 @@ template <class Tracer>
   const Tables& tables = ctx.tables;
   const NexthopEntry* nexthop = tables.nexthops.get(entry.decap.nexthop);
   if (nexthop == nullptr) return drop(p, DropReason::nexthop_missing);
-  VrfId vrf = nexthop->vrf;
+  VrfId vrf = nexthop->vrf();
   p.nexthop = nullptr;
   if (nexthop->kind != NexthopKind::lookup) {
     p.nexthop = nexthop;

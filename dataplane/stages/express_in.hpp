@@ -88,6 +88,11 @@ constexpr PacketTraits plain_traits(FlowCare care, std::uint8_t l2_bytes) {
   std::memcpy(static_cast<void*>(static_cast<PacketTraits*>(&p)), &word, sizeof word);
 }
 
+/// Whether the TCP header at `l4` does, which is not plain: its MSS may have to be lowered.
+[[gnu::always_inline]] inline bool opens_connection(const std::uint8_t* l4) {
+  return (reinterpret_cast<const wire::Tcp*>(l4)->flags & wire::tcp_flag::syn) != 0;
+}
+
 /// What is read of such a packet.
 struct PlainHeaders {
   std::uint16_t l3_bytes = 0;  ///< 0: it is not one
@@ -108,7 +113,7 @@ template <class Key>
   const std::uint8_t protocol = PlainIp<Key>::protocol(ip);
   if (protocol != static_cast<std::uint8_t>(wire::IpProtocol::udp) &&
       (protocol != static_cast<std::uint8_t>(wire::IpProtocol::tcp) ||
-       total < sizeof(Header) + sizeof(wire::Tcp))) {
+       total < sizeof(Header) + sizeof(wire::Tcp) || opens_connection(l3 + sizeof(Header)))) {
     return {};
   }
   std::uint32_t ports;
@@ -140,8 +145,8 @@ struct WayIn {
     if (sizeof(Ip) == sizeof(wire::Ipv6) && !unsummed) return false;
     const NexthopEntry* const nexthop = tables.nexthops.get(entry->decap.nexthop);
     if (nexthop == nullptr || nexthop->kind != NexthopKind::lookup) return false;
-    if (nexthop->vrf == underlay_vrf) return false;  // there may be a tunnel inside
-    vrf = tables.vrfs.get(nexthop->vrf);
+    if (nexthop->vrf() == underlay_vrf) return false;  // there may be a tunnel inside
+    vrf = tables.vrfs.get(nexthop->vrf());
     if (vrf == nullptr) return false;
     key = wanted;
     std::memcpy(ends, &ip.source, sizeof ends);

@@ -113,7 +113,7 @@ inline void search(const Tables& tables, Burst& burst, unsigned count) {
   PacketMetadata& m = p.packet.metadata();
   m.neighbour = p.v4 ? IpAddress(Ipv4Address{header_at<wire::Ipv4>(p.l3).destination.get()})
                      : IpAddress(header_at<wire::Ipv6>(p.l3).destination);
-  m.out_port = p.nexthop->port;
+  m.out_port = p.nexthop->port();
   p.adjacency = nullptr;
   return Next::hold;
 }
@@ -171,9 +171,9 @@ template <class Tracer>
     if constexpr (Tracer::enabled)
       ctx.tracer.note(resolve_name, p, [&] {
         return "VRF " + std::to_string(p.vrf->id.index()) + ": look up in VRF " +
-               std::to_string(p.nexthop->vrf.index());
+               std::to_string(p.nexthop->vrf().index());
       });
-    p.vrf = tables.vrfs.get(p.nexthop->vrf);
+    p.vrf = tables.vrfs.get(p.nexthop->vrf());
     p.nexthop = nullptr;
     if (p.vrf == nullptr) return drop(p, DropReason::vrf_missing);
     const std::uint32_t found = fib_lookup(p);

@@ -1,7 +1,8 @@
 #pragma once
 /// rewrite: what every router does to an IP packet that it forwards: does it fit the way out, may
-/// it live on, TTL down by one (RFC 1812 §5.3.1, RFC 8200 §3).
+/// it live on, TTL down by one (RFC 1812 §5.3.1, RFC 8200 §3); the MSS of what opens a TCP connection.
 
+#include "stages/clamp.hpp"
 #include "stages/parse.hpp"
 #include "stages/stage.hpp"
 
@@ -46,6 +47,8 @@ template <class Tracer>
                : drop_notify(p, DropReason::too_big);
   }
   if (p.originated) return Next::forward;
+  if (opens_connection(p)) [[unlikely]]
+    clamp_mss(ctx, p, rewrite_name);
   if (expires_here(p.l3, p.v4)) return drop_notify(p, DropReason::ttl_expired);
   count_hop(p.l3, p.v4);
   if constexpr (Tracer::enabled)

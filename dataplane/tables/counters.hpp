@@ -35,12 +35,16 @@ struct WorkerCounters {
   std::array<Counter, drop_reason_count> drops;
   std::array<Counter, punt_class_count> punts_accepted;
   std::array<Counter, punt_class_count> punts_limited;
+  std::array<Counter, size_event_count> sizes;
   std::array<PacketCounter, max_ports> rx;
   std::array<PacketCounter, max_ports> tx;
   std::array<Counter, max_ports> unfinished_checksums;
   ReservedArray<PacketCounter> nexthops{max_objects};  ///< tunnels: packets and bytes as they leave
   ReservedArray<PacketCounter> decaps{max_objects};    ///< outer packets and bytes
 
+  void count(SizeEvent event, std::uint64_t times = 1) {
+    sizes[static_cast<std::size_t>(event)].add(times);
+  }
   void drop(DropReason reason) { drops[static_cast<std::size_t>(reason)].add(1); }
 };
 

@@ -169,6 +169,7 @@ Status ForwardingState::check(const Batch& batch, Compiled& compiled) const {
     entry->host = vif->host;
     entry->flows = vif->flows;
     entry->policy = vif->policy;
+    entry->mss_clamp = vif->mss_clamp;
     for (const IpAddress& a : vif->addresses) {
       if (a.is_v4()) {
         entry->addresses4.push_back(raw(a.v4()));

@@ -37,16 +37,17 @@ struct Compiler {
   }
   void operator()(const nexthop::Glean& n) {
     entry.kind = NexthopKind::glean;
-    entry.port = n.port;
+    entry.leads_to = n.port.raw();
   }
   void operator()(const nexthop::Lookup& n) {
     entry.kind = NexthopKind::lookup;
-    entry.vrf = n.vrf;
+    entry.leads_to = n.vrf.raw();
   }
   void operator()(const nexthop::Tunnel& n) {
     entry.kind = NexthopKind::tunnel;
     entry.adjacency = n.adjacency;
     entry.source_ports = tunnel::SourcePorts(n.profile.source_ports);
+    entry.mss_clamp = n.profile.mss_clamp;
     entry.holds_nsh = n.profile.payload == TunnelPayload::nsh;
     if (describe(n.profile.kind).on_ethernet || n.profile.payload == TunnelPayload::nsh) return;
     entry.copies_ttl = n.profile.copy_ttl;

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <memory>
 #include <new>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -45,8 +46,9 @@ struct VifEntry {
   VrfId vrf;
   MacAddress mac;
   bool anti_spoofing = true;
-  bool host = false;                      ///< of this host's kernel
-  bool flows = false;                     ///< of what it sends or gets, if its VRF keeps flows
+  bool host = false;   ///< of this host's kernel
+  bool flows = false;  ///< of what it sends or gets, if its VRF keeps flows
+  MssClamp mss_clamp;
   PolicyId policy;                        ///< invalid: it may send and get anything
   std::vector<std::uint32_t> addresses4;  ///< as they lie in the packet
   std::vector<Ipv6Address> addresses6;
@@ -99,8 +101,7 @@ struct alignas(64) NexthopEntry {
   bool plain = false;
   NexthopId id;
   AdjacencyId adjacency;                    ///< interface, tunnel; receive: of the host, if any
-  VrfId vrf;                                ///< lookup
-  PortId port;                              ///< glean
+  std::uint32_t leads_to = VrfId{}.raw();   ///< lookup: raw id of the VRF; glean: of the port
   std::uint16_t header_bytes = 0;           ///< tunnel; else 0
   std::uint16_t copy_bytes = 0;             ///< 64, 128 or 384
   std::uint16_t udp_offset = 0;             ///< within the header; 0: none
@@ -118,7 +119,10 @@ struct alignas(64) NexthopEntry {
   bool copies_ttl = false;
   be16 ether_type;         ///< of a tunnel without an outer IP header; else 0
   bool holds_nsh = false;  ///< what goes into the tunnel has an NSH header of its own
+  MssClamp mss_clamp;      ///< tunnel
 
+  [[nodiscard]] VrfId vrf() const { return VrfId::from_raw(leads_to); }
+  [[nodiscard]] PortId port() const { return PortId::from_raw(leads_to); }
   [[nodiscard]] bool on_ethernet() const { return ether_type.get() != 0; }
   [[nodiscard]] bool copies_dscp() const { return copied_class != tunnel::ecn_mask; }
   [[nodiscard]] const std::uint8_t* header() const {
@@ -126,9 +130,12 @@ struct alignas(64) NexthopEntry {
   }
   [[nodiscard]] std::uint32_t bucket_of(std::uint32_t hash) const { return hash & (buckets - 1U); }
   [[nodiscard]] NexthopId member_in(std::uint32_t bucket) const { return ids()[bucket]; }
+  [[nodiscard]] std::span<const NexthopId> all_members() const {
+    return {ids() + buckets, members};
+  }
   [[nodiscard]] bool has_member(NexthopId member) const {
-    const NexthopId* const first = ids() + buckets;
-    return std::find(first, first + members, member) != first + members;
+    const auto all = all_members();
+    return std::find(all.begin(), all.end(), member) != all.end();
   }
   struct Delete {
     void operator()(const NexthopEntry* entry) const {

@@ -66,6 +66,17 @@ struct WorkerStatus {
   std::vector<StageCount> stages;   ///< in the order of the pipeline
 };
 
+/// What is done to packets for the sake of their size.
+enum class SizeEvent : std::uint8_t { mss_lowered };
+struct SizeEventInfo {
+  std::string_view name;  ///< of its counter
+  std::string_view explanation;
+};
+inline constexpr std::array size_events{
+    SizeEventInfo{"mss_lowered", "TCP packets whose MSS was lowered"},
+};
+inline constexpr std::size_t size_event_count = size_events.size();
+
 struct PuntCounters {
   std::uint64_t accepted = 0;
   std::uint64_t limited = 0;
@@ -74,6 +85,7 @@ struct PuntCounters {
 struct CountersSnapshot {
   std::array<std::uint64_t, drop_reason_count> drops{};
   std::array<PuntCounters, punt_class_count> punts{};
+  std::array<std::uint64_t, size_event_count> sizes{};
   std::vector<PortCounters> ports;
   std::vector<WorkerStatus> workers;
   BufferCount buffers;

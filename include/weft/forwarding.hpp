@@ -14,6 +14,7 @@
 #include "weft/counters.hpp"
 #include "weft/events.hpp"
 #include "weft/flow.hpp"
+#include "weft/mss_clamp.hpp"
 #include "weft/nexthop.hpp"
 #include "weft/policy.hpp"
 #include "weft/result.hpp"
@@ -35,9 +36,10 @@ struct Vif {
   MacAddress mac;                    ///< of the VM
   std::vector<IpAddress> addresses;  ///< from which alone it may send
   bool anti_spoofing = true;
-  bool host = false;   ///< of this host's kernel: its packets are the router's own, TTL stays
-  bool flows = false;  ///< sessions are opened for what it sends or gets, if its VRF keeps flows
-  PolicyId policy{};   ///< what it may send and get; invalid: anything. Its VRF must keep flows
+  bool host = false;     ///< of this host's kernel: its packets are the router's own, TTL stays
+  bool flows = false;    ///< sessions are opened for what it sends or gets, if its VRF keeps flows
+  PolicyId policy{};     ///< what it may send and get; invalid: anything. Its VRF must keep flows
+  MssClamp mss_clamp{};  ///< of the connections that it opens or takes
   friend bool operator==(const Vif&, const Vif&) = default;
 };
 

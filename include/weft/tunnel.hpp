@@ -10,6 +10,7 @@
 
 #include "weft/address.hpp"
 #include "weft/ids.hpp"
+#include "weft/mss_clamp.hpp"
 
 namespace weft {
 
@@ -193,6 +194,7 @@ struct TunnelProfile {
   /// Of SRv6, in the order in which they are visited; the first is `remote`.
   std::vector<Ipv6Address> segments{};
   bool reduced = false;  ///< H.Encaps.Red: the header does not list the first (RFC 8986 §5.2)
+  MssClamp mss_clamp{};  ///< of connections whose packets go by the tunnel, either way
 
   friend bool operator==(const TunnelProfile&, const TunnelProfile&) = default;
 };

@@ -77,6 +77,21 @@ constexpr be16 checksum_finish16(std::uint32_t sum) {
   return std::bit_cast<be16>(static_cast<std::uint16_t>(~(sum + (sum >> 16))));
 }
 
+/// `checksum` after 16 bits under it have changed from `before` to `after` (RFC 1624 §3: HC' =
+/// ~(~HC + ~m + m')). `odd`: they begin at an odd offset, so that they lie across two words.
+constexpr be16 checksum_update(be16 checksum, be16 before, be16 after, bool odd) {
+  auto old_word = std::bit_cast<std::uint16_t>(before);
+  auto new_word = std::bit_cast<std::uint16_t>(after);
+  if (odd) {
+    old_word = __builtin_bswap16(old_word);
+    new_word = __builtin_bswap16(new_word);
+  }
+  const std::uint32_t sum = static_cast<std::uint16_t>(~std::bit_cast<std::uint16_t>(checksum)) +
+                            static_cast<std::uint32_t>(static_cast<std::uint16_t>(~old_word)) +
+                            new_word;
+  return checksum_finish(sum);
+}
+
 /// Sum of the pseudo header (RFC 9293 §3.1, RFC 8200 §8.1). `length` in bytes, host order.
 inline std::uint64_t pseudo_header_sum(const void* source, const void* destination,
                                        std::size_t address_size, std::uint8_t protocol,

@@ -105,6 +105,29 @@ TEST_CASE("twenty bytes are right where the naive sum says so, whatever carries"
   REQUIRE(right >= 100000);
 }
 
+TEST_CASE("a checksum is kept right where 16 bits change, wherever they lie", "[checksum]") {
+  auto random = test::random_engine();
+  for (int i = 0; i < 20000; ++i) {
+    std::vector<std::uint8_t> bytes = random_bytes(random, 24);
+    if (i % 4 == 0) std::fill(bytes.begin() + 2, bytes.end(), std::uint8_t(i % 8 == 0 ? 0 : 0xff));
+    bytes[0] = bytes[1] = 0;
+    const auto sum = static_cast<std::uint16_t>(~test::naive_sum(bytes));
+    bytes[0] = static_cast<std::uint8_t>(sum >> 8);
+    bytes[1] = static_cast<std::uint8_t>(sum);
+    const std::size_t at = 2 + random() % 21;
+    be16 checksum;
+    be16 before;
+    std::memcpy(&checksum, bytes.data(), 2);
+    std::memcpy(&before, bytes.data() + at, 2);
+    const be16 after(static_cast<std::uint16_t>(random()));
+    checksum = checksum_update(checksum, before, after, at % 2 != 0);
+    std::memcpy(bytes.data(), &checksum, 2);
+    std::memcpy(bytes.data() + at, &after, 2);
+    CAPTURE(at);
+    REQUIRE(test::naive_sum(bytes) == 0xffff);
+  }
+}
+
 TEST_CASE("a frame pattern takes ordinary frames and no others", "[ethernet]") {
   const MacAddress to{{2, 0, 0x5e, 0, 1, 1}};
   const MacAddress from{{2, 0, 0, 0, 1, 0x11}};

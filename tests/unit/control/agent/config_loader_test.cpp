@@ -100,12 +100,14 @@ ports:
 neighbours: [{address: "2001:db8::9", mac: 02:00:00:00:00:09}]
 vrfs: [{name: a, id: 1}, {name: b, id: 2, subnets: [{prefix: "fd00::/64", gateway: "fd00::1"}]}]
 vifs:
-  - {name: f, device: "tap:f", vrf: a, mac: 02:00:00:00:00:01, anti_spoofing: no, mtu: 1280}
+  - {name: f, device: "tap:f", vrf: a, mac: 02:00:00:00:00:01, anti_spoofing: no, mtu: 1280,
+     mss_clamp: 1200}
 tunnels:
   - {name: t6, kind: vxlan, vni: 16777215, remote: "2001:db8::2", port: 8472, ttl: 255, dscp: 46,
-     source_ports: 1-1, inner_destination_mac: 02:00:5e:00:01:01, zero_udp_checksum6: true}
+     source_ports: 1-1, inner_destination_mac: 02:00:5e:00:01:01, zero_udp_checksum6: true,
+     mss_clamp: auto}
   - {name: t4, kind: vxlan, vni: 0, remote: 192.0.2.2, local: 192.0.2.77, ttl: copy, dscp: copy,
-     inner_destination_mac: 02:00:5e:00:01:01}
+     inner_destination_mac: 02:00:5e:00:01:01, mss_clamp: off}
 decaps:
   - {name: d6, kind: vxlan, vni: 1, vif: f, sources: ["::/0"], zero_udp_checksum6: true, dscp: copy}
   - {name: d4a, kind: vxlan, vni: 1, vrf: a, sources: [192.0.2.2/32], port: 8472, local: 192.0.2.77,
@@ -128,6 +130,9 @@ routes:
   CHECK(c.ports[1].workers == QueueSharing::automatic);
   CHECK(c.neighbours[0].port == "p0");
   CHECK_FALSE(c.vifs[0].anti_spoofing);
+  CHECK(c.vifs[0].mss_clamp == MssClamp{MssClamp::Mode::fixed, 1200});
+  CHECK(c.tunnels[0].profile.mss_clamp == MssClamp{MssClamp::Mode::automatic, 0});
+  CHECK(c.tunnels[1].profile.mss_clamp == MssClamp{});
   CHECK(c.tunnels[0].profile.local == *parse_ip("2001:db8::1"));
   CHECK(c.tunnels[0].profile.destination_port == 8472);
   CHECK(c.tunnels[0].profile.ttl == 255);
@@ -259,6 +264,9 @@ TEST_CASE("config: numbers and words") {
   tunnel("dscp", "keep", "from 0 to 63 or copy");
   tunnel("ttl", "[copy]", "from 1 to 255 or copy");
   tunnel("zero_udp_checksum6", "maybe", "true or false");
+  for (const auto* wrong : {"63", "65496", "1360b", "on", "[1360]"}) {
+    tunnel("mss_clamp", wrong, "auto, off or bytes from 64 to 65495");
+  }
 }
 
 TEST_CASE("config: addresses") {
