@@ -166,6 +166,8 @@ void ObjectCommands::add_to(CLI::App& app, Ask ask) {
                                "outer DSCP (0), or the inner packet's");
          fields.on_off(command, "--zero-udp-checksum6", "zero_udp_checksum6",
                        "send UDP checksum zero over IPv6");
+         fields.on_off(command, "--outer-fragmentation", "outer_fragmentation",
+                       "send what is too large in pieces of the outer packet");
          mss_clamp(command, fields);
        });
   kind(app,

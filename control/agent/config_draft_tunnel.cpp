@@ -280,6 +280,8 @@ std::optional<Draft<TunnelConfig>> read_tunnel(const Value& v) {
   of_kind.optional(on_ip, "dscp", profile.dscp,
                    yaml::number("copy", profile.copy_dscp, profile.dscp, 0, 63));
   map.optional("zero_udp_checksum6", profile.zero_udp_checksum6, yaml::boolean);
+  of_kind.optional(!of_kind.info().on_ethernet, "outer_fragmentation", profile.outer_fragmentation,
+                   yaml::boolean);
   map.optional("mss_clamp", profile.mss_clamp, read_mss_clamp);
   map.finish();
   return tunnel;

@@ -75,7 +75,7 @@ Router::Router(std::unique_ptr<Eal> eal, const RouterOptions& options)
                       .burst = options.burst,
                       .adaptive_idle = options.adaptive_idle,
                       .event_fd = event_fd_},
-        state_.tables(), rcu_));
+        state_.tables(), rcu_, eal_->pool()));
   }
   for (const auto& worker : workers_) worker->set_peers(workers_);
 }

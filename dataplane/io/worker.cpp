@@ -21,13 +21,15 @@ constexpr double trace_rate = 5000;
 
 }  // namespace
 
-Worker::Worker(const WorkerOptions& options, const Tables& tables, Rcu& rcu)
+Worker::Worker(const WorkerOptions& options, const Tables& tables, Rcu& rcu, rte_mempool* pool)
     : options_(options),
       tables_(tables),
       rcu_(rcu),
       tsc_hz_(rte_get_tsc_hz()),
       trace_bucket_(trace_rate, bucket_burst),
       flows_(*tables.flows, rcu, static_cast<std::uint8_t>(options.number)),
+      cutting_{pool, Identifications(options.number, options.workers, tables.hash_seed),
+               [](void* worker) { static_cast<Worker*>(worker)->empty_exits(); }, this},
       idle_(options.adaptive_idle, tsc_hz_),
       inbox_(options.number, options.workers),
       buckets_{TokenBucket(neighbour_rate, bucket_burst), TokenBucket(local_rate, bucket_burst),
@@ -279,6 +281,7 @@ void Worker::empty_exits() {
   exits_.punted.count = 0;
   for (unsigned i = 0; i < exits_.held.count; ++i) hold(Packet(exits_.held.packets[i]));
   exits_.held.count = 0;
+  exits_.more = 0;
 }
 
 void Worker::transmit(std::uint32_t port, Exits::Departures& list) {

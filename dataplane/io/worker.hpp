@@ -46,7 +46,8 @@ struct WorkerOptions {
 
 class Worker {
  public:
-  Worker(const WorkerOptions& options, const Tables& tables, Rcu& rcu);
+  /// `pool`: of packet buffers, for pieces of packets.
+  Worker(const WorkerOptions& options, const Tables& tables, Rcu& rcu, rte_mempool* pool);
   /// Packets that wait are freed; run() must have returned.
   ~Worker();
   Worker(const Worker&) = delete;
@@ -91,11 +92,12 @@ class Worker {
           exits_,
           {this, [](void* worker,
                     const PacketContext& p) { static_cast<Worker*>(worker)->capture_dropped(p); }},
-          &flows_};
+          &flows_,
+          &cutting_};
       run(ctx);
     } else if (until_measured_-- == 0) [[unlikely]] {
       until_measured_ = bursts_per_measurement - 1;
-      StageContext<ClockTracer> ctx{tables_, counters_, exits_, {&clocks_}, &flows_};
+      StageContext<ClockTracer> ctx{tables_, counters_, exits_, {&clocks_}, &flows_, &cutting_};
       ctx.tracer.start();
       run(ctx);
       ctx.tracer.start();
@@ -103,7 +105,7 @@ class Worker {
       ctx.tracer.lap(stage_names.back(), packets);
       return;
     } else {
-      StageContext<NullTracer> ctx{tables_, counters_, exits_, {}, &flows_};
+      StageContext<NullTracer> ctx{tables_, counters_, exits_, {}, &flows_, &cutting_};
       run(ctx);
     }
     empty_exits();
@@ -169,6 +171,7 @@ class Worker {
   Exits exits_;
   Burst burst_;
   FlowHands flows_;
+  Cutting cutting_;
   HoldQueue held_;
   Generation held_generation_ = 0;
   std::uint64_t held_check_ = 0;

@@ -73,8 +73,8 @@ void Worker::follow(const Ingress& ingress, rte_mbuf* mbuf, std::vector<Observer
   trace->traces = std::move(traces);
   trace->time_ns = time_ns;
   trace->port = ingress.port;
-  StageContext<RecordTracer> ctx{
-      tables_, counters_, exits_, {.steps = &trace->report.steps}, &flows_};
+  StageContext<RecordTracer> ctx{tables_, counters_, exits_, {.steps = &trace->report.steps},
+                                 &flows_, &cutting_};
   run_received(ctx, burst_, ingress, {&mbuf, 1});
   const DropReason reason = ctx.tracer.reason;
   conclude(exits_, Packet(mbuf), reason, ctx.tracer.way_out, trace->report);

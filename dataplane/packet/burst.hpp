@@ -108,6 +108,7 @@ enum class Next : std::uint8_t {
   again,        ///< decapsulated: to parse once more
   relay,        ///< decapsulated, but for its NSH header: with that to `nexthop`
   deliver,      ///< to the next stage, for this host: TTL stays
+  cut,          ///< to the next stages, in pieces
   drop,         ///< for `reason`
   drop_notify,  ///< for `reason`, and the sender should hear of it
   punt,         ///< to control, as class `punt`
@@ -137,7 +138,7 @@ struct Burst {
 /// it.
 struct Exits {
   struct List {
-    std::array<rte_mbuf*, max_burst> packets;
+    std::array<rte_mbuf*, 2 * max_burst> packets;
     unsigned count = 0;
     void add(Packet p) { packets[count++] = p.mbuf(); }
   };
@@ -149,6 +150,7 @@ struct Exits {
   List dropped;
   List punted;  ///< class and reason stand in the metadata
   List held;
+  unsigned more = 0;  ///< packets in the lists beyond those of the burst, at most max_burst
 };
 
 }  // namespace weft

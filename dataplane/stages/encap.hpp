@@ -98,6 +98,15 @@ inline std::string from_inner_text(const NexthopEntry& tunnel, const std::uint8_
   return text;
 }
 
+/// Gives the outer IPv4 packet, which may be cut on its way, a number of its own (RFC 6864 §4.2).
+template <class Tracer>
+[[gnu::noinline]] void identify(StageContext<Tracer>& ctx, std::uint8_t* outer) {
+  if (ctx.cutting == nullptr) return;
+  auto& ip = header_at<wire::Ipv4>(outer);
+  ip.identification = ctx.cutting->identifications.next16();
+  ip.complete_checksum();
+}
+
 /// What goes into the tunnel: an IP packet, for which the header has an inner Ethernet header where
 /// the kind wants one, or a frame with its own.
 enum class Inside : std::uint8_t { packet, frame };
@@ -127,6 +136,7 @@ template <Inside inside = Inside::packet, class Tracer>
     complete_udp_checksum(p.packet, outer, header_at<wire::Udp>(outer + tunnel.udp_offset),
                           static_cast<std::uint16_t>(total - tunnel.udp_offset), payload);
   }
+  if (tunnel.outer_fragmentation && tunnel.outer_v4) identify(ctx, outer);
   ctx.counters.nexthops[tunnel.id.index()].add(total);
   if constexpr (Tracer::enabled)
     ctx.tracer.note(encap_name, p, [&] {

@@ -10,6 +10,7 @@
 #include "stages/express_in.hpp"
 #include "stages/express_out.hpp"
 #include "stages/flow.hpp"
+#include "stages/fragment.hpp"
 #include "stages/output.hpp"
 #include "stages/parse.hpp"
 #include "stages/resolve.hpp"
@@ -201,14 +202,28 @@ unsigned arrive(StageContext<Tracer>& ctx, const Ingress& ingress,
   return arrival.count();
 }
 
-/// rewrite → encap → output.
+/// encap → output. What is too large only now, in its tunnel, leaves in pieces.
+template <class Tracer>
+[[gnu::always_inline]] inline void send_on(StageContext<Tracer>& ctx, PacketContext& p) {
+  if (p.nexthop->kind == NexthopKind::tunnel) {
+    if (!goes_on(ctx, stage::encap_name, p, stage::encap_one(ctx, p))) return;
+    if (p.l3_bytes > p.adjacency->mtu_bytes) [[unlikely]] {
+      return stage::cut_outer(ctx, p, [&ctx](PacketContext& piece) {
+        goes_on(ctx, stage::output_name, piece, stage::output_one(ctx, piece));
+      });
+    }
+  }
+  goes_on(ctx, stage::output_name, p, stage::output_one(ctx, p));
+}
+
+/// rewrite → output.
 template <class Tracer>
 [[gnu::always_inline]] inline void depart(StageContext<Tracer>& ctx, PacketContext& p) {
-  if (goes_on(ctx, stage::rewrite_name, p, stage::rewrite_one(ctx, p)) &&
-      (p.nexthop->kind != NexthopKind::tunnel ||
-       goes_on(ctx, stage::encap_name, p, stage::encap_one(ctx, p)))) {
-    goes_on(ctx, stage::output_name, p, stage::output_one(ctx, p));
+  const Next next = stage::rewrite_one(ctx, p);
+  if (next == Next::cut) [[unlikely]] {
+    return stage::cut_inner(ctx, p, [&ctx](PacketContext& piece) { send_on(ctx, piece); });
   }
+  if (goes_on(ctx, stage::rewrite_name, p, next)) send_on(ctx, p);
 }
 
 /// Whether the packet's flow lets it go on.

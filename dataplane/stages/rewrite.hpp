@@ -1,6 +1,7 @@
 #pragma once
 /// rewrite: what every router does to an IP packet that it forwards: does it fit the way out, may
-/// it live on, TTL down by one (RFC 1812 §5.3.1, RFC 8200 §3); the MSS of what opens a TCP connection.
+/// it live on, TTL down by one (RFC 1812 §5.3.1, RFC 8200 §3); the MSS of what opens a TCP
+/// connection.
 
 #include "stages/clamp.hpp"
 #include "stages/parse.hpp"
@@ -32,8 +33,10 @@ inline constexpr std::string_view rewrite_name = "rewrite";
 
 template <class Tracer>
 [[gnu::always_inline]] inline Next rewrite_one(StageContext<Tracer>& ctx, PacketContext& p) {
-  const unsigned limit = p.adjacency->mtu_bytes;
+  // What leaves in pieces of the outer packet must fit that.
+  const unsigned limit = p.nexthop->outer_fragmentation ? 0xffff : p.adjacency->mtu_bytes;
   const unsigned overhead = p.nexthop->header_bytes;
+  Next next = Next::forward;
   if (p.l3_bytes + overhead > limit) [[unlikely]] {
     p.mtu_bytes = static_cast<std::uint16_t>(limit > overhead ? limit - overhead : 0);
     if constexpr (Tracer::enabled)
@@ -42,18 +45,19 @@ template <class Tracer>
                " of outer header do not fit " + std::to_string(limit) + ": MTU " +
                std::to_string(p.mtu_bytes);
       });
-    return p.v4 && header_at<wire::Ipv4>(p.l3).may_fragment()
-               ? drop(p, DropReason::too_big_fragmentable)
-               : drop_notify(p, DropReason::too_big);
+    if (!p.v4 || !header_at<wire::Ipv4>(p.l3).may_fragment()) {
+      return drop_notify(p, DropReason::too_big);
+    }
+    next = Next::cut;
   }
-  if (p.originated) return Next::forward;
+  if (p.originated) return next;
   if (opens_connection(p)) [[unlikely]]
     clamp_mss(ctx, p, rewrite_name);
   if (expires_here(p.l3, p.v4)) return drop_notify(p, DropReason::ttl_expired);
   count_hop(p.l3, p.v4);
   if constexpr (Tracer::enabled)
     ctx.tracer.note(rewrite_name, p, [&] { return std::string("TTL down by one"); });
-  return Next::forward;
+  return next;
 }
 
 }  // namespace weft::stage

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "packet/burst.hpp"
+#include "packet/cutting.hpp"
 #include "tables/tables.hpp"
 
 namespace weft {
@@ -29,6 +30,8 @@ struct StageContext {
   Tracer tracer;
   /// To open flows with and count in them; nullptr: they are only looked at.
   FlowHands* flows = nullptr;
+  /// To cut packets with; nullptr: where one is to be cut, its first piece goes on alone.
+  Cutting* cutting = nullptr;
 };
 
 /// Ends a packet's way for a reason; for use as `return drop(p, …)`.
@@ -78,6 +81,7 @@ template <class Tracer>
     case Next::again:
     case Next::relay:
     case Next::deliver:
+    case Next::cut:
       return;
     case Next::drop:
       ctx.counters.drop(p.reason);

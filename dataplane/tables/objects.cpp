@@ -48,6 +48,8 @@ struct Compiler {
     entry.adjacency = n.adjacency;
     entry.source_ports = tunnel::SourcePorts(n.profile.source_ports);
     entry.mss_clamp = n.profile.mss_clamp;
+    entry.outer_fragmentation =
+        n.profile.outer_fragmentation && !describe(n.profile.kind).on_ethernet;
     entry.holds_nsh = n.profile.payload == TunnelPayload::nsh;
     if (describe(n.profile.kind).on_ethernet || n.profile.payload == TunnelPayload::nsh) return;
     entry.copies_ttl = n.profile.copy_ttl;
@@ -104,7 +106,7 @@ NexthopEntry::Owner NexthopEntry::compile(NexthopId id, const Nexthop& nexthop) 
     std::memcpy(header + copy - made.bytes.size(), made.bytes.bytes().data(), made.bytes.size());
   }
   entry->plain = has_adjacency(entry->kind) && !entry->udp_checksum && !entry->on_ethernet() &&
-                 !entry->holds_nsh && copy <= 128;
+                 !entry->holds_nsh && !entry->outer_fragmentation && copy <= 128;
   if (ecmp != nullptr) {
     entry->members = static_cast<std::uint16_t>(members.size());
     auto* behind = std::uninitialized_copy(ecmp->buckets.begin(), ecmp->buckets.end(),

@@ -97,6 +97,7 @@ struct alignas(64) NexthopEntry {
   NexthopKind kind = NexthopKind::discard;
   bool outer_v4 = true;
   bool udp_checksum = false;
+  bool outer_fragmentation = false;  ///< tunnel: its packets may be cut
   /// Leads out by nothing but a copy of at most 128 bytes and what complete_header() patches.
   bool plain = false;
   NexthopId id;

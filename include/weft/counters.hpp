@@ -67,13 +67,16 @@ struct WorkerStatus {
 };
 
 /// What is done to packets for the sake of their size.
-enum class SizeEvent : std::uint8_t { mss_lowered };
+enum class SizeEvent : std::uint8_t { mss_lowered, fragmented, outer_fragmented, fragments_made };
 struct SizeEventInfo {
   std::string_view name;  ///< of its counter
   std::string_view explanation;
 };
 inline constexpr std::array size_events{
     SizeEventInfo{"mss_lowered", "TCP packets whose MSS was lowered"},
+    SizeEventInfo{"fragmented", "Packets that were cut in front of a tunnel or VIF"},
+    SizeEventInfo{"outer_fragmented", "Packets that were cut in their tunnel"},
+    SizeEventInfo{"fragments_made", "Pieces that these were cut into"},
 };
 inline constexpr std::size_t size_event_count = size_events.size();
 

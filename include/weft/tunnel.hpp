@@ -194,6 +194,8 @@ struct TunnelProfile {
   /// Of SRv6, in the order in which they are visited; the first is `remote`.
   std::vector<Ipv6Address> segments{};
   bool reduced = false;  ///< H.Encaps.Red: the header does not list the first (RFC 8986 §5.2)
+  /// Its packets may leave, and be cut on their way, in pieces; else the inner ones must fit.
+  bool outer_fragmentation = false;
   MssClamp mss_clamp{};  ///< of connections whose packets go by the tunnel, either way
 
   friend bool operator==(const TunnelProfile&, const TunnelProfile&) = default;

@@ -14,7 +14,7 @@ void append_outer_ip(const TunnelProfile& profile, std::uint8_t protocol, Header
   if (profile.remote.is_v4()) {
     wire::Ipv4 ip;
     ip.traffic_class = traffic_class;
-    ip.flags_fragment = wire::Ipv4::dont_fragment;
+    if (!profile.outer_fragmentation) ip.flags_fragment = wire::Ipv4::dont_fragment;
     ip.ttl = profile.ttl;
     ip.protocol = protocol;
     ip.source = profile.local.v4().value;

@@ -23,8 +23,9 @@ struct HeaderTemplate {
 };
 
 /// Builds the header for `profile`. Length fields are zero and are patched for each packet; IPv4
-/// has DF set and ID 0 (RFC 6864 §4.1); the inner Ethernet header's source and type are patched
-/// too. ECN is 0 and is patched, as are DSCP and TTL where the profile copies them.
+/// has DF set and ID 0 (RFC 6864 §4.1), unless the profile lets it be cut; the inner Ethernet
+/// header's source and type are patched too. ECN is 0 and is patched, as are DSCP and TTL where the
+/// profile copies them.
 HeaderTemplate build_template(const TunnelProfile& profile);
 
 }  // namespace weft::tunnel

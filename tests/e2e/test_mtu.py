@@ -37,6 +37,23 @@ def test_mss_is_lowered_both_ways(lab, where, clamp, most, address, headers):
     tcp_transfer(far, address, near)
     assert openings(at_near) == {"SA": fits}
     assert openings(at_far) == {"S": fits}
-    stats = {(row["object"], row["counter"]): row["value"] for row in pair.a.table("stats")}
-    assert stats["size", "mss_lowered"] == 2
+    assert stats(pair.a)["size", "mss_lowered"] == 2
     assert pair.a.drops()["too_big"] == 0
+
+
+def stats(router):
+    return {(row["object"], row["counter"]): row["value"] for row in router.table("stats")}
+
+
+def test_large_pings_go_in_pieces(lab):
+    """1500 bytes, and 3028 that the VM's kernel has cut itself to more than fits, both ways and in answer."""
+    pair = Pair(lab)
+    near, far = pair.vms["blue", "a"], pair.vms["blue", "b"]
+    for size in (1472, 3000, 8000):
+        before = stats(pair.a)
+        assert near.ping("10.1.0.12", "-s", size, "-M", "dont", count=10) == 10, size
+        assert far.ping("10.1.0.11", "-s", size, "-M", "dont", count=10) == 10, size
+        after = stats(pair.a)
+        assert after["size", "fragmented"] - before["size", "fragmented"] >= 20, size
+    drops = pair.a.drops()
+    assert drops["too_big_fragmentable"] == 0

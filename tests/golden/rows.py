@@ -4,7 +4,7 @@ Every byte is made by scapy. The router under test: CONFIG in test_golden.py.
 """
 from dataclasses import dataclass, field
 
-from scapy.layers.inet import ICMP, IP, TCP, UDP, IPOption_Router_Alert
+from scapy.layers.inet import ICMP, IP, TCP, UDP, IPOption_Router_Alert, fragment
 from scapy.layers.inet6 import (ICMPv6DestUnreach, ICMPv6EchoReply, ICMPv6EchoRequest, ICMPv6ND_NA, ICMPv6ND_NS,
                                 ICMPv6NDOptDstLLAddr, ICMPv6NDOptSrcLLAddr, ICMPv6PacketTooBig,
                                 ICMPv6TimeExceeded, IPv6, IPv6ExtHdrFragment, IPv6ExtHdrHopByHop)
@@ -86,6 +86,8 @@ def icmp_error(kind, offender, to=NEAR, **fields):
 BIG4 = ip4(64, flags="DF") / UDP(sport=1, dport=2) / Raw(bytes(1450 - 28 + 1))
 BIG6 = ip6(64) / UDP(sport=1, dport=2) / Raw(bytes(1450 - 48 + 1))
 FITS4 = UDP(sport=1, dport=2) / Raw(bytes(1450 - 28))
+ANY4 = UDP(sport=1, dport=2) / Raw(bytes(range(256)) * 5 + bytes(192))  # as large as a VM's MTU
+IN_EIGHTS = (1450 - 20) // 8 * 8
 
 ENCAP = [
     Row("IPv4 UDP into the tunnel", "blue", vm(ip4(64) / U), [("fabric", outer(routed(ip4(63) / U)))],
@@ -109,6 +111,13 @@ ENCAP = [
         [("fabric", outer(routed(ip4(63) / UDP(sport=1, dport=2))))]),
     Row("exactly as large as fits", "blue", vm(ip4(64, flags="DF") / FITS4),
         [("fabric", outer(routed(ip4(63, flags="DF") / FITS4)))]),
+    Row("larger than fits, without DF, in pieces", "blue", vm(ip4(64) / ANY4),
+        [("fabric", outer(routed(piece))) for piece in fragment(ip4(63) / ANY4, IN_EIGHTS)],
+        counts={("tunnel", "to-peer"): 2}),
+    Row("a piece in pieces", "blue", vm(ip4(64, flags="MF", frag=100, proto=17) / Raw(bytes(1480))),
+        [("fabric", outer(routed(ip4(63, flags="MF", frag=100, proto=17) / Raw(bytes(IN_EIGHTS))))),
+         ("fabric", outer(routed(ip4(63, flags="MF", frag=100 + IN_EIGHTS // 8, proto=17) /
+                                 Raw(bytes(1480 - IN_EIGHTS)))))]),
     Row("through an IPv6 underlay, with its UDP checksum", "blue", vm(ip4(64, dst="10.1.0.16") / U),
         [("fabric", Ether(src=FABRIC, dst=PEER) / IPv6(src=HERE6, dst=THERE6, hlim=64) /
           UDP(sport=50000, dport=4789) / VXLAN(flags=8, vni=106) / routed(ip4(63, dst="10.1.0.16") / U))]),

@@ -67,7 +67,8 @@ def _vif(number, vrf, taken, random):
                 addresses.append(address)
     if not addresses:
         addresses = [f"10.250.0.{number + 1}"]
-    return {"name": f"vif{number}", "device": "tap", "vrf": vrf["name"], "mac": f"02:00:00:0b:00:{number:02x}",
+    clamp = {"mss_clamp": random.choice(profiles.CLAMPS)} if random.random() < 0.2 else {}
+    return {**clamp, "name": f"vif{number}", "device": "tap", "vrf": vrf["name"], "mac": f"02:00:00:0b:00:{number:02x}",
             "addresses": addresses, "anti_spoofing": random.random() < 0.6, "mtu": random.choice(MTUS)}
 
 

@@ -7,6 +7,7 @@ several rules at once may be dropped for any of them; one that breaks a single r
 import answers
 import kinds
 import segments
+import sizes
 from deviations import OPEN
 from identity import identity
 from sessions import Crossing, Sessions
@@ -395,9 +396,10 @@ class Oracle:
         if entry.kind == "tunnel":
             return self._to_tunnel(verdict, where, packet, self.tables.tunnels[entry.target], vrf)
         port, mac = self.tables.next_hop(entry, destination)
-        if not self._admitted(verdict, where, ("port", ""), vrf) or not self._fits(verdict, where, packet, port.mtu):
-            return None
-        return verdict.send(port.name, self._frame(mac, port.mac, self.aged(packet)))
+        if not self._admitted(verdict, where, ("port", ""), vrf):
+            return
+        for piece in self._fitting(verdict, where, packet, (None, port.mtu)):
+            verdict.send(port.name, self._frame(mac, port.mac, piece))
 
     def _admitted(self, verdict, where, target, vrf):
         """Whether policies let it through; `vrf`: where answers come in."""
@@ -420,23 +422,22 @@ class Oracle:
 
     def _to_vif(self, verdict, where, packet, vif):
         if not self._admitted(verdict, where, ("vif", vif.name), vif.vrf):
-            return None
-        if not self._fits(verdict, where, packet, vif.mtu):
-            return None
+            return
         mac = self.tables.vrfs[vif.vrf].mac
-        return verdict.send(vif.name, self._frame(vif.mac, mac, self.aged(packet)))
+        for piece in self._fitting(verdict, where, packet, (vif.mss_clamp, vif.mtu)):
+            verdict.send(vif.name, self._frame(vif.mac, mac, piece))
 
     def _to_tunnel(self, verdict, where, packet, tunnel, vrf):
         way = self.tables.underlay_way(tunnel.remote)
         if way is None:
-            return self._error(verdict, where, packet, "tunnel_unresolved", "host")
+            self._error(verdict, where, packet, "tunnel_unresolved", "host")
+            return
         if not self._admitted(verdict, where, ("tunnel", ""), vrf):
-            return None
-        if not self._fits(verdict, where, packet, way[0].mtu - tunnel.overhead):
-            return None
-        inner = self._frame(tunnel.inner_mac, self.tables.vrfs[vrf].mac, self.aged(packet))
-        port, frame = encapsulate(self.tables, tunnel, inner)
-        return verdict.send(port.name, frame, tunnel=tunnel)
+            return
+        for piece in self._fitting(verdict, where, packet, (tunnel.mss_clamp, way[0].mtu - tunnel.overhead)):
+            inner = self._frame(tunnel.inner_mac, self.tables.vrfs[vrf].mac, piece)
+            port, frame = encapsulate(self.tables, tunnel, inner)
+            verdict.send(port.name, frame, tunnel=tunnel)
 
     @staticmethod
     def _frame(destination, source, packet):
@@ -451,23 +452,43 @@ class Oracle:
         head = packet[:8] + bytes([packet[8] - 1, packet[9], 0, 0]) + packet[12:header]
         return head[:10] + checksum(head).to_bytes(2, "big") + head[12:] + packet[header:]
 
-    def _fits(self, verdict, where, packet, mtu):
-        """Drops what has lived too long or is too large for the way out."""
+    def _fitting(self, verdict, where, packet, way):
+        """The packet as it goes on, in pieces where it must; [] for what has lived too long or cannot fit. `way`: see
+        sizes.lowered."""
         reasons = set()
-        v6 = packet[0] >> 4 == 6
+        v6, mtu = packet[0] >> 4 == 6, way[1]
         if packet[7 if v6 else 8] <= 1:
             reasons.add("ttl_expired")
-        if len(packet) > mtu:
-            whole = v6 or int.from_bytes(packet[6:8], "big") & DONT_FRAGMENT
-            reasons.add("too_big" if whole else "too_big_fragmentable")
-        if not reasons:
-            return True
+        if len(packet) > mtu and (v6 or int.from_bytes(packet[6:8], "big") & DONT_FRAGMENT):
+            reasons.add("too_big")
         if "ttl_expired" in reasons:
             self._error(verdict, where, packet, "ttl_expired", "expired")
         if "too_big" in reasons:
             self._error(verdict, where, packet, "too_big", "too_big", mtu)
-        verdict.drop(*reasons)
-        return False
+        if reasons:
+            verdict.drop(*reasons)
+            return []
+        packet = sizes.lowered(self.aged(packet), [way, *self._ways_back(where, packet)])
+        made = [packet] if len(packet) <= mtu else sizes.pieces4(packet, mtu)
+        if not made:
+            verdict.drop("too_big_fragmentable")
+        return made
+
+    def _ways_back(self, where, packet):
+        """(clamp, MTU) of the way to the packet's sender, where there is one that leads out."""
+        if where.kind == "vif":
+            return [(where.device.mss_clamp, where.mtu)]
+        vrf = self.tables.vifs[where.device.vif].vrf if where.kind == "tunnel" and where.device.vif else where.vrf
+        source = addresses(packet)[0]
+        entry = self.tables.vrfs[vrf].longest(source)
+        if entry is None or entry.kind not in ("vif", "tunnel", "gateway", "connected"):
+            return []
+        if entry.kind in ("gateway", "connected"):
+            hop = entry.target if entry.kind == "gateway" else source
+            return [(None, self.tables.next_hop(entry, source)[0].mtu)] if hop in self.tables.neighbours else []
+        clamp = (self.tables.vifs if entry.kind == "vif" else self.tables.tunnels)[entry.target].mss_clamp
+        mtu = self._way_mtu(entry, source)
+        return [(clamp, mtu)] if mtu else []
 
     def _error(self, verdict, where, packet, reason, kind, mtu=0):
         verdict.drop(reason)
@@ -496,7 +517,15 @@ class Oracle:
             return verdict.may_drop("local_unsupported", "punt_local_limited")
         mtu = self._way_mtu(entry, addresses(packet)[1])
         if mtu and len(packet) > mtu:
-            return verdict.may_drop("too_big" if packet[0] >> 4 == 6 else "too_big_fragmentable")
+            if packet[0] >> 4 == 6:
+                return verdict.may_drop("too_big")
+            for piece in sizes.pieces4(packet, mtu):
+                self._send_own(verdict, entry, vrf, piece, what)
+            return None
+        return self._send_own(verdict, entry, vrf, packet, what)
+
+    def _send_own(self, verdict, entry, vrf, packet, what):
+        """A packet of the router's own leaves, and fits."""
         if entry.kind == "vif":
             vif = self.tables.vifs[entry.target]
             frame = self._frame(vif.mac, self.tables.vrfs[vif.vrf].mac, packet)

@@ -14,6 +14,9 @@ MARTIANS4 = ("127.0.0.1", "0.0.0.0", "0.1.2.3", "224.0.0.5", "239.1.2.3", "240.0
              "169.254.9.9")
 MARTIANS6 = ("::", "::1", "ff02::1", "ff0e::5", "fe80::5")
 STRANGERS = ("02:66:66:66:66:66", "00:00:00:00:00:00", "ff:ff:ff:ff:ff:ff", "01:00:5e:01:02:03", "33:33:00:00:00:07")
+# Of a SYN: an MSS in front, behind others, at an odd place, twice, cut short; none; options that lie.
+TCP_OPTIONS = (b"\2\4\5\xb4", b"\4\2\1\1\2\4\5\xb4", b"\1\2\4\5\xa0\1\1\1", b"\2\4\5\xb4\2\4\5\xb4", b"\2\3\5\xb4\2\4\5\xb4",
+               b"\4\2\1\1", b"\xfd\xff\2\4\5\xb4\1\1", b"\1\1\1\2", b"\0\0\0\0\2\4\5\xb4", b"\2\4\1\0")
 IP_OPTIONS = (b"\x94\4\0\0", b"\1\1\1\0", b"\x07\x07\x04\0\0\0\0\0", b"\x83\x07\x04\x0a\1\1\1\0" + b"\1" * 32)
 
 AIMED_FRAMES = 6   # at a route that changed
@@ -181,8 +184,10 @@ class Packets:
                 check = wire.ones_sum(wire.pseudo(source, destination, UDP, 8 + len(data)))
             return UDP, udp(source, destination, *ports, data, check=check)
         if kind < 0.8:
-            return TCP, wire.tcp(source, destination, *ports, data[:len(data) - 12] if len(data) > 1300 else data,
-                                 seq=random.getrandbits(32))
+            opens = random.random() < 0.3
+            return TCP, wire.tcp(source, destination, *ports, data[:len(data) - 24] if len(data) > 1300 else data,
+                                 seq=random.getrandbits(32), flags=random.choice((2, 0x12)) if opens else 0x10,
+                                 options=random.choice(TCP_OPTIONS) if opens else b"")
         if kind < 0.95:
             rest = random.getrandbits(32)
             if len(source) == 4:

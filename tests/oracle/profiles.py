@@ -8,6 +8,7 @@ from kinds import KINDS
 WEIGHTS = {"vxlan": 8, "vxlan_gpe": 3, "geneve": 3, "gre": 4, "mpls_over_udp": 3, "mpls_over_gre": 3,
            "mpls_over_mpls": 3, "nsh_over_vxlan_gpe": 3, "nsh_over_gre": 3, "nsh_over_ethernet": 3,
            "srv6": 5}
+CLAMPS = ("auto", "auto", 1200, 536)
 OTHER_PORTS = (8472, 4790, 51234, 4789, 6081)   # where they are free
 RANGES = ("49152-65535", "49152-65535", "1-65535", "50000-50000", "60000-60003")
 ROUTER_MACS = ("02:00:5e:00:01:01", "02:00:5e:00:01:02", "02:00:5e:00:aa:03")
@@ -113,6 +114,8 @@ def tunnel(number, config, random):
         entry["ttl"] = random.choice(("copy", random.randint(1, 255)))
     if random.random() < 0.3:
         entry["dscp"] = random.choice(("copy", random.randint(0, 63)))
+    if random.random() < 0.4:
+        entry["mss_clamp"] = random.choice(CLAMPS)
     if len(config["ports"]) > 1 and random.random() < 0.3:
         entry["local"] = config["ports"][1]["addresses"][":" in there].split("/")[0]
     return entry

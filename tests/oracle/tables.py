@@ -61,6 +61,7 @@ class Vif:
     addresses: list
     strict: bool
     flows: bool
+    mss_clamp: object   # None, "auto" or bytes
 
 
 @dataclass
@@ -79,6 +80,7 @@ class Tunnel:
     ttl: object            # a number, or "copy"
     dscp: object
     zero_checksum6: bool
+    mss_clamp: object
     context: tuple
     segments: list         # of SRv6, in the order of the visits
     reduced: bool
@@ -168,7 +170,7 @@ class Tables:
         for address in addresses:
             self.vrfs[v["vrf"]].add_host(address, "vif", v["name"])
         return Vif(v["name"], v["vrf"], mac_bytes(v["mac"]), v.get("mtu", 1500), addresses,
-                   v.get("anti_spoofing", True), v.get("flows", True))
+                   v.get("anti_spoofing", True), v.get("flows", True), v.get("mss_clamp"))
 
     def _own(self, like):
         return next(a for a in self.tunnel_addresses if len(a) == len(like))
@@ -184,7 +186,8 @@ class Tables:
         mac = mac_bytes(t["inner_destination_mac"]) if payload == "ethernet" else bytes(6)
         return Tunnel(t["name"], kind, network, remote, local, port, payload,
                       source_ports(t.get("source_ports", "49152-65535")), mac, t.get("ttl", 64), t.get("dscp", 0),
-                      t.get("zero_udp_checksum6", False), kinds.metadata(t), visits, t.get("reduced", False))
+                      t.get("zero_udp_checksum6", False), t.get("mss_clamp"), kinds.metadata(t), visits,
+                      t.get("reduced", False))
 
     def _decap(self, d):
         sources = [prefix(s) for s in d.get("sources", [])]

@@ -85,9 +85,9 @@ def udp(source, destination, sport, dport, payload, *, length=None, check=None):
     return head[:6] + struct.pack("!H", check) + payload
 
 
-def tcp(source, destination, sport, dport, payload, *, seq=0, flags=0x10):
-    head = struct.pack("!HHIIBBHHH", sport, dport, seq, 0, 0x50, flags, 8192, 0, 0)
-    value = checksum(pseudo(source, destination, TCP, 20 + len(payload)) + head + payload)
+def tcp(source, destination, sport, dport, payload, *, seq=0, flags=0x10, options=b""):
+    head = struct.pack("!HHIIBBHHH", sport, dport, seq, 0, 0x50 + len(options) * 4, flags, 8192, 0, 0) + options
+    value = checksum(pseudo(source, destination, TCP, len(head) + len(payload)) + head + payload)
     return head[:16] + struct.pack("!H", value) + head[18:] + payload
 
 

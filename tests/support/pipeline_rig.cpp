@@ -308,6 +308,48 @@ Outcome Rig::receive(PortId port, const Bytes& frame, const Layout& layout) {
   return receive(port, std::vector<Bytes>{frame}, layout).front();
 }
 
+std::vector<Bytes> Rig::pieces(PortId port, const std::vector<Bytes>& frames,
+                               const Layout& layout) {
+  const unsigned free_before = rte_mempool_avail_count(packet_pool());
+  counters_ = std::make_unique<WorkerCounters>();
+  const auto burst = std::make_unique<Burst>();
+  struct Sent {
+    Exits exits;
+    std::vector<Bytes> frames;
+    std::uint64_t bytes = 0;
+    std::uint64_t bytes_told = 0;  ///< those of packets in a row when their way ends
+    void empty() {
+      for (Exits::Departures& queue : exits.tx) {
+        for (unsigned i = 0; i < queue.count; ++i) {
+          frames.push_back(bytes_of(Packet(queue.packets[i])));
+          bytes += frames.back().size();
+          rte_pktmbuf_free(queue.packets[i]);
+        }
+        bytes_told += std::exchange(queue.bytes, 0);
+        queue.count = 0;
+      }
+      for (Exits::List* list : {&exits.dropped, &exits.punted, &exits.held}) {
+        rte_pktmbuf_free_bulk(list->packets.data(), list->count);
+        list->count = 0;
+      }
+      exits.tx_ports = exits.more = 0;
+    }
+  };
+  const auto sent = std::make_unique<Sent>();
+  Cutting cutting{packet_pool(), Identifications(0, 1, node_.state.tables().hash_seed),
+                  [](void* all) { static_cast<Sent*>(all)->empty(); }, sent.get()};
+  StageContext<NullTracer> ctx{
+      node_.state.tables(), *counters_, sent->exits, {}, nullptr, &cutting};
+  const Ingress ingress = ingress_of(node_.state.tables(), port.index());
+  std::vector<rte_mbuf*> received;
+  for (const Bytes& frame : frames) received.push_back(make_packet(frame, layout).mbuf());
+  run_received(ctx, *burst, ingress, received);
+  sent->empty();
+  if (sent->bytes != sent->bytes_told) broken("the ports' bytes are not those of their packets");
+  if (rte_mempool_avail_count(packet_pool()) != free_before) broken("a stage kept a buffer");
+  return std::move(sent->frames);
+}
+
 Outcome Rig::receive_judged(PortId port, const Bytes& frame) {
   return run_once({frame}, {}, {.port = port}, twin_, NullTracer{}, &twin_.hands).front();
 }

@@ -60,6 +60,10 @@ class Rig {
                                const Layout& layout = {});
   /// In the twin alone, once: where policies decide.
   Outcome receive_judged(PortId port, const Bytes& frame);
+  /// Once, and all that leaves by any port for it, in order: for packets that are cut, of which the
+  /// others show the first piece. `frames`: at once.
+  std::vector<Bytes> pieces(PortId port, const std::vector<Bytes>& frames,
+                            const Layout& layout = {});
   /// The same in the twin alone, once: for what a session remembers and a lone packet cannot meet.
   Outcome receive_with_flows(PortId port, const Bytes& frame);
   /// Looked at in the twin, which changes nothing.

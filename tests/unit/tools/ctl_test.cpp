@@ -127,10 +127,14 @@ TEST_CASE("weftctl: a table says what it leaves out") {
 TEST_CASE("weftctl: commands that change objects") {
   CHECK(asks({"tunnel", "add", "to-c", "--kind", "vxlan", "--vni", "5", "--remote", "192.0.2.3",
               "--inner-destination-mac", "02:00:00:00:00:01", "--ttl", "9", "--dscp", "46",
-              "--local", "192.0.2.1", "--zero-udp-checksum6", "on", "--mss-clamp", "auto"}) ==
+              "--local", "192.0.2.1", "--zero-udp-checksum6", "on"}) ==
         R"(POST /v1/tunnel {"name":"to-c","remote":"192.0.2.3","local":"192.0.2.1","vni":5,)"
         R"("inner_destination_mac":"02:00:00:00:00:01","kind":"vxlan","ttl":9,"dscp":46,)"
-        R"("zero_udp_checksum6":true,"mss_clamp":"auto"})");
+        R"("zero_udp_checksum6":true})");
+  CHECK(asks({"tunnel", "set", "to-c", "--mss-clamp", "auto", "--outer-fragmentation", "on"}) ==
+        R"(PUT /v1/tunnel {"name":"to-c","outer_fragmentation":true,"mss_clamp":"auto"})");
+  CHECK(asks({"vif", "set", "vm1", "--mss-clamp", "1360"}) ==
+        R"(PUT /v1/vif {"name":"vm1","mss_clamp":"1360"})");
   CHECK(asks({"vif", "add", "vm1", "--device", "tap:vm1", "--vrf", "blue", "--mac",
               "02:00:00:00:01:01", "--address", "10.1.0.11", "--address", "fd00:1::11", "--mtu",
               "1450", "--anti-spoofing", "off"}) ==

@@ -105,7 +105,7 @@ vifs:
 tunnels:
   - {name: t6, kind: vxlan, vni: 16777215, remote: "2001:db8::2", port: 8472, ttl: 255, dscp: 46,
      source_ports: 1-1, inner_destination_mac: 02:00:5e:00:01:01, zero_udp_checksum6: true,
-     mss_clamp: auto}
+     mss_clamp: auto, outer_fragmentation: true}
   - {name: t4, kind: vxlan, vni: 0, remote: 192.0.2.2, local: 192.0.2.77, ttl: copy, dscp: copy,
      inner_destination_mac: 02:00:5e:00:01:01, mss_clamp: off}
 decaps:
@@ -133,6 +133,8 @@ routes:
   CHECK(c.vifs[0].mss_clamp == MssClamp{MssClamp::Mode::fixed, 1200});
   CHECK(c.tunnels[0].profile.mss_clamp == MssClamp{MssClamp::Mode::automatic, 0});
   CHECK(c.tunnels[1].profile.mss_clamp == MssClamp{});
+  CHECK(c.tunnels[0].profile.outer_fragmentation);
+  CHECK_FALSE(c.tunnels[1].profile.outer_fragmentation);
   CHECK(c.tunnels[0].profile.local == *parse_ip("2001:db8::1"));
   CHECK(c.tunnels[0].profile.destination_port == 8472);
   CHECK(c.tunnels[0].profile.ttl == 255);

@@ -310,9 +310,9 @@ TEST_CASE("a frame larger than the port can send", "[drop]") {
 
 TEST_CASE("every reason that the stages decide has its packet", "[drop]") {
   std::set<std::string> had{
-      // in the test cases above and in mtu_test.cpp
+      // in the test cases above, in mtu_test.cpp and fragment_test.cpp
       "nexthop_missing", "port_missing", "vrf_missing", "frame_too_big_for_port", "too_big",
-      "too_big_fragmentable",
+      "too_big_fragmentable", "buffer_exhausted",
       // in forward_test.cpp and vrf_test.cpp
       "headroom_short", "lookup_loop",
       // in tunnel_kinds_test.cpp

@@ -19,8 +19,6 @@ Bytes grown6(std::string_view packet, std::size_t ip_bytes) {
   return with16(std::move(bytes), at::ip + 4, ip_bytes - 40);
 }
 
-Bytes fragmentable(Bytes packet) { return with_ipv4(std::move(packet), at::ip, 6, "0000"); }
-
 }  // namespace
 
 TEST_CASE("a packet that just fits travels, one byte more does not", "[mtu]") {
@@ -50,14 +48,6 @@ TEST_CASE("a packet that just fits travels, one byte more does not", "[mtu]") {
     REQUIRE(more.metadata.l3_offset == 14);
     REQUIRE(more.frame == grown(packet, fits + 1));
   }
-}
-
-TEST_CASE("without DF a packet that is too big dies in silence", "[mtu]") {
-  Rig rig(world::batch());
-  REQUIRE(describe(rig.receive(world::vm1, fragmentable(grown4(packets::vm1_udp4, 1450)))) ==
-          "transmitted");
-  REQUIRE(describe(rig.receive(world::vm1, fragmentable(grown4(packets::vm1_udp4, 1451)))) ==
-          "dropped: too_big_fragmentable");
 }
 
 TEST_CASE("padding does not make a packet too big", "[mtu]") {

@@ -1,0 +1,94 @@
+"""weftd and the kernel's VXLAN over an underlay that packets do not fit: each puts together what the other cuts."""
+
+import os
+import socket
+
+import pytest
+from crossings import PEER_MAC, UNDERLAYS, give_addresses, give_underlay
+from scapy.layers.inet import IP
+from scapy.layers.inet6 import IPv6ExtHdrFragment
+from scapy.layers.l2 import Ether
+from topology import Lone
+from weft import udp_socket, wait_until
+
+IP_MTU_DISCOVER, IP_PMTUDISC_DONT, IP_PMTUDISC_PROBE = 10, 0, 3  # linux/in.h
+
+
+def stats(router):
+    return {(row["object"], row["counter"]): row["value"] for row in router.table("stats")}
+
+
+def linux_tunnel(fabric, remote, local):
+    """The kernel's VXLAN device with the far VM's address, over an underlay of 1500 bytes."""
+    fabric.ip("link", "add", "tun", "address", PEER_MAC, "mtu", 1500, "type", "vxlan", "id", 100, "local", local,
+              "remote", remote, "dstport", 4789)
+    fabric.run("ethtool", "-K", "tun", "tx", "off")
+    fabric.ip("addr", "add", "10.1.0.12/24", "dev", "tun")
+    fabric.ip("link", "set", "tun", "up")
+
+
+def beside_linux(lab, underlay, **tunnel):
+    """A router with a VM, and the kernel's VXLAN at the other end. The port is a tap, since for af_packet the kernel
+    joins IPv4 pieces before anybody sees them."""
+    near, far, subnet = UNDERLAYS[underlay]
+
+    def change(made, config):
+        made.peer.close()
+        made.fabric.ip("addr", "flush", "dev", "eth1")
+        give_addresses(config, UNDERLAYS.values())
+        config["ports"][0]["device"] = f"tap:fab0@{made.fabric.name}"
+        config["tunnels"][0].update({"remote": far, "inner_destination_mac": PEER_MAC, **tunnel})
+        config["decaps"][0].update({"local": near, "sources": [subnet]})
+
+    lone = Lone(lab, change)
+    lone.fabric.ip("link", "set", "fab0", "address", "02:00:00:00:0f:02")  # it has the port's own at first
+    give_underlay(lone.fabric, "fab0")
+    linux_tunnel(lone.fabric, near, far)
+    wait_until(lambda: lone.vm.ping("10.1.0.12", count=1, deadline=1), 10, "a first ping")
+    return lone
+
+
+def received(lone, sizes, df):
+    """Datagrams of these sizes from the VM to the kernel behind the tunnel, as they came there."""
+    with udp_socket(lone.fabric.name, "10.1.0.12", 9000) as sink, udp_socket(lone.vm.name) as source:
+        sink.settimeout(3)
+        source.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE if df else IP_PMTUDISC_DONT)
+        sent = [os.urandom(size) for size in sizes]
+        for data in sent:
+            source.sendto(data, ("10.1.0.12", 9000))
+        came = [sink.recv(9000) for _ in sizes]
+        assert sorted(came) == sorted(sent)
+        # What the VM has cut itself is known by addresses alone, and may go by another worker than the rest.
+        assert [data for data in came if len(data) <= 1472] == [data for data in sent if len(data) <= 1472]
+
+
+@pytest.mark.parametrize("underlay", UNDERLAYS)
+def test_pieces_are_joined_by_linux(lab, underlay):
+    lone = beside_linux(lab, underlay)
+    received(lone, [1472, 100, 1472, 4000, 1], df=False)
+    assert stats(lone.router)["size", "fragmented"] >= 3
+    assert stats(lone.router)["size", "outer_fragmented"] == 0
+
+
+@pytest.mark.parametrize("underlay", UNDERLAYS)
+def test_pieces_of_the_tunnel_packet_are_joined_by_linux(lab, underlay):
+    """With DF in what is inside; the checksum over the outer IPv6 datagram must be right, or Linux drops it."""
+    lone = beside_linux(lab, underlay, outer_fragmentation=True)
+    wire = lab.wire(lone.fabric, "fab0")
+    received(lone, [1472, 100, 1472, 1430, 1], df=True)
+    assert stats(lone.router)["size", "outer_fragmented"] == 3
+    assert stats(lone.router)["size", "fragmented"] == 0
+    numbers = [pieces_name(Ether(frame)) for frame in wire.frames(0.3)]
+    assert sorted(numbers.count(n) for n in {n for n in numbers if n is not None}) == [2, 2, 2]
+    lone.router.set_tunnel("to-peer", **{"outer-fragmentation": "off"})
+    assert lone.vm.ping("10.1.0.12", "-s", 1472, "-M", "do", count=1, deadline=2) == 0
+
+
+def pieces_name(packet):
+    """What all pieces of a datagram have in common; None for what is in one piece."""
+    if packet.haslayer(IPv6ExtHdrFragment):
+        return packet[IPv6ExtHdrFragment].id
+    if packet.haslayer(IP) and packet[IP].proto == 17 and packet[IP].src == "192.0.2.1":
+        assert not packet[IP].flags.DF
+        return packet[IP].id if packet[IP].flags.MF or packet[IP].frag else None
+    return None
