@@ -53,6 +53,7 @@ weft::io::RouterOptions router_options(const weft::agent::Config& config) {
   options.eal.buffer_bytes = std::max(options.eal.buffer_bytes, frame_bytes + 256);
   options.burst = config.workers.burst;
   options.flows = config.flows;
+  options.reassembly = config.reassembly;
   options.adaptive_idle = config.workers.idle == weft::agent::WorkersConfig::Idle::adaptive;
   options.handoff = config.workers.handoff;
   return options;

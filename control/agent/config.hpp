@@ -12,6 +12,7 @@
 #include "weft/address.hpp"
 #include "weft/flow.hpp"
 #include "weft/policy.hpp"
+#include "weft/reassembly.hpp"
 #include "weft/tunnel.hpp"
 
 namespace weft::agent {
@@ -214,6 +215,7 @@ struct Config {
   std::string state_file;
   MetricsConfig metrics;
   FlowSettings flows;
+  ReassemblySettings reassembly;
   std::vector<PortConfig> ports;
   std::vector<SecurityGroupConfig> security_groups;
   std::vector<NeighbourConfig> neighbours;

@@ -255,6 +255,19 @@ std::optional<FlowSettings> read_flows(const Value& v) {
   return flows;
 }
 
+std::optional<ReassemblySettings> read_reassembly(const Value& v) {
+  constexpr std::uint32_t most_datagrams = 4096;
+  constexpr std::uint32_t most_seconds = 60;
+  ReassemblySettings settings;
+  auto seconds = static_cast<std::uint32_t>(settings.timeout.count());
+  Map map(v);
+  map.optional("datagrams", settings.datagrams, yaml::number<std::uint32_t>(0, most_datagrams));
+  map.optional("timeout", seconds, yaml::number<std::uint32_t>(1, most_seconds));
+  map.finish();
+  settings.timeout = std::chrono::seconds(seconds);
+  return settings;
+}
+
 std::optional<PortDraft> read_port(const Value& v) {
   PortDraft port(v);
   auto& [config, map] = static_cast<Draft<PortConfig>&>(port);
@@ -380,6 +393,7 @@ ConfigDraft read_draft(const Value& root) {
   map.optional("state", draft.state_file, read_state);
   map.optional("metrics", draft.metrics, read_metrics);
   map.optional("flows", draft.flows, read_flows);
+  map.optional("reassembly", draft.reassembly, read_reassembly);
   read_list(map, "ports", draft.ports, read_port);
   read_list(map, "security_groups", draft.security_groups, read_security_group);
   read_list(map, "neighbours", draft.neighbours, read_neighbour);
@@ -402,6 +416,7 @@ Config take_config(ConfigDraft& draft) {
       .state_file = draft.state_file,
       .metrics = draft.metrics,
       .flows = draft.flows,
+      .reassembly = draft.reassembly,
       .ports = configs(draft.ports),
       .security_groups = configs(draft.security_groups),
       .neighbours = configs(draft.neighbours),

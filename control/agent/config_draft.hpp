@@ -76,6 +76,7 @@ struct ConfigDraft {
   std::string state_file;
   MetricsConfig metrics;
   FlowSettings flows;
+  ReassemblySettings reassembly;
   std::vector<PortDraft> ports;
   std::vector<SecurityGroupDraft> security_groups;
   std::vector<NeighbourDraft> neighbours;

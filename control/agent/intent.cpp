@@ -95,6 +95,7 @@ std::vector<std::string> fixed_keys(const Config& from, const Config& to) {
   compare(from.state_file, to.state_file, "state.file");
   compare(from.metrics, to.metrics, "metrics.listen");
   compare(from.flows, to.flows, "flows");
+  compare(from.reassembly, to.reassembly, "reassembly");
   compare(from.ports, to.ports, "ports");
   return out;
 }

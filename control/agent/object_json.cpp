@@ -191,7 +191,7 @@ Json object_json(const TunnelConfig& tunnel, const NodeConfig& node) {
   if (has_ttl(p.kind)) out["ttl"] = number_or_copy(p.ttl, p.copy_ttl);
   if (!kind.on_ethernet) out["dscp"] = number_or_copy(p.dscp, p.copy_dscp);
   out["zero_udp_checksum6"] = p.zero_udp_checksum6;
-  out["outer_fragmentation"] = p.outer_fragmentation;
+  if (!kind.on_ethernet) out["outer_fragmentation"] = p.outer_fragmentation;
   put_clamp(out, p.mss_clamp);
   return out;
 }

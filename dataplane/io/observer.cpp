@@ -1,5 +1,7 @@
 #include "io/observer.hpp"
 
+#include <bit>
+
 #include <fmt/format.h>
 #include <rte_cycles.h>
 #include <rte_mbuf.h>
@@ -166,11 +168,12 @@ std::unique_ptr<ObserverSet> Observers::make_set() const {
   return set;
 }
 
-void conclude(const Exits& exits, Packet packet, DropReason reason, PortId way_out,
-              ExplainReport& report) {
+void conclude(const Exits& exits, DropReason reason, PortId way_out, ExplainReport& report) {
   report.reason = reason;
   if (exits.tx_ports != 0) {
-    const auto bytes = packet.contiguous();
+    // Not always the packet that arrived: the last of several pieces completes the first.
+    const auto port = static_cast<std::size_t>(std::countr_zero(exits.tx_ports));
+    const auto bytes = Packet(exits.tx[port].packets[0]).contiguous();
     report.verdict = "transmit";
     report.port = way_out;
     report.frame.assign(bytes.begin(), bytes.end());
@@ -178,6 +181,8 @@ void conclude(const Exits& exits, Packet packet, DropReason reason, PortId way_o
     report.verdict = "hold";
   } else if (exits.punted.count != 0 && reason == DropReason::none) {
     report.verdict = "punt";
+  } else if (reason == DropReason::none) {
+    report.verdict = "keep";
   } else {
     report.verdict = "drop";
   }

@@ -142,7 +142,6 @@ class Observers {
 
 /// What became of a packet that went through the stages alone: `reason` where it was dropped,
 /// `way_out` where it was sent.
-void conclude(const Exits& exits, Packet packet, DropReason reason, PortId way_out,
-              ExplainReport& report);
+void conclude(const Exits& exits, DropReason reason, PortId way_out, ExplainReport& report);
 
 }  // namespace weft::io

@@ -74,7 +74,8 @@ Router::Router(std::unique_ptr<Eal> eal, const RouterOptions& options)
                       .cpu = options.eal.worker_cpus[i],
                       .burst = options.burst,
                       .adaptive_idle = options.adaptive_idle,
-                      .event_fd = event_fd_},
+                      .event_fd = event_fd_,
+                      .reassembly = options.reassembly},
         state_.tables(), rcu_, eal_->pool()));
   }
   for (const auto& worker : workers_) worker->set_peers(workers_);
@@ -221,7 +222,6 @@ ExplainReport Router::explain(const ExplainRequest& request) {
   auto burst = std::make_unique<Burst>();
   StageContext<RecordTracer> ctx{state_.tables(), *counters, *exits, {.steps = &report.steps}};
   const Ingress ingress = ingress_of(state_.tables(), request.port.index());
-  Packet left = packet;
   if (ingress.vrf == nullptr) {
     report.verdict = "drop";
     report.reason = DropReason::port_missing;
@@ -232,8 +232,8 @@ ExplainReport Router::explain(const ExplainRequest& request) {
   for (std::size_t i = 1; i < drop_reason_count; ++i) {
     if (counters->drops[i].get() != 0) report.reason = static_cast<DropReason>(i);
   }
-  conclude(*exits, left, report.reason, ctx.tracer.way_out, report);
-  rte_pktmbuf_free(left.mbuf());
+  conclude(*exits, report.reason, ctx.tracer.way_out, report);
+  rte_pktmbuf_free(packet.mbuf());
   return report;
 }
 

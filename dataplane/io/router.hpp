@@ -18,6 +18,7 @@ struct RouterOptions {
   EalOptions eal;
   unsigned burst = 32;
   FlowSettings flows;
+  ReassemblySettings reassembly;
   bool adaptive_idle = true;
   bool handoff = true;  ///< ports with fewer queues than workers are served by all workers
 };

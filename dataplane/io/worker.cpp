@@ -30,6 +30,7 @@ Worker::Worker(const WorkerOptions& options, const Tables& tables, Rcu& rcu, rte
       flows_(*tables.flows, rcu, static_cast<std::uint8_t>(options.number)),
       cutting_{pool, Identifications(options.number, options.workers, tables.hash_seed),
                [](void* worker) { static_cast<Worker*>(worker)->empty_exits(); }, this},
+      reassembly_(options.reassembly, tsc_hz_, tables.hash_seed, counters_),
       idle_(options.adaptive_idle, tsc_hz_),
       inbox_(options.number, options.workers),
       buckets_{TokenBucket(neighbour_rate, bucket_burst), TokenBucket(local_rate, bucket_burst),
@@ -89,6 +90,7 @@ void Worker::turn() {
   if (!inbox_.empty()) work += take_handed();
   work += take_injected();
   flows_.tidy(options_.workers, work == 0);
+  if (reassembly_.waiting() != 0) reassembly_.expire(now_);
   loops_.add(1);
   if (flows_.denied().take_news()) [[unlikely]]
     signal_control();

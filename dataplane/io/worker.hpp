@@ -42,6 +42,7 @@ struct WorkerOptions {
   unsigned burst = 32;
   bool adaptive_idle = true;
   int event_fd = -1;  ///< written when something waits for control
+  ReassemblySettings reassembly{};
 };
 
 class Worker {
@@ -76,6 +77,17 @@ class Worker {
 
  private:
   void turn();
+  /// What the stages work with.
+  template <class Tracer>
+  StageContext<Tracer> context(Tracer tracer) {
+    return {tables_,
+            counters_,
+            exits_,
+            tracer,
+            &flows_,
+            &cutting_,
+            reassembly_.enabled() ? &reassembly_ : nullptr};
+  }
   unsigned receive(const PortView& view);
   void arrive(const Ingress& ingress, std::span<rte_mbuf* const> mbufs);
   unsigned take_injected();
@@ -86,18 +98,13 @@ class Worker {
   template <class Run>
   void run_burst(unsigned packets, Run&& run) {
     if (captures_drops()) [[unlikely]] {
-      StageContext<DropTracer> ctx{
-          tables_,
-          counters_,
-          exits_,
-          {this, [](void* worker,
-                    const PacketContext& p) { static_cast<Worker*>(worker)->capture_dropped(p); }},
-          &flows_,
-          &cutting_};
+      auto ctx = context(DropTracer{this, [](void* worker, const PacketContext& p) {
+                                      static_cast<Worker*>(worker)->capture_dropped(p);
+                                    }});
       run(ctx);
     } else if (until_measured_-- == 0) [[unlikely]] {
       until_measured_ = bursts_per_measurement - 1;
-      StageContext<ClockTracer> ctx{tables_, counters_, exits_, {&clocks_}, &flows_, &cutting_};
+      auto ctx = context(ClockTracer{&clocks_});
       ctx.tracer.start();
       run(ctx);
       ctx.tracer.start();
@@ -105,7 +112,7 @@ class Worker {
       ctx.tracer.lap(stage_names.back(), packets);
       return;
     } else {
-      StageContext<NullTracer> ctx{tables_, counters_, exits_, {}, &flows_, &cutting_};
+      auto ctx = context(NullTracer{});
       run(ctx);
     }
     empty_exits();
@@ -172,6 +179,7 @@ class Worker {
   Burst burst_;
   FlowHands flows_;
   Cutting cutting_;
+  Reassembly reassembly_;
   HoldQueue held_;
   Generation held_generation_ = 0;
   std::uint64_t held_check_ = 0;

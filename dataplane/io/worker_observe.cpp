@@ -73,11 +73,10 @@ void Worker::follow(const Ingress& ingress, rte_mbuf* mbuf, std::vector<Observer
   trace->traces = std::move(traces);
   trace->time_ns = time_ns;
   trace->port = ingress.port;
-  StageContext<RecordTracer> ctx{tables_, counters_, exits_, {.steps = &trace->report.steps},
-                                 &flows_, &cutting_};
+  auto ctx = context(RecordTracer{.steps = &trace->report.steps});
   run_received(ctx, burst_, ingress, {&mbuf, 1});
   const DropReason reason = ctx.tracer.reason;
-  conclude(exits_, Packet(mbuf), reason, ctx.tracer.way_out, trace->report);
+  conclude(exits_, reason, ctx.tracer.way_out, trace->report);
   if (observed_->drops && reason != DropReason::none) {
     capture_drop(reason, ingress.port,
                  {nullptr, arrival(0), arrivals_[0].kept_bytes, arrivals_[0].frame_bytes});

@@ -107,6 +107,8 @@ enum class Next : std::uint8_t {
   forward,      ///< to the next stage
   again,        ///< decapsulated: to parse once more
   relay,        ///< decapsulated, but for its NSH header: with that to `nexthop`
+  whole,        ///< put together from pieces: to parse once more
+  kept,         ///< until the other pieces come
   deliver,      ///< to the next stage, for this host: TTL stays
   cut,          ///< to the next stages, in pieces
   drop,         ///< for `reason`

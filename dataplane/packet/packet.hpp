@@ -27,7 +27,7 @@ inline constexpr std::size_t headroom_bytes = RTE_PKTMBUF_HEADROOM;
 ///    nexthop      control               injection into a tunnel
 ///    deadline     hold queue            hold queue
 ///    mtu_bytes    exit to punt          control (ICMP too big)
-///    l3_offset    exit to punt or hold  control, resume
+///    l3_offset    exit to punt or hold  control, resume; of the first fragment, reassembly
 ///    ether_type   exit to hold          resume at output: what follows is no IP packet; 0: it is
 struct alignas(64) PacketMetadata {
   std::uint64_t deadline_tsc;

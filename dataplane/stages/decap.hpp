@@ -4,6 +4,7 @@
 
 #include "stages/parse.hpp"
 #include "stages/propagate.hpp"
+#include "stages/reassemble.hpp"
 #include "stages/relay.hpp"
 #include "stages/stage.hpp"
 #include "tunnel/registry.hpp"
@@ -261,11 +262,17 @@ template <tunnel::Carrier carrier, class Tracer>
   return enter(ctx, p, *entry);
 }
 
-/// The same for what is no UDP, if it is a tunnel at all.
+/// A fragment of what may be a tunnel's is kept, if it is for us.
+template <class Tracer>
+[[gnu::noinline]] Next take_fragment(StageContext<Tracer>& ctx, PacketContext& p) {
+  return to_local_address(ctx.tables, p) ? reassemble(ctx, p) : Next::forward;
+}
+
+/// The same as take_off() for what is no UDP, if it is a tunnel at all.
 template <class Tracer>
 [[gnu::noinline]] Next take_off_ip(StageContext<Tracer>& ctx, PacketContext& p) {
   const std::uint16_t used = ctx.tables.ip_kinds[p.protocol].load(std::memory_order_relaxed);
-  if (p.fragment) return Next::forward;
+  if (p.fragment) return take_fragment(ctx, p);
   const TunnelKind kind = tunnel::kind_on_ip(p.protocol, {p.l3 + p.l4_offset, readable_l4(p)});
   const bool wanted = (used >> static_cast<unsigned>(kind) & 1) != 0;
   return wanted ? take_off<tunnel::Carrier::ip>(ctx, p, kind) : Next::forward;
@@ -289,7 +296,7 @@ template <class Tracer>
   const Tables& tables = ctx.tables;
   if (p.vrf->id != underlay_vrf) return Next::forward;
   if (p.protocol == static_cast<std::uint8_t>(wire::IpProtocol::udp)) {
-    if (p.l4_ports == 0) return Next::forward;
+    if (p.l4_ports == 0) return p.fragment ? take_fragment(ctx, p) : Next::forward;
     const TunnelKind kind = tables.udp_kinds[p.l4_ports >> 16].load(std::memory_order_relaxed);
     if (kind == TunnelKind::none) return Next::forward;
     return take_off<tunnel::Carrier::udp>(ctx, p, kind);

@@ -87,6 +87,8 @@ template <class Tracer>
     if (!goes_on(ctx, stage::parse_name, p, parsed)) return false;
     const std::uint16_t outer_bytes = p.l3_bytes;
     const Next next = stage::decap_one(ctx, p);
+    if (next == Next::whole) [[unlikely]]
+      continue;
     if (next != Next::again && next != Next::relay) return goes_on(ctx, stage::decap_name, p, next);
     stage::count_decap(ctx, p, outer_bytes);
     lap(ctx, stage::decap_name);

@@ -6,6 +6,7 @@
 
 #include "packet/burst.hpp"
 #include "packet/cutting.hpp"
+#include "packet/reassembly.hpp"
 #include "tables/tables.hpp"
 
 namespace weft {
@@ -32,6 +33,8 @@ struct StageContext {
   FlowHands* flows = nullptr;
   /// To cut packets with; nullptr: where one is to be cut, its first piece goes on alone.
   Cutting* cutting = nullptr;
+  /// To put packets together with; nullptr: pieces of tunnel packets are dropped.
+  Reassembly* reassembly = nullptr;
 };
 
 /// Ends a packet's way for a reason; for use as `return drop(p, …)`.
@@ -82,6 +85,10 @@ template <class Tracer>
     case Next::relay:
     case Next::deliver:
     case Next::cut:
+    case Next::whole:
+      return;
+    case Next::kept:
+      ctx.tracer.note(stage, p, [&] { return std::string("kept until the other pieces come"); });
       return;
     case Next::drop:
       ctx.counters.drop(p.reason);

@@ -67,7 +67,14 @@ struct WorkerStatus {
 };
 
 /// What is done to packets for the sake of their size.
-enum class SizeEvent : std::uint8_t { mss_lowered, fragmented, outer_fragmented, fragments_made };
+enum class SizeEvent : std::uint8_t {
+  mss_lowered,
+  fragmented,
+  outer_fragmented,
+  fragments_made,
+  reassembled,
+  fragments_joined,
+};
 struct SizeEventInfo {
   std::string_view name;  ///< of its counter
   std::string_view explanation;
@@ -77,6 +84,8 @@ inline constexpr std::array size_events{
     SizeEventInfo{"fragmented", "Packets that were cut in front of a tunnel or VIF"},
     SizeEventInfo{"outer_fragmented", "Packets that were cut in their tunnel"},
     SizeEventInfo{"fragments_made", "Pieces that these were cut into"},
+    SizeEventInfo{"reassembled", "Tunnel packets that were put together"},
+    SizeEventInfo{"fragments_joined", "Pieces that these arrived in"},
 };
 inline constexpr std::size_t size_event_count = size_events.size();
 

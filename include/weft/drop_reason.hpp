@@ -26,7 +26,14 @@ namespace weft {
   X(checksum_unfinished, "parse",                                                                 \
     "a TCP or UDP checksum that the sender's kernel left to hardware; on the peer end of the "    \
     "veth run: ethtool -K IF tx off")                                                             \
-  X(outer_fragment, "resolve", "a fragment of a tunnel packet; raise the MTU of the underlay")    \
+  X(outer_fragment, "resolve", "a fragment of a tunnel packet, and `reassembly` is off")          \
+  X(fragment_malformed, "decap",                                                                  \
+    "a fragment that cannot be one, or denies where another one ends")                            \
+  X(fragment_overlap, "decap", "fragments of a tunnel packet overlap: none of them is taken")     \
+  X(fragment_duplicate, "decap", "a fragment of a tunnel packet that was there already")          \
+  X(fragment_limit, "decap", "a tunnel packet in more than 64 fragments")                         \
+  X(fragment_timeout, "decap", "the other fragments of a tunnel packet did not come in time")     \
+  X(fragment_evicted, "decap", "fragments of a tunnel packet gave way to those of newer ones")    \
   X(outer_udp_length, "decap", "the outer UDP length disagrees with the IP length")               \
   X(outer_udp_checksum, "decap", "the outer UDP checksum is wrong")                               \
   X(outer_udp_checksum_missing, "decap",                                                          \

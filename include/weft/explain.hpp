@@ -26,7 +26,7 @@ struct ExplainStep {
 
 struct ExplainReport {
   std::vector<ExplainStep> steps;
-  std::string verdict;  ///< transmit, drop, punt or hold
+  std::string verdict;  ///< transmit, drop, punt, hold or keep (a fragment)
   DropReason reason = DropReason::none;
   PortId port;                      ///< for transmit
   std::vector<std::uint8_t> frame;  ///< for transmit: as it would leave

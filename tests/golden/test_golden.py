@@ -27,7 +27,7 @@ class Network:
         vms = {name: lab.namespace(name, ipv6=False) for name in ("blue", "red")}
         lab.cable(node, "eth1", fabric, "eth1")
         node.ip("link", "set", "eth1", "address", FABRIC)
-        config = base("golden", HERE)
+        config = {**base("golden", HERE), "reassembly": {"datagrams": 0}}
         config["node"]["tunnel_address"] = [HERE, HERE6]
         config["ports"][0]["addresses"] = [f"{HERE}/24", f"{HERE6}/64"]
         config["neighbours"] = [{"vrf": "underlay", "address": a, "mac": PEER} for a in (THERE, THERE6)]

@@ -8,8 +8,8 @@ from crossings import PEER_MAC, UNDERLAYS, give_addresses, give_underlay
 from scapy.layers.inet import IP
 from scapy.layers.inet6 import IPv6ExtHdrFragment
 from scapy.layers.l2 import Ether
-from topology import Lone
-from weft import udp_socket, wait_until
+from topology import Lone, Pair
+from weft import tcp_transfer, udp_socket, wait_until
 
 IP_MTU_DISCOVER, IP_PMTUDISC_DONT, IP_PMTUDISC_PROBE = 10, 0, 3  # linux/in.h
 
@@ -82,6 +82,52 @@ def test_pieces_of_the_tunnel_packet_are_joined_by_linux(lab, underlay):
     assert sorted(numbers.count(n) for n in {n for n in numbers if n is not None}) == [2, 2, 2]
     lone.router.set_tunnel("to-peer", **{"outer-fragmentation": "off"})
     assert lone.vm.ping("10.1.0.12", "-s", 1472, "-M", "do", count=1, deadline=2) == 0
+
+
+def test_what_linux_cuts_is_put_together(lab):
+    """Linux' VXLAN device has the MTU of its underlay, so that it cuts the outer packet of what has no DF; the VM hears
+    the whole, and its answer goes in pieces before the tunnel."""
+    lone = beside_linux(lab, "ipv4")
+    lone.fabric.ip("route", "add", "10.1.0.11", "dev", "tun", "mtu", "lock", 1500)  # else it learns what fits
+    before = stats(lone.router)
+    for size, count in ((1472, 20), (6000, 5)):
+        assert lone.fabric.ping("10.1.0.11", "-s", size, "-M", "dont", count=count) == count
+    after = stats(lone.router)
+    assert after["size", "reassembled"] - before["size", "reassembled"] >= 20
+    assert after["size", "fragments_joined"] - before["size", "fragments_joined"] >= 40
+    with udp_socket(lone.vm.name, "10.1.0.11", 9000) as sink, udp_socket(lone.fabric.name) as source:
+        sink.settimeout(3)
+        source.setsockopt(socket.IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DONT)
+        sent = [os.urandom(size) for size in (1472, 100, 1472, 8000, 1)]
+        for data in sent:
+            source.sendto(data, ("10.1.0.11", 9000))
+        assert sorted(sink.recv(9000) for _ in sent) == sorted(sent)
+    drops = lone.router.drops()
+    assert not [r for r in drops if r.startswith("fragment_") and drops[r]], drops
+
+
+def test_what_weft_cuts_over_ipv6_is_put_together(lab):
+    """Which Linux does not do to packets of its tunnels."""
+    def change(node, config):
+        here, there = ("2001:db8::1", "2001:db8::2") if node == "a" else ("2001:db8::2", "2001:db8::1")
+        config["node"]["tunnel_address"] = [config["node"]["tunnel_address"], here]
+        config["ports"][0]["addresses"].append(f"{here}/64")
+        for tunnel in config["tunnels"]:
+            tunnel.update({"remote": there, "outer_fragmentation": True})
+        for decap in config["decaps"]:
+            decap.update({"local": here, "sources": ["2001:db8::/64"]})
+
+    pair = Pair(lab, change)
+    for size in (1472, 4000):
+        assert pair.vms["blue", "a"].ping("10.1.0.12", "-s", size, "-M", "dont", count=10) == 10, size
+    assert pair.vms["blue", "b"].ping("fd00:1::11", "-s", 1452, "-M", "do", count=10) == 10
+    tcp_transfer(pair.vms["blue", "b"], "10.1.0.12", pair.vms["blue", "a"])
+    for router in (pair.a, pair.b):
+        counted = stats(router)
+        assert counted["size", "reassembled"] >= 40
+        assert counted["size", "fragments_joined"] == 2 * counted["size", "reassembled"]
+        drops = router.drops()
+        assert not [r for r in drops if r.startswith(("fragment_", "outer_")) and drops[r]], drops
 
 
 def pieces_name(packet):

@@ -143,6 +143,7 @@ def topology(random, policies=True):
     config = {"node": {"name": "oracle", "tunnel_address": ["192.0.2.1", "2001:db8::1"]},
               "dpdk": {"hugepages": "auto", "memory_mb": 256},
               "workers": {"lcores": [0, 1], "idle": "adaptive"},
+              "reassembly": {"datagrams": 0},
               "flows": {"timeouts": dict.fromkeys(TIMEOUTS, SESSION_SECONDS)},
               "ports": [_port(n, device, random) for n, device in enumerate(devices)]}
     config["neighbours"] = _neighbours(config["ports"], random)

@@ -338,13 +338,16 @@ std::vector<Bytes> Rig::pieces(PortId port, const std::vector<Bytes>& frames,
   const auto sent = std::make_unique<Sent>();
   Cutting cutting{packet_pool(), Identifications(0, 1, node_.state.tables().hash_seed),
                   [](void* all) { static_cast<Sent*>(all)->empty(); }, sent.get()};
-  StageContext<NullTracer> ctx{
-      node_.state.tables(), *counters_, sent->exits, {}, nullptr, &cutting};
+  auto reassembly = std::make_unique<Reassembly>(ReassemblySettings{}, rte_get_tsc_hz(),
+                                                 tunnel::HashSeed{3, 4}, *counters_);
+  StageContext<NullTracer> ctx{node_.state.tables(), *counters_, sent->exits, {}, nullptr, &cutting,
+                               reassembly.get()};
   const Ingress ingress = ingress_of(node_.state.tables(), port.index());
   std::vector<rte_mbuf*> received;
   for (const Bytes& frame : frames) received.push_back(make_packet(frame, layout).mbuf());
   run_received(ctx, *burst, ingress, received);
   sent->empty();
+  reassembly.reset();
   if (sent->bytes != sent->bytes_told) broken("the ports' bytes are not those of their packets");
   if (rte_mempool_avail_count(packet_pool()) != free_before) broken("a stage kept a buffer");
   return std::move(sent->frames);

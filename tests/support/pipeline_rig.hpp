@@ -61,7 +61,7 @@ class Rig {
   /// In the twin alone, once: where policies decide.
   Outcome receive_judged(PortId port, const Bytes& frame);
   /// Once, and all that leaves by any port for it, in order: for packets that are cut, of which the
-  /// others show the first piece. `frames`: at once.
+  /// others show the first piece, and for those that are put together. `frames`: at once.
   std::vector<Bytes> pieces(PortId port, const std::vector<Bytes>& frames,
                             const Layout& layout = {});
   /// The same in the twin alone, once: for what a session remembers and a lone packet cannot meet.

@@ -97,6 +97,7 @@ ports:
   - {name: p1, device: "null:", workers: auto}
   - {name: p2, device: "pcap:in.pcap,out.pcap"}
   - {name: p3, device: "dpdk:net_ring0"}
+reassembly: {datagrams: 100, timeout: 5}
 neighbours: [{address: "2001:db8::9", mac: 02:00:00:00:00:09}]
 vrfs: [{name: a, id: 1}, {name: b, id: 2, subnets: [{prefix: "fd00::/64", gateway: "fd00::1"}]}]
 vifs:
@@ -135,6 +136,7 @@ routes:
   CHECK(c.tunnels[1].profile.mss_clamp == MssClamp{});
   CHECK(c.tunnels[0].profile.outer_fragmentation);
   CHECK_FALSE(c.tunnels[1].profile.outer_fragmentation);
+  CHECK(c.reassembly == ReassemblySettings{100, std::chrono::seconds(5)});
   CHECK(c.tunnels[0].profile.local == *parse_ip("2001:db8::1"));
   CHECK(c.tunnels[0].profile.destination_port == 8472);
   CHECK(c.tunnels[0].profile.ttl == 255);
@@ -266,6 +268,9 @@ TEST_CASE("config: numbers and words") {
   tunnel("dscp", "keep", "from 0 to 63 or copy");
   tunnel("ttl", "[copy]", "from 1 to 255 or copy");
   tunnel("zero_udp_checksum6", "maybe", "true or false");
+  expect(with("routes:", "reassembly: {datagrams: ^4097}\nroutes:"), "reassembly.datagrams",
+         "4096");
+  expect(with("routes:", "reassembly: {timeout: ^0}\nroutes:"), "reassembly.timeout", "from 1");
   for (const auto* wrong : {"63", "65496", "1360b", "on", "[1360]"}) {
     tunnel("mss_clamp", wrong, "auto, off or bytes from 64 to 65495");
   }

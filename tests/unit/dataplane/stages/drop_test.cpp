@@ -313,6 +313,9 @@ TEST_CASE("every reason that the stages decide has its packet", "[drop]") {
       // in the test cases above, in mtu_test.cpp and fragment_test.cpp
       "nexthop_missing", "port_missing", "vrf_missing", "frame_too_big_for_port", "too_big",
       "too_big_fragmentable", "buffer_exhausted",
+      // in reassembly_test.cpp
+      "fragment_malformed", "fragment_overlap", "fragment_duplicate", "fragment_limit",
+      "fragment_timeout", "fragment_evicted",
       // in forward_test.cpp and vrf_test.cpp
       "headroom_short", "lookup_loop",
       // in tunnel_kinds_test.cpp
