@@ -41,6 +41,7 @@ Agent::Agent(boost::asio::io_context& io, ForwardingPlane& plane, Clock clock)
       io_(io),
       proxy_(model_, plane),
       icmp_(model_, plane, clock_),
+      path_mtu_(model_, resolver_, clock_),
       observations_(plane),
       events_(io),
       tick_(io),
@@ -218,6 +219,7 @@ void Agent::wait_for_tick() {
     if (error) return;
     const auto timer = times_.time("tick");
     neighbours_.tick();
+    path_mtu_.tick();
     observations_.tick(clock_());
     if (++ticks_ % ticks_per_link_check == 0) {
       watch_links();
@@ -326,7 +328,7 @@ void Agent::on_punt(const PuntedPacket& packet) {
       }
       break;
     case PuntClass::local:
-      icmp_.receive_local(packet);
+      if (!path_mtu_.receive(packet)) icmp_.receive_local(packet);
       break;
     case PuntClass::icmp_error:
       icmp_.receive_dropped(packet);
@@ -354,6 +356,8 @@ void Agent::on_denied(const DeniedPacket& packet) {
                                : "its rules are not in force yet",
               packet.untold == 0 ? "" : fmt::format("; {} more before", packet.untold));
 }
+
+void Agent::on_sent(const SentPacket& packet) { path_mtu_.sent(packet); }
 
 void Agent::on_trace(const TracedPacket& packet) { observations_.on_trace(packet); }
 

@@ -18,6 +18,7 @@
 #include "agent/model.hpp"
 #include "agent/neighbours.hpp"
 #include "agent/observations.hpp"
+#include "agent/path_mtu.hpp"
 #include "agent/policy_compiler.hpp"
 #include "agent/proxy_responder.hpp"
 #include "agent/rate_limiter.hpp"
@@ -55,6 +56,7 @@ class Agent final : public EventSink, private NeighbourHost {
   [[nodiscard]] const Model& model() const { return model_; }
   [[nodiscard]] const Neighbours& neighbours() const { return neighbours_; }
   [[nodiscard]] Resolver& resolver() { return resolver_; }
+  [[nodiscard]] const PathMtu& path_mtu() const { return path_mtu_; }
   [[nodiscard]] Observations& observations() { return observations_; }
   /// Runs `work` on this thread, after what else waits for it.
   void post(std::function<void()> work);
@@ -83,6 +85,7 @@ class Agent final : public EventSink, private NeighbourHost {
   void on_punt(const PuntedPacket& packet) override;
   void on_neighbour_needed(const NeighbourNeeded& event) override;
   void on_denied(const DeniedPacket& packet) override;
+  void on_sent(const SentPacket& packet) override;
   void on_trace(const TracedPacket& packet) override;
   void on_capture(const CapturedFrame& frame) override;
 
@@ -126,6 +129,7 @@ class Agent final : public EventSink, private NeighbourHost {
   std::vector<std::function<void()>> settling_;
   ProxyResponder proxy_;
   IcmpResponder icmp_;
+  PathMtu path_mtu_;
   Observations observations_;
   boost::asio::posix::stream_descriptor events_;
   boost::asio::steady_timer tick_;

@@ -269,11 +269,12 @@ Json local_address(TunnelKind kind, const IpAddress& local) {
 
 Reply show_tunnels(Agent& agent, const Query&) {
   Table table("Tunnels", {"name", "kind", "network", "local", "remote", "port", "source_ports",
-                          "ttl", "dscp", "via", "state", "packets", "bytes", "owner"});
+                          "ttl", "dscp", "via", "state", "path_mtu", "packets", "bytes", "owner"});
   const auto& model = agent.model();
   for (const auto& [name, tunnel] : model.tunnels) {
     const auto& p = tunnel.profile;
     const auto count = agent.nexthop_count(tunnel.nexthop);
+    const auto mtu = path_mtu(model, tunnel);
     if (!table.add({name, describe(p.kind).name, network_or_none(p), local_address(p.kind, p.local),
                     to_string(p.remote), udp_port(p.destination_port),
                     p.destination_port == 0 ? Json()
@@ -281,8 +282,8 @@ Reply show_tunnels(Agent& agent, const Query&) {
                                                    std::to_string(p.source_ports.last)),
                     number_or_copy(p.ttl, p.copy_ttl), number_or_copy(p.dscp, p.copy_dscp),
                     tunnel.via ? Json(neighbour_text(model, *tunnel.via)) : Json(),
-                    tunnel_state(model, tunnel), count.packets, count.bytes,
-                    owner_text<TunnelConfig>(agent, name, tunnel.owner)})) {
+                    tunnel_state(model, tunnel), mtu ? Json(*mtu) : Json(), count.packets,
+                    count.bytes, owner_text<TunnelConfig>(agent, name, tunnel.owner)})) {
       break;
     }
   }

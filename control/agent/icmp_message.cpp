@@ -198,6 +198,23 @@ std::optional<std::vector<std::uint8_t>> echo_reply(const IpPacket& packet) {
                message.subspan(sizeof(Icmp)));
 }
 
+std::optional<TooBigMessage> too_big_message(const IpPacket& packet) {
+  if (!packet.upper_known || packet.fragment || !is_icmp(packet)) return std::nullopt;
+  const auto message = packet.upper();
+  if (message.size() < sizeof(Icmp)) return std::nullopt;
+  const auto icmp = read<Icmp>(message);
+  const bool v4 = packet.source.is_v4();
+  const bool says_so = v4 ? icmp.type == wire::icmpv4::unreachable &&
+                                icmp.code == wire::icmpv4::code_fragmentation_needed
+                          : icmp.type == wire::icmpv6::packet_too_big;
+  if (!says_so || icmp_checksum(packet.source, packet.destination, message) != be16{}) {
+    return std::nullopt;
+  }
+  // IPv4: the lower half of the second word; the upper one is unused.
+  const std::uint32_t word = icmp.rest.get();
+  return TooBigMessage{v4 ? word & 0xffff : word, message.subspan(sizeof(Icmp))};
+}
+
 bool may_report(const IpPacket& packet) {
   if (!is_unicast(packet.source) || !is_unicast(packet.destination) || packet.later_fragment) {
     return false;

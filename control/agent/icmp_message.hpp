@@ -31,6 +31,14 @@ std::optional<IpPacket> parse_ip_packet(std::span<const std::uint8_t> packet);
 /// no whole echo request with a right checksum.
 std::optional<std::vector<std::uint8_t>> echo_reply(const IpPacket& packet);
 
+/// An error that says what the next hop of a router on the way takes (RFC 1191 §4, RFC 4443 §3.2).
+struct TooBigMessage {
+  std::uint32_t mtu_bytes = 0;          ///< 0: an old router does not say (IPv4)
+  std::span<const std::uint8_t> quote;  ///< the start of the packet that it is about, unchecked
+};
+/// Empty when `packet` is none, or its checksum is wrong.
+std::optional<TooBigMessage> too_big_message(const IpPacket& packet);
+
 enum class IcmpError {
   ttl_expired,
   no_route,

@@ -122,6 +122,19 @@ void write_tunnels(MetricsText& out, Agent& agent) {
     const bool resolved = tunnel.via && model.adjacencies.at(*tunnel.via).mac.has_value();
     out.sample({{"tunnel", name}}, std::uint64_t{resolved});
   }
+  out.family(
+      "weft_tunnel_path_mtu_bytes", "gauge",
+      "Largest outer packet that leaves by the tunnel in one piece; absent where it has no way.");
+  for (const auto& [name, tunnel] : model.tunnels) {
+    if (const auto mtu = path_mtu(model, tunnel)) {
+      out.sample({{"tunnel", name}}, std::uint64_t{*mtu});
+    }
+  }
+  const auto& messages = agent.path_mtu().counters();
+  out.family("weft_path_mtu_messages_total", "counter",
+             "ICMP errors about what the paths of tunnels take.");
+  out.sample({{"result", "learned"}}, messages.learned);
+  out.sample({{"result", "ignored"}}, messages.ignored);
   // Profiles that share an entry of the data plane share its counters: each entry is told once.
   Counts decaps;
   for (const auto& [key, entry] : model.decap_entries) {

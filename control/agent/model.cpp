@@ -61,6 +61,12 @@ std::optional<IpAddress> Model::tunnel_address(IpFamily family) const {
   return *found;
 }
 
+std::optional<std::uint16_t> path_mtu(const Model& model, const TunnelObject& tunnel) {
+  const auto* port = tunnel.via ? model.port(tunnel.via->port) : nullptr;
+  if (port == nullptr) return std::nullopt;
+  return std::min(port->mtu_bytes, tunnel.path.mtu_bytes);
+}
+
 Ipv6Address link_local_address(const MacAddress& mac) {
   const auto& m = mac.bytes;
   return {{0xfe, 0x80, 0, 0, 0, 0, 0, 0, static_cast<std::uint8_t>(m[0] ^ 2), m[1], m[2], 0xff,

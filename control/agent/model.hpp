@@ -68,6 +68,9 @@ struct Model {
   [[nodiscard]] std::optional<IpAddress> tunnel_address(IpFamily family) const;
 };
 
+/// Largest outer packet that leaves by the tunnel; nothing: it has no way.
+std::optional<std::uint16_t> path_mtu(const Model& model, const TunnelObject& tunnel);
+
 /// The link-local address by EUI-64 (RFC 4291 appendix A).
 Ipv6Address link_local_address(const MacAddress& mac);
 

@@ -100,11 +100,18 @@ struct VifObject {
   VifPolicy next{};    ///< that shall be; another one while that is compiled
 };
 
+/// What is known of the way to a tunnel's remote; see nexthop::Tunnel.
+struct TunnelPath {
+  std::uint16_t mtu_bytes = 0xffff;
+  std::optional<std::uint16_t> watch_bytes;
+};
+
 struct TunnelObject {
   TunnelProfile profile;
   NexthopId nexthop;
   std::optional<NeighbourKey> via;  ///< empty: the underlay has no route to the remote
   Owner owner = Owner::file;
+  TunnelPath path{};
 };
 
 struct DecapObject {

@@ -71,6 +71,9 @@ class Resolver {
   /// Creates the tunnel, or changes it under its id.
   Result<Generation> put_tunnel(const TunnelConfig& tunnel, Owner owner);
 
+  /// What is known now of the way to the remotes of these tunnels, all of which have the same.
+  Result<Generation> put_paths(const std::vector<std::string>& names, const TunnelPath& path);
+
   /// A neighbour is known to exist; `mac` empty: not resolved.
   Result<Generation> put_neighbour(const NeighbourKey& key, std::optional<MacAddress> mac);
   /// Forgets a neighbour that nothing rests on.
@@ -173,6 +176,7 @@ class Resolver {
 
   /// The neighbour through which the underlay reaches `address`.
   [[nodiscard]] std::optional<NeighbourKey> underlay_next(const IpAddress& address) const;
+  static nexthop::Tunnel forwarding_tunnel(const TunnelObject& tunnel, AdjacencyId adjacency);
   void settle_tunnel(Transaction& tx, const std::string& name, TunnelObject tunnel);
   /// Routes of the underlay for addresses in `prefix` changed.
   void underlay_changed(Transaction& tx, const IpPrefix& prefix);

@@ -241,6 +241,7 @@ Status Resolver::add_tunnel(Transaction& tx, const TunnelConfig& config, Owner o
         add_nexthop(tx, nexthop::Tunnel{profile, {}}, {NexthopUse::Kind::tunnel, config.name, {}});
   }
   const bool changed = tunnel.profile != profile;
+  if (changed) tunnel.path = {};
   tunnel.profile = profile;
   tunnel.owner = owner;
   tx.insert(model_.remotes, {profile.remote, tunnel.nexthop});
@@ -257,9 +258,29 @@ void Resolver::settle_tunnel(Transaction& tx, const std::string& name, TunnelObj
   if (old && via != old) unpin(tx, *old);
   // A profile that changed has put its next hop here already, still without a way.
   if (via != old || tx.nexthops.contains(tunnel.nexthop)) {
-    tx.nexthops[tunnel.nexthop] = nexthop::Tunnel{tunnel.profile, adjacency_id};
+    tx.nexthops[tunnel.nexthop] = forwarding_tunnel(tunnel, adjacency_id);
   }
   tx.put(model_.tunnels, name, tunnel);
+}
+
+nexthop::Tunnel Resolver::forwarding_tunnel(const TunnelObject& tunnel, AdjacencyId adjacency) {
+  return {tunnel.profile, adjacency, tunnel.path.mtu_bytes, tunnel.path.watch_bytes};
+}
+
+Result<Generation> Resolver::put_paths(const std::vector<std::string>& names,
+                                       const TunnelPath& path) {
+  Transaction tx;
+  for (const auto& name : names) {
+    const auto found = model_.tunnels.find(name);
+    if (found == model_.tunnels.end()) continue;
+    TunnelObject tunnel = found->second;
+    tunnel.path = path;
+    const AdjacencyId adjacency_id =
+        tunnel.via ? model_.adjacencies.at(*tunnel.via).id : AdjacencyId{};
+    tx.nexthops[tunnel.nexthop] = forwarding_tunnel(tunnel, adjacency_id);
+    tx.put(model_.tunnels, name, tunnel);
+  }
+  return publish(tx);
 }
 
 void Resolver::underlay_changed(Transaction& tx, const IpPrefix& prefix) {

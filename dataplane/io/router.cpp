@@ -403,6 +403,10 @@ void Router::drain_events(EventSink& sink) {
     }
     DeniedPacket denied;
     while (worker->denied().pop(denied)) sink.on_denied(denied);  // a few a second at most
+    SentLog::Record sent;
+    for (std::size_t i = 0; i < events_at_once && worker->sent().pop(sent); ++i) {
+      sink.on_sent({sent.tunnel, sent.bytes, std::span(sent.start).first(sent.kept)});
+    }
     for (auto& queue : punts.packets) {
       rte_mbuf* mbuf = nullptr;
       for (std::size_t i = 0; i < events_at_once && queue.pop(mbuf); ++i) {

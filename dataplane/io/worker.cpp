@@ -92,7 +92,7 @@ void Worker::turn() {
   flows_.tidy(options_.workers, work == 0);
   if (reassembly_.waiting() != 0) reassembly_.expire(now_);
   loops_.add(1);
-  if (flows_.denied().take_news()) [[unlikely]]
+  if (flows_.denied().take_news() || sent_.take_news()) [[unlikely]]
     signal_control();
   if (observed_ != nullptr && std::exchange(recorded_, false)) [[unlikely]]
     signal_control();

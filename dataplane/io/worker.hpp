@@ -69,6 +69,7 @@ class Worker {
   void set_observers(const ObserverSet* set) { observers_.store(set, std::memory_order_release); }
   PuntChannel& punts() { return punts_; }
   DeniedLog& denied() { return flows_.denied(); }
+  SentLog& sent() { return sent_; }
   SpscQueue<TraceRecord*, 256>& traced() { return traced_; }
   [[nodiscard]] const WorkerCounters& counters() const { return counters_; }
   [[nodiscard]] WorkerStatus status() const;
@@ -86,7 +87,8 @@ class Worker {
             tracer,
             &flows_,
             &cutting_,
-            reassembly_.enabled() ? &reassembly_ : nullptr};
+            reassembly_.enabled() ? &reassembly_ : nullptr,
+            &sent_};
   }
   unsigned receive(const PortView& view);
   void arrive(const Ingress& ingress, std::span<rte_mbuf* const> mbufs);
@@ -180,6 +182,7 @@ class Worker {
   FlowHands flows_;
   Cutting cutting_;
   Reassembly reassembly_;
+  SentLog sent_;
   HoldQueue held_;
   Generation held_generation_ = 0;
   std::uint64_t held_check_ = 0;

@@ -29,8 +29,8 @@ inline SegmentWay way_out(const Tables& tables, const NexthopEntry& nexthop) {
   if (nexthop.kind == NexthopKind::interface) {
     return way_to_port(tables, tables.ports.get(adjacency->port), adjacency->mtu_bytes);
   }
-  return {adjacency->mtu_bytes - std::min<unsigned>(adjacency->mtu_bytes, nexthop.header_bytes),
-          nexthop.mss_clamp};
+  const unsigned mtu_bytes = nexthop.mtu_by(*adjacency);
+  return {mtu_bytes - std::min<unsigned>(mtu_bytes, nexthop.header_bytes), nexthop.mss_clamp};
 }
 
 /// The lowest MSS that the ways ask for; nothing: they ask for none.

@@ -107,6 +107,18 @@ template <class Tracer>
   ip.complete_checksum();
 }
 
+/// Tells control of an outer packet. Over IPv4 it has a number that nobody can guess, so that who
+/// quotes the packet has seen it; with DF it may be any (RFC 6864 §4.1).
+template <class Tracer>
+[[gnu::noinline]] void tell_of(StageContext<Tracer>& ctx, const PacketContext& p,
+                               std::uint8_t* outer, std::uint16_t total) {
+  if (ctx.sent == nullptr) return;
+  if (p.nexthop->outer_v4) identify(ctx, outer);
+  const auto* const end = p.packet.data() + p.packet.contiguous_bytes();
+  ctx.sent->add(p.nexthop->id, total, outer,
+                std::min<std::size_t>(static_cast<std::size_t>(end - outer), total));
+}
+
 /// What goes into the tunnel: an IP packet, for which the header has an inner Ethernet header where
 /// the kind wants one, or a frame with its own.
 enum class Inside : std::uint8_t { packet, frame };
@@ -137,6 +149,8 @@ template <Inside inside = Inside::packet, class Tracer>
                           static_cast<std::uint16_t>(total - tunnel.udp_offset), payload);
   }
   if (tunnel.outer_fragmentation && tunnel.outer_v4) identify(ctx, outer);
+  if (total > tunnel.watch_bytes) [[unlikely]]
+    tell_of(ctx, p, outer, total);
   ctx.counters.nexthops[tunnel.id.index()].add(total);
   if constexpr (Tracer::enabled)
     ctx.tracer.note(encap_name, p, [&] {

@@ -48,7 +48,8 @@ bool WayOut::open(StageContext<Tracer>& ctx, const NexthopEntry* to) {
   nexthop_id = to->id.raw();
   header_bytes = to->header_bytes;
   room_bytes = static_cast<std::uint32_t>(room_for_lines(*to));
-  most_l3_bytes = adjacency->mtu_bytes > header_bytes ? adjacency->mtu_bytes - header_bytes : 0;
+  const unsigned mtu_bytes = to->mtu_by(*adjacency);
+  most_l3_bytes = mtu_bytes > header_bytes ? mtu_bytes - header_bytes : 0;
   return true;
 }
 

@@ -215,7 +215,7 @@ template <class Tracer, class Send>
 template <class Tracer, class Send>
 [[gnu::noinline]] void cut_outer(StageContext<Tracer>& ctx, PacketContext& p, const Send& send) {
   ctx.counters.count(SizeEvent::outer_fragmented);
-  const unsigned limit = p.adjacency->mtu_bytes;
+  const unsigned limit = p.nexthop->mtu_by(*p.adjacency);
   if (p.v4) return send_in_pieces(ctx, encap_name, p, limit, Ipv4Pieces(p.l3), send);
   const std::uint32_t number =
       ctx.cutting != nullptr ? ctx.cutting->identifications.next32() : std::uint32_t{0};

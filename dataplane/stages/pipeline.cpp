@@ -209,7 +209,7 @@ template <class Tracer>
 [[gnu::always_inline]] inline void send_on(StageContext<Tracer>& ctx, PacketContext& p) {
   if (p.nexthop->kind == NexthopKind::tunnel) {
     if (!goes_on(ctx, stage::encap_name, p, stage::encap_one(ctx, p))) return;
-    if (p.l3_bytes > p.adjacency->mtu_bytes) [[unlikely]] {
+    if (p.l3_bytes > p.nexthop->mtu_by(*p.adjacency)) [[unlikely]] {
       return stage::cut_outer(ctx, p, [&ctx](PacketContext& piece) {
         goes_on(ctx, stage::output_name, piece, stage::output_one(ctx, piece));
       });

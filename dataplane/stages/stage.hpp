@@ -7,6 +7,7 @@
 #include "packet/burst.hpp"
 #include "packet/cutting.hpp"
 #include "packet/reassembly.hpp"
+#include "tables/sent_log.hpp"
 #include "tables/tables.hpp"
 
 namespace weft {
@@ -35,6 +36,8 @@ struct StageContext {
   Cutting* cutting = nullptr;
   /// To put packets together with; nullptr: pieces of tunnel packets are dropped.
   Reassembly* reassembly = nullptr;
+  /// To tell of what tunnels that are watched send; nullptr: nobody hears of it.
+  SentLog* sent = nullptr;
 };
 
 /// Ends a packet's way for a reason; for use as `return drop(p, …)`.

@@ -48,6 +48,8 @@ struct Compiler {
     entry.adjacency = n.adjacency;
     entry.source_ports = tunnel::SourcePorts(n.profile.source_ports);
     entry.mss_clamp = n.profile.mss_clamp;
+    entry.path_mtu_bytes = n.path_mtu_bytes;
+    entry.watch_bytes = n.watch_bytes.value_or(NexthopEntry::unwatched);
     entry.outer_fragmentation =
         n.profile.outer_fragmentation && !describe(n.profile.kind).on_ethernet;
     entry.holds_nsh = n.profile.payload == TunnelPayload::nsh;
@@ -106,7 +108,8 @@ NexthopEntry::Owner NexthopEntry::compile(NexthopId id, const Nexthop& nexthop) 
     std::memcpy(header + copy - made.bytes.size(), made.bytes.bytes().data(), made.bytes.size());
   }
   entry->plain = has_adjacency(entry->kind) && !entry->udp_checksum && !entry->on_ethernet() &&
-                 !entry->holds_nsh && !entry->outer_fragmentation && copy <= 128;
+                 !entry->holds_nsh && !entry->outer_fragmentation &&
+                 entry->watch_bytes == NexthopEntry::unwatched && copy <= 128;
   if (ecmp != nullptr) {
     entry->members = static_cast<std::uint16_t>(members.size());
     auto* behind = std::uninitialized_copy(ecmp->buckets.begin(), ecmp->buckets.end(),

@@ -94,12 +94,17 @@ constexpr bool leads_on(NexthopKind kind) { return kind >= NexthopKind::lookup; 
 /// right-aligned in `copy_bytes`; it is copied in whole lines that end where the inner packet
 /// begins. Ecmp: the buckets, and then each member once.
 struct alignas(64) NexthopEntry {
+  static constexpr std::uint16_t unwatched = 0xffff;
   NexthopKind kind = NexthopKind::discard;
   bool outer_v4 = true;
   bool udp_checksum = false;
   bool outer_fragmentation = false;  ///< tunnel: its packets may be cut
   /// Leads out by nothing but a copy of at most 128 bytes and what complete_header() patches.
   bool plain = false;
+  bool holds_nsh = false;  ///< what goes into the tunnel has an NSH header of its own
+  std::uint8_t copied_class =
+      0;  ///< bits of the traffic class that the outer header has from inside
+  bool copies_ttl = false;
   NexthopId id;
   AdjacencyId adjacency;                    ///< interface, tunnel; receive: of the host, if any
   std::uint32_t leads_to = VrfId{}.raw();   ///< lookup: raw id of the VRF; glean: of the port
@@ -115,12 +120,15 @@ struct alignas(64) NexthopEntry {
   be16 version4;                     ///< what they are in front of IPv4
   be16 version6;
   tunnel::Notable notable;  ///< in the packet inside: the outer header has it from there
-  std::uint8_t copied_class =
-      0;  ///< bits of the traffic class that the outer header has from there
-  bool copies_ttl = false;
-  be16 ether_type;         ///< of a tunnel without an outer IP header; else 0
-  bool holds_nsh = false;  ///< what goes into the tunnel has an NSH header of its own
-  MssClamp mss_clamp;      ///< tunnel
+  be16 ether_type;          ///< of a tunnel without an outer IP header; else 0
+  MssClamp mss_clamp;       ///< tunnel
+  std::uint16_t path_mtu_bytes = 0xffff;  ///< tunnel; see nexthop::Tunnel
+  std::uint16_t watch_bytes = unwatched;  ///< tunnel; larger packets are told of
+
+  /// Largest packet that leaves by it.
+  [[nodiscard]] unsigned mtu_by(const AdjacencyEntry& way) const {
+    return std::min(way.mtu_bytes, path_mtu_bytes);
+  }
 
   [[nodiscard]] VrfId vrf() const { return VrfId::from_raw(leads_to); }
   [[nodiscard]] PortId port() const { return PortId::from_raw(leads_to); }

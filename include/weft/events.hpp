@@ -72,12 +72,21 @@ struct DeniedPacket {
   std::uint64_t untold = 0;  ///< denied by this worker and not told of, since it told of one
 };
 
+/// A packet that went into a tunnel, and is larger than what control watches for.
+struct SentPacket {
+  NexthopId tunnel;
+  std::uint16_t bytes = 0;              ///< of the outer packet
+  std::span<const std::uint8_t> start;  ///< its first bytes, at most SentPacket::most
+  static constexpr std::size_t most = 128;
+};
+
 class EventSink {
  public:
   virtual ~EventSink() = default;
   virtual void on_punt(const PuntedPacket& packet) = 0;
   virtual void on_neighbour_needed(const NeighbourNeeded& event) = 0;
   virtual void on_denied(const DeniedPacket& packet) = 0;
+  virtual void on_sent(const SentPacket& packet) = 0;
   virtual void on_trace(const TracedPacket& packet) = 0;
   virtual void on_capture(const CapturedFrame& frame) = 0;
 };

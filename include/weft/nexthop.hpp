@@ -47,6 +47,11 @@ struct Interface {
 struct Tunnel {
   TunnelProfile profile;
   AdjacencyId adjacency;
+  /// Largest outer packet that the path to the remote takes, where it is known; the adjacency's
+  /// MTU holds, too.
+  std::uint16_t path_mtu_bytes = 0xffff;
+  /// Control hears of outer packets that are larger, by EventSink::on_sent; nothing: of none.
+  std::optional<std::uint16_t> watch_bytes{};
   friend bool operator==(const Tunnel&, const Tunnel&) = default;
 };
 /// A connected subnet of `port`: the destination itself is a neighbour that must be resolved.

@@ -106,6 +106,44 @@ def test_what_linux_cuts_is_put_together(lab):
     assert not [r for r in drops if r.startswith("fragment_") and drops[r]], drops
 
 
+@pytest.mark.parametrize("underlay", UNDERLAYS)
+def test_a_narrow_path_is_learned_from_linux(lab, underlay):
+    """Behind a router whose next link takes 1400 bytes: its second error is believed, and the VM hears of it."""
+    near, far, _ = UNDERLAYS[underlay]
+    remote, subnet = ("198.51.100.2", "198.51.100.0/24") if underlay == "ipv4" else ("2001:db8:9::2", "2001:db8:9::/64")
+
+    def change(made, config):
+        made.peer.close()
+        give_underlay(made.fabric, "eth1")
+        give_addresses(config, UNDERLAYS.values())
+        config["ports"][0]["gateway"] = [u.far for u in UNDERLAYS.values()]
+        config["tunnels"][0].update({"remote": remote, "inner_destination_mac": PEER_MAC})
+        config["decaps"][0].update({"local": near, "sources": [subnet]})
+
+    lone = Lone(lab, change)
+    router, host = lone.fabric, lab.namespace("host")
+    lab.cable(router, "eth2", host, "eth1", mtu=1400)
+    width = subnet.split("/")[1]
+    router.run("sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv6.conf.all.forwarding=1",
+               "net.ipv6.conf.eth2.disable_ipv6=0", "net.ipv6.conf.eth1.disable_ipv6=0")
+    router.ip("addr", "add", "fe80::2/64", "dev", "eth1", "nodad")  # to ask for neighbours of others' packets from
+    router.ip("addr", "add", f"{remote[:-1]}1/{width}", "dev", "eth2", *(["nodad"] if ":" in remote else []))
+    host.ip("addr", "add", f"{remote}/{width}", "dev", "eth1", *(["nodad"] if ":" in remote else []))
+    host.ip("route", "add", "default", "via", f"{remote[:-1]}1")
+    linux_tunnel(host, near, remote)
+    wait_until(lambda: lone.vm.ping("10.1.0.12", count=1, deadline=1), 10, "a first ping")
+    over = 50 if underlay == "ipv4" else 70
+    assert path_mtu(lone) == 1500
+
+    def learned():
+        lone.vm.ping("10.1.0.12", "-s", 1500 - over - 28, "-M", "do", count=1, deadline=1)
+        return path_mtu(lone) == 1400
+    wait_until(learned, 10, "the path's MTU")
+    wait_until(lambda: lone.vm.learned_mtu("10.1.0.12") == 1400 - over, 5, "the VM to hear of it")
+    assert lone.vm.ping("10.1.0.12", "-s", 1400 - over - 28, "-M", "do", count=3) == 3
+    assert "1400" in [line for line in lone.router.log().splitlines() if "the path takes" in line][0]
+
+
 def test_what_weft_cuts_over_ipv6_is_put_together(lab):
     """Which Linux does not do to packets of its tunnels."""
     def change(node, config):
@@ -128,6 +166,10 @@ def test_what_weft_cuts_over_ipv6_is_put_together(lab):
         assert counted["size", "fragments_joined"] == 2 * counted["size", "reassembled"]
         drops = router.drops()
         assert not [r for r in drops if r.startswith(("fragment_", "outer_")) and drops[r]], drops
+
+
+def path_mtu(lone):
+    return lone.router.row("tunnel", "to-peer")["path_mtu"]
 
 
 def pieces_name(packet):

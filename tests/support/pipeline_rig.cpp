@@ -341,7 +341,7 @@ std::vector<Bytes> Rig::pieces(PortId port, const std::vector<Bytes>& frames,
   auto reassembly = std::make_unique<Reassembly>(ReassemblySettings{}, rte_get_tsc_hz(),
                                                  tunnel::HashSeed{3, 4}, *counters_);
   StageContext<NullTracer> ctx{node_.state.tables(), *counters_, sent->exits, {}, nullptr, &cutting,
-                               reassembly.get()};
+                               reassembly.get(),     &sent_};
   const Ingress ingress = ingress_of(node_.state.tables(), port.index());
   std::vector<rte_mbuf*> received;
   for (const Bytes& frame : frames) received.push_back(make_packet(frame, layout).mbuf());

@@ -81,6 +81,8 @@ class Rig {
   [[nodiscard]] const Tables& twin_tables() const { return twin_.state.tables(); }
   /// Of the last packets that were sent.
   [[nodiscard]] const WorkerCounters& counters() const { return *counters_; }
+  /// What pieces() has told of, of what tunnels that are watched send.
+  [[nodiscard]] SentLog& sent() { return sent_; }
   /// Of the twin that keeps them: each packet counts three times.
   [[nodiscard]] FlowTables& flows() const { return *twin_.state.tables().flows; }
   [[nodiscard]] FlowHands& hands() { return twin_.hands; }
@@ -111,6 +113,7 @@ class Rig {
 
   Node node_;
   Node twin_;
+  SentLog sent_;
   std::unique_ptr<WorkerCounters> counters_;
   std::unique_ptr<StageClocks> clocks_;
 };

@@ -31,7 +31,7 @@ TEST_CASE("tables") {
   CHECK(s.row("tunnel", "name", "to-b") ==
         Json::parse(R"({"name":"to-b","kind":"vxlan","network":"vni 100","local":"192.0.2.1",
           "remote":"192.0.2.2","port":4789,"source_ports":"49152-65535","ttl":64,"dscp":0,
-          "via":"fab0 192.0.2.2","state":"waiting for ARP of 192.0.2.2","packets":0,"bytes":0,"owner":"file"})"));
+          "via":"fab0 192.0.2.2","state":"waiting for ARP of 192.0.2.2","path_mtu":1500,"packets":0,"bytes":0,"owner":"file"})"));
   CHECK(s.row("decap", "name", "from-fabric")["to"] == "vrf blue");
   CHECK(s.row("decap", "name", "from-fabric")["packets"] == 3);
   CHECK(s.row("neighbour", "address", "192.0.2.2") ==

@@ -19,6 +19,21 @@ Bytes grown6(std::string_view packet, std::size_t ip_bytes) {
   return with16(std::move(bytes), at::ip + 4, ip_bytes - 40);
 }
 
+/// What makes the world's tunnel4 know its path, or be watched.
+Batch tunnel4_with(std::uint16_t path_mtu_bytes,
+                   std::optional<std::uint16_t> watch_bytes = std::nullopt) {
+  Batch change;
+  const Batch all = world::batch();
+  for (const NexthopChange& nexthop : all.nexthops) {
+    if (nexthop.id != world::tunnel4) continue;
+    auto tunnel = std::get<nexthop::Tunnel>(*nexthop.object);
+    tunnel.path_mtu_bytes = path_mtu_bytes;
+    tunnel.watch_bytes = watch_bytes;
+    change.nexthops.push_back({nexthop.id, tunnel});
+  }
+  return change;
+}
+
 }  // namespace
 
 TEST_CASE("a packet that just fits travels, one byte more does not", "[mtu]") {
@@ -75,6 +90,43 @@ TEST_CASE("an adjacency's MTU is what counts, and its change takes effect", "[mt
   const Outcome none = rig.receive(world::vm1, hex(packets::vm1_udp4));
   REQUIRE(describe(none) == "punted: too_big");
   REQUIRE(none.metadata.mtu_bytes == 0);
+}
+
+TEST_CASE("where the path takes less than the neighbour, that counts", "[mtu]") {
+  Rig rig(world::batch());
+  const auto know = [&](std::uint16_t path_mtu_bytes) { rig.apply(tunnel4_with(path_mtu_bytes)); };
+  know(1400);
+  REQUIRE(describe(rig.receive(world::vm1, grown4(packets::vm1_udp4, 1350))) == "transmitted");
+  const Outcome more = rig.receive(world::vm1, grown4(packets::vm1_udp4, 1351));
+  REQUIRE(describe(more) == "punted: too_big");
+  REQUIRE(more.metadata.mtu_bytes == 1350);
+  // Others are as they were, and so is this one once its path is.
+  REQUIRE(describe(rig.receive(world::vm1, grown4(packets::vm1_tcp4, 1430))) == "transmitted");
+  know(0xffff);
+  REQUIRE(describe(rig.receive(world::vm1, grown4(packets::vm1_udp4, 1450))) == "transmitted");
+}
+
+TEST_CASE("of a tunnel that is watched the larger packets are told of, with numbers", "[mtu]") {
+  Rig rig(world::batch());
+  SentLog::Record record;
+  rig.pieces(world::vm1, {grown4(packets::vm1_udp4, 1450)});
+  REQUIRE_FALSE(rig.sent().pop(record));
+  rig.apply(tunnel4_with(0xffff, 1400));
+  const auto out =
+      rig.pieces(world::vm1, {grown4(packets::vm1_udp4, 1350), grown4(packets::vm1_udp4, 1351)});
+  REQUIRE(out.size() == 2);
+  REQUIRE(rig.sent().take_news());
+  REQUIRE(rig.sent().pop(record));
+  REQUIRE(record.tunnel == world::tunnel4);
+  REQUIRE(record.bytes == 1401);
+  REQUIRE(record.kept == SentPacket::most);
+  REQUIRE(Bytes(record.start.begin(), record.start.end()) ==
+          Bytes(out[1].begin() + at::ip, out[1].begin() + at::ip + SentPacket::most));
+  REQUIRE_FALSE(rig.sent().pop(record));
+  REQUIRE(test::get16(out[0], at::ip + 4) == 0);
+  REQUIRE(test::get16(out[1], at::ip + 4) != 0);
+  REQUIRE(test::get16(out[1], at::ip + 6) == 0x4000);  // it still has DF
+  REQUIRE(test::naive_checksum(std::span(out[1]).subspan(at::ip, 20)) == 0);
 }
 
 TEST_CASE("out of a tunnel, too, the VIF's MTU counts", "[mtu]") {
