@@ -75,6 +75,10 @@ namespace weft {
   X(neighbour_unresolved, "output", "the neighbour did not answer ARP or ND in time")             \
   X(punt_neighbour_limited, "punt", "ARP or ND above the rate or queue of the control thread")    \
   X(punt_local_limited, "punt", "packets to the router itself above rate or queue")               \
+  X(punt_liveness_limited, "punt", "BFD above what a worker takes in a second")                   \
+  X(bfd_ttl, "punt", "a BFD packet whose TTL is not 255: it does not come from this link")        \
+  X(bfd_malformed, "punt", "a BFD packet that breaks its format")                                 \
+  X(bfd_session_unknown, "punt", "a BFD packet of a neighbour that there is no session with")     \
   X(local_unsupported, "punt", "to the router itself, but not something it answers")              \
   X(neighbour_malformed, "punt", "an ARP or ND message that breaks its format")                   \
   X(neighbour_not_ours, "punt", "an ARP or ND message that asks for or tells nothing of ours")    \

@@ -43,6 +43,7 @@ using NexthopId = Id<struct NexthopTag>;  ///< what a route or a decapsulation l
 using AdjacencyId = Id<struct AdjacencyTag>;  ///< a neighbour on a port: layer-2 header and MTU
 using DecapId = Id<struct DecapTag>;          ///< a decapsulation entry
 using PolicyId = Id<struct PolicyTag>;        ///< what VIFs may send and get
+using BfdId = Id<struct BfdTag>;              ///< a BFD session
 using ObserverId = Id<struct ObserverTag>;    ///< a trace or capture that runs
 
 inline constexpr VrfId underlay_vrf{0};

@@ -8,6 +8,7 @@ import re
 import sys
 from pathlib import Path
 
+from scapy.contrib.bfd import BFD
 from scapy.contrib.geneve import GENEVE, GeneveOptions
 from scapy.contrib.mpls import MPLS
 from scapy.contrib.nsh import NSH
@@ -251,6 +252,20 @@ def ip_packets():
     yield "mld", bytes(IPv6(src="::", dst="ff02::1") / ICMPv6EchoRequest())
 
 
+def bfd():
+    control = {"version": 1, "detect_mult": 3, "my_discriminator": 7, "your_discriminator": 9, "echo_rx_interval": 0}
+    for state in ("AdminDown", "Down", "Init", "Up"):
+        packet = UDP(sport=49152, dport=3784) / BFD(sta=state, **control)
+        for version, ip in {"4": IP(src="192.0.2.254", dst="192.0.2.1", ttl=255),
+                            "6": IPv6(src="2001:db8::fe", dst="2001:db8::1", hlim=255)}.items():
+            yield f"{state}-{version}", b"\0" + bytes(ip / packet)
+            yield f"{state}-{version}-repaired", b"\1" + bytes(ip / packet)
+        yield f"{state}-session", b"\2\x32\3\1" + b"".join(b"\xff\x10" + bytes(BFD(sta=s, **control))
+                                                          for s in (state, "Down", "Init", "Up"))
+    yield "far", b"\0" + bytes(IP(ttl=254) / UDP(dport=3784) / BFD())
+    yield "short", b"\1" + bytes(IP(ttl=255) / UDP(dport=3784) / bytes(20))
+
+
 def nd():
     for name, frame in NEIGHBOUR_FRAMES.items():
         if frame[12:14] == b"\x86\xdd":
@@ -427,7 +442,7 @@ def texts(lines):
 
 
 TARGETS = {
-    "pipeline": pipeline, "agent": agent, "api": api, "config": config, "http": http, "nd": nd, "frame_builder": frames,
+    "pipeline": pipeline, "agent": agent, "bfd": bfd, "api": api, "config": config, "http": http, "nd": nd, "frame_builder": frames,
     "icmp": lambda: ((f"{n}-{f}", bytes([f]) + word(1400) + p) for n, p in ip_packets() for f in (0, 1, 3, 5, 7, 9)),
     "ipv4": lambda: ((f"{n}-{f}", bytes([f]) + p) for n, p in ip_packets() if p[0] >> 4 == 4 for f in (0, 1)),
     "ipv6": lambda: ((n, p) for n, p in ip_packets() if p[0] >> 4 == 6),
