@@ -134,6 +134,7 @@ class Parser {
     table("tunnel", "Encapsulations");
     table("decap", "Decapsulations");
     table("neighbour", "Neighbours on the underlay");
+    table("bfd", "BFD sessions with gateways");
     table("drops", "Dropped packets by reason")
         ->add_flag_callback(
             "--all", [this] { query_ = "all=true"; }, "also reasons that never were");

@@ -36,6 +36,12 @@ Json subnets(const CLI::Option& option) {
   return out;
 }
 
+/// A word, or a list of them.
+Json one_or_more(const CLI::Option& option) {
+  auto words = option.as<std::vector<std::string>>();
+  return words.size() == 1 ? Json(words.front()) : Json(words);
+}
+
 /// KIND:NAME, for each member.
 Json members(const CLI::Option& option) {
   Json out = Json::array();
@@ -136,7 +142,9 @@ void ObjectCommands::add_to(CLI::App& app, Ask ask) {
          via.add(*way, "--ecmp", "ecmp", members,
                  "tunnel:NAME or vif:NAME, several times: flows spread over all of them")
              ->take_all();
-         via.text(*way, "--gateway", "gateway", "to this neighbour (underlay)");
+         via.add(*way, "--gateway", "gateway", one_or_more,
+                 "to this neighbour (underlay); several times: flows spread over all of them")
+             ->take_all();
          via.flag(*way, "--discard", "discard", "drop");
        });
   kind(app,

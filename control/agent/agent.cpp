@@ -17,7 +17,8 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr auto tick_period = 100ms;
-constexpr unsigned ticks_per_link_check = 10;
+constexpr unsigned ticks_per_look = 10;
+constexpr auto link_period = 20ms;
 constexpr auto reclaim_period = 10ms;
 constexpr double log_lines_per_second = 1;
 constexpr double log_burst = 10;
@@ -37,6 +38,10 @@ Agent::Agent(boost::asio::io_context& io, ForwardingPlane& plane, Clock clock)
           [this](PolicyId id, PolicyCompiler::Made made) { policy_compiled(id, std::move(made)); }),
       resolver_(
           model_, [this](const Batch& batch) { return apply(batch); }, neighbours_, compiler_),
+      bfd_(model_, plane, clock_,
+           [this](const NeighbourKey& key, bool alive) {
+             report(resolver_.put_alive(key, alive), key);
+           }),
       manager_(plane, model_, resolver_),
       io_(io),
       proxy_(model_, plane),
@@ -45,6 +50,7 @@ Agent::Agent(boost::asio::io_context& io, ForwardingPlane& plane, Clock clock)
       observations_(plane),
       events_(io),
       tick_(io),
+      links_(io),
       reclaim_(io),
       log_(log_lines_per_second, log_burst) {}
 
@@ -76,6 +82,8 @@ Status Agent::start(const Config& config, const std::string& state_file) {
     manager_.on_change([this] { state_->changed(); });
   }
   watch_links();
+  bfd_.settle();
+  wait_to_watch_links();
   events_.assign(plane_.event_descriptor());
   wait_for_events();
   wait_for_tick();
@@ -136,6 +144,7 @@ void Agent::stop() {
   // The descriptor is the data plane's to close.
   if (events_.is_open()) events_.release();
   tick_.cancel();
+  links_.cancel();
   reclaim_.cancel();
   if (state_) state_->flush();
 }
@@ -221,8 +230,8 @@ void Agent::wait_for_tick() {
     neighbours_.tick();
     path_mtu_.tick();
     observations_.tick(clock_());
-    if (++ticks_ % ticks_per_link_check == 0) {
-      watch_links();
+    if (bfd_.settle()) reclaim_soon();
+    if (++ticks_ % ticks_per_look == 0) {
       watch_checksums();
       watch_workers();
     }
@@ -230,14 +239,30 @@ void Agent::wait_for_tick() {
   });
 }
 
+void Agent::wait_to_watch_links() {
+  links_.expires_after(link_period);
+  links_.async_wait([this](const boost::system::error_code& error) {
+    if (error) return;
+    const auto timer = times_.time("links");
+    watch_links();
+    wait_to_watch_links();
+  });
+}
+
 void Agent::watch_links() {
-  for (const auto& status : plane_.ports()) {
-    if (!model_.port(status.id)) continue;
-    if (!status.link_up) {
-      if (links_up_.erase(status.id) != 0) SPDLOG_WARN("port {}: link down", status.name);
-    } else if (links_up_.insert(status.id).second) {
-      SPDLOG_INFO("port {}: link up", status.name);
-      neighbours_.announce(status.id);
+  for (const auto& [id, name] : model_.port_names) {
+    const bool up = plane_.link_up(id);
+    if (up == links_up_.contains(id)) continue;
+    const auto result = resolver_.put_link(id, up);
+    if (!result && log_.take(clock_())) SPDLOG_ERROR("port {}: {}", name, result.error().message);
+    if (!result) continue;
+    if (up) {
+      links_up_.insert(id);
+      SPDLOG_INFO("port {}: link up", name);
+      neighbours_.announce(id);
+    } else {
+      links_up_.erase(id);
+      SPDLOG_WARN("port {}: link down", name);
     }
   }
 }
@@ -333,6 +358,8 @@ void Agent::on_punt(const PuntedPacket& packet) {
     case PuntClass::icmp_error:
       icmp_.receive_dropped(packet);
       break;
+    case PuntClass::liveness:
+      break;  // it never comes here
   }
 }
 

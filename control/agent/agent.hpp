@@ -11,6 +11,7 @@
 #include <set>
 #include <thread>
 
+#include "agent/bfd_keeper.hpp"
 #include "agent/clock.hpp"
 #include "agent/config_manager.hpp"
 #include "agent/handler_times.hpp"
@@ -55,6 +56,7 @@ class Agent final : public EventSink, private NeighbourHost {
 
   [[nodiscard]] const Model& model() const { return model_; }
   [[nodiscard]] const Neighbours& neighbours() const { return neighbours_; }
+  [[nodiscard]] const BfdKeeper& bfd() const { return bfd_; }
   [[nodiscard]] Resolver& resolver() { return resolver_; }
   [[nodiscard]] const PathMtu& path_mtu() const { return path_mtu_; }
   [[nodiscard]] Observations& observations() { return observations_; }
@@ -84,6 +86,7 @@ class Agent final : public EventSink, private NeighbourHost {
 
   void on_punt(const PuntedPacket& packet) override;
   void on_neighbour_needed(const NeighbourNeeded& event) override;
+  void on_bfd(const BfdStatus& status) override { bfd_.hear(status); }
   void on_denied(const DeniedPacket& packet) override;
   void on_sent(const SentPacket& packet) override;
   void on_trace(const TracedPacket& packet) override;
@@ -96,8 +99,9 @@ class Agent final : public EventSink, private NeighbourHost {
                                                 bool dry_run);
   void wait_for_events();
   void wait_for_tick();
+  void wait_to_watch_links();
   void wait_to_reclaim();
-  /// Announces our addresses on fabric ports whose link came up.
+  /// Has packets go by the ports whose link is up, and announces our addresses on one that came up.
   void watch_links();
   void watch_checksums();
   void report(const Result<Generation>& result, const NeighbourKey& key);
@@ -118,6 +122,7 @@ class Agent final : public EventSink, private NeighbourHost {
   Neighbours neighbours_;
   PolicyThread compiler_;
   Resolver resolver_;
+  BfdKeeper bfd_;
   ConfigManager manager_;
   HandlerTimes times_;
   ProcessInfo process_;
@@ -133,6 +138,7 @@ class Agent final : public EventSink, private NeighbourHost {
   Observations observations_;
   boost::asio::posix::stream_descriptor events_;
   boost::asio::steady_timer tick_;
+  boost::asio::steady_timer links_;
   boost::asio::steady_timer reclaim_;
   bool reclaiming_ = false;
   unsigned ticks_ = 0;

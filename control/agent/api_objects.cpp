@@ -17,7 +17,13 @@ std::string target_text(const RouteTarget& via) {
   if (!via.tunnel.empty()) return "via tunnel " + via.tunnel;
   if (!via.vif.empty()) return "to vif " + via.vif;
   if (!via.vrf.empty()) return "on in vrf " + via.vrf;
-  if (via.gateway) return "via " + to_string(*via.gateway);
+  if (!via.gateways.empty()) {
+    std::string text;
+    for (const auto& gateway : via.gateways) {
+      text += (text.empty() ? "via " : " and ") + to_string(gateway);
+    }
+    return text;
+  }
   if (!via.ecmp.empty()) {
     std::string text = "by ecmp via ";
     for (const auto& way : via.ecmp) {

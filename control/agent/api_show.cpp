@@ -55,6 +55,12 @@ std::string neighbour_text(const Model& model, const NeighbourKey& key) {
   return model.port_names.at(key.port) + " " + to_string(key.address);
 }
 
+std::string ways_text(const Model& model, const Ways& ways) {
+  std::string text;
+  for (const auto& key : ways) text += (text.empty() ? "" : ", ") + neighbour_text(model, key);
+  return text;
+}
+
 std::string_view kind_text(NexthopUse::Kind kind) {
   switch (kind) {
     case NexthopUse::Kind::discard:
@@ -65,6 +71,7 @@ std::string_view kind_text(NexthopUse::Kind kind) {
       return "lookup";
     case NexthopUse::Kind::vif:
     case NexthopUse::Kind::neighbour:
+    case NexthopUse::Kind::ways:
       return "interface";
     case NexthopUse::Kind::tunnel:
       return "tunnel";
@@ -232,11 +239,28 @@ Reply show_nexthops(Agent& agent, const Query&) {
   return std::move(table).finish();
 }
 
+/// Why packets do not go by a neighbour; empty: they do.
+std::string way_state(const Model& model, const NeighbourKey& key) {
+  const auto& a = model.adjacencies.at(key);
+  if (!a.link_up) return "link of " + model.port_names.at(key.port) + " down";
+  if (a.mac && !a.alive) return "BFD down with " + to_string(key.address);
+  if (a.mac) return "";
+  return std::string("waiting for ") + (key.address.is_v4() ? "ARP" : "ND") + " of " +
+         to_string(key.address);
+}
+
 std::string tunnel_state(const Model& model, const TunnelObject& tunnel) {
-  if (!tunnel.via) return "no route";
-  if (model.adjacencies.at(*tunnel.via).mac) return "resolved";
-  return std::string("waiting for ") + (tunnel.via->address.is_v4() ? "ARP" : "ND") + " of " +
-         to_string(tunnel.via->address);
+  if (tunnel.via.empty()) return "no route";
+  std::string wrong;
+  std::size_t usable = 0;
+  for (const auto& key : tunnel.via) {
+    const auto state = way_state(model, key);
+    if (!state.empty()) wrong += (wrong.empty() ? "" : ", ") + state;
+    usable += state.empty() ? 1 : 0;
+  }
+  if (wrong.empty() || usable == 0) return wrong.empty() ? "resolved" : wrong;
+  return "resolved by " + std::to_string(usable) + " of " + std::to_string(tunnel.via.size()) +
+         ": " + wrong;
 }
 
 /// Nothing where the kind has no networks.
@@ -281,7 +305,7 @@ Reply show_tunnels(Agent& agent, const Query&) {
                                             : Json(std::to_string(p.source_ports.first) + "-" +
                                                    std::to_string(p.source_ports.last)),
                     number_or_copy(p.ttl, p.copy_ttl), number_or_copy(p.dscp, p.copy_dscp),
-                    tunnel.via ? Json(neighbour_text(model, *tunnel.via)) : Json(),
+                    tunnel.via.empty() ? Json() : Json(ways_text(model, tunnel.via)),
                     tunnel_state(model, tunnel), mtu ? Json(*mtu) : Json(), count.packets,
                     count.bytes, owner_text<TunnelConfig>(agent, name, tunnel.owner)})) {
       break;
@@ -332,6 +356,25 @@ Reply show_neighbours(Agent& agent, const Query&) {
   return std::move(table).finish();
 }
 
+Reply show_bfd(Agent& agent, const Query&) {
+  Table table("BFD sessions", {"port", "neighbour", "state", "remote_state", "diagnostic",
+                               "interval_ms", "detection_ms", "sent", "received", "downs", "age_s",
+                               "discriminator", "remote_discriminator"});
+  const auto now = agent.now();
+  for (const auto& status : agent.plane().bfd()) {
+    for (const auto& [key, entry] : agent.bfd().entries()) {
+      if (entry.status.id != status.id) continue;
+      const auto age = std::chrono::duration_cast<std::chrono::seconds>(now - entry.since);
+      table.add({agent.model().port_names.at(key.port), to_string(key.address),
+                 state_name(status.state), state_name(status.remote_state),
+                 bfd_diagnostic_text(status.diagnostic), status.transmit_us / 1000.0,
+                 status.detect_us / 1000.0, status.sent, status.received, entry.downs, age.count(),
+                 status.discriminator, status.remote_discriminator});
+    }
+  }
+  return std::move(table).finish();
+}
+
 Reply show_drops(Agent& agent, const Query& query) {
   Table table("Drops", {"reason", "stage", "packets", "explanation"});
   const auto all = query.find("all");
@@ -359,9 +402,8 @@ Reply show_stats(Agent& agent, const Query&) {
     table.add({object, "tx_bytes", port.tx.bytes});
     table.add({object, "rx_no_buffer", port.rx_no_buffer});
   }
-  constexpr std::string_view classes[punt_class_count] = {"neighbour", "local", "icmp_error"};
   for (std::size_t i = 0; i < punt_class_count; ++i) {
-    const auto object = "punt " + std::string(classes[i]);
+    const auto object = "punt " + std::string(class_name(static_cast<PuntClass>(i)));
     table.add({object, "accepted", counters.punts[i].accepted});
     table.add({object, "limited", counters.punts[i].limited});
   }
@@ -427,21 +469,14 @@ struct Shown {
   Reply (*show)(Agent&, const Query&);
 };
 constexpr Shown tables[] = {
-    {"port", show_ports},
-    {"vif", show_vifs},
-    {"vrf", show_vrfs},
-    {"route", show_routes},
-    {"nexthop", show_nexthops},
-    {"tunnel", show_tunnels},
-    {"decap", show_decaps},
-    {"neighbour", show_neighbours},
-    {"drops", show_drops},
-    {"stats", show_stats},
-    {"workers", show_workers},
-    {"observers", show_observers},
-    {"stages", show_stages},
-    {"policy", show_policy},
-    {"security-group", show_security_groups},
+    {"port", show_ports},       {"vif", show_vifs},
+    {"vrf", show_vrfs},         {"route", show_routes},
+    {"nexthop", show_nexthops}, {"tunnel", show_tunnels},
+    {"decap", show_decaps},     {"neighbour", show_neighbours},
+    {"drops", show_drops},      {"stats", show_stats},
+    {"workers", show_workers},  {"observers", show_observers},
+    {"stages", show_stages},    {"policy", show_policy},
+    {"bfd", show_bfd},          {"security-group", show_security_groups},
 };
 
 }  // namespace
@@ -463,6 +498,8 @@ std::string use_text(const Model& model, NexthopId id) {
       return "port " + use.name;
     case NexthopUse::Kind::neighbour:
       return "neighbour " + neighbour_text(model, use.neighbour);
+    case NexthopUse::Kind::ways:
+      return "neighbours " + ways_text(model, use.ways);
     case NexthopUse::Kind::ecmp: {
       std::string text = "ecmp";
       for (const NexthopId member : model.ecmp_groups.at(id).members) {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "weft/address.hpp"
+#include "weft/bfd.hpp"
 #include "weft/flow.hpp"
 #include "weft/policy.hpp"
 #include "weft/reassembly.hpp"
@@ -55,11 +56,12 @@ struct PortConfig {
   std::string name;
   std::string device;
   std::vector<IpPrefix> addresses;  ///< host bits set: the port's own address in its subnet
-  std::vector<IpAddress> gateways;  ///< at most one of each family
+  std::vector<IpAddress> gateways;  ///< all of a node share its default route
   std::uint16_t mtu_bytes = 1500;
   QueueSharing workers = QueueSharing::automatic;
   std::string host{};  ///< the tap that gives the kernel its traffic; empty: none does
   bool flows = false;  ///< flows of what it receives for the underlay are kept
+  std::optional<BfdSettings> bfd{};  ///< spoken with the gateways on its link
   friend bool operator==(const PortConfig&, const PortConfig&) = default;
 };
 
@@ -177,8 +179,9 @@ struct EcmpMember {
 struct RouteTarget {
   std::string tunnel;
   std::string vif;
-  std::string vrf;                   ///< look up again in another VRF
-  std::optional<IpAddress> gateway;  ///< a neighbour in a port's subnet; in the underlay only
+  std::string vrf;  ///< look up again in another VRF
+  /// Neighbours in ports' subnets, who share the packets flow by flow; in the underlay only.
+  std::vector<IpAddress> gateways;
   bool discard = false;
   std::vector<EcmpMember> ecmp{};  ///< packets of one flow keep to one of these
 

@@ -5,6 +5,8 @@
 #include <tuple>
 #include <unordered_map>
 
+#include "agent/ecmp_buckets.hpp"
+
 namespace weft::agent {
 namespace {
 
@@ -199,8 +201,8 @@ class Checker {
         if (free) subnets.push_back({prefix.masked(), i, where});
       }
       for (const auto& [gateway, where] : port.gateways) {
-        claims_.claim(underlay_name, default_route(gateway), where,
-                      "the gateway of " + port.place());
+        check_gateway_count(gateway, where);
+        claims_.note(underlay_name, default_route(gateway), "the gateway of " + port.place());
         const auto around = std::ranges::find_if(
             port.addresses,
             [&wanted = gateway](const auto& own) { return own.value.contains(wanted); });
@@ -212,6 +214,13 @@ class Checker {
       }
     }
     check_overlaps(std::move(subnets));
+  }
+
+  /// Those of all ports share the default route.
+  void check_gateway_count(const IpAddress& gateway, const Value& where) {
+    if (++gateways_[gateway.family()] != gateways_max + 1) return;
+    where.error("wanted at most " + std::to_string(gateways_max) +
+                " gateways of a family in all ports together, found more");
   }
 
   /// The port in whose subnet a neighbour's address is; reports when there is none.
@@ -475,10 +484,11 @@ class Checker {
       where.error("gateways are of the underlay only; in a VRF use tunnel, vif or vrf");
       return;
     }
-    check_neighbour_address(*config.via.gateway, where);
-    if (map.good("prefix") && config.via.gateway->family() != config.prefix.address.family()) {
-      where.error("wanted an address of the family of " + to_string(config.prefix) + ", found " +
-                  to_string(*config.via.gateway));
+    for (const auto& [gateway, place_of] : route.gateways) {
+      check_neighbour_address(gateway, place_of);
+      if (!map.good("prefix") || gateway.family() == config.prefix.address.family()) continue;
+      place_of.error("wanted an address of the family of " + to_string(config.prefix) + ", found " +
+                     to_string(gateway));
     }
   }
 
@@ -492,6 +502,7 @@ class Checker {
   Names tunnels_{"tunnel", draft_.tunnels};
   Names decap_names_{"decap", draft_.decaps};
   Claims claims_;
+  std::map<IpFamily, std::size_t> gateways_;
   std::map<DecapKey, const DecapDraft*> decaps_;
   std::map<std::uint16_t, const DecapDraft*> udp_ports_;  ///< who uses it first
   bool ports_complete_ = true;

@@ -268,6 +268,15 @@ std::optional<ReassemblySettings> read_reassembly(const Value& v) {
   return settings;
 }
 
+std::optional<BfdSettings> read_bfd(const Value& v) {
+  BfdSettings bfd;
+  Map map(v);
+  map.optional("interval", bfd.interval_ms, yaml::number(10U, 10000U));
+  map.optional("multiplier", bfd.multiplier, yaml::number<std::uint8_t>(1, 255));
+  map.finish();
+  return bfd;
+}
+
 std::optional<PortDraft> read_port(const Value& v) {
   PortDraft port(v);
   auto& [config, map] = static_cast<Draft<PortConfig>&>(port);
@@ -282,13 +291,14 @@ std::optional<PortDraft> read_port(const Value& v) {
                                            {"auto", QueueSharing::automatic}}));
   map.optional("host", config.host, host_device);
   map.optional("flows", config.flows, yaml::boolean);
+  map.optional("bfd", config.bfd, read_bfd);
   map.finish();
   const bool none = !map.has("addresses") || map.at("addresses").element().children.empty();
   if (map.good("host") && none) {
     map.at("host").error(
         "wanted a port with addresses, since they are what the host is given; found none");
   }
-  one_of_each_family(port.gateways);
+  unique(port.gateways);
   check_mtu(map, config.mtu_bytes, config.device, any_ipv6(port.addresses));
   config.addresses = values(port.addresses);
   config.gateways = values(port.gateways);

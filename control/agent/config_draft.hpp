@@ -65,6 +65,7 @@ struct DecapDraft : Draft<DecapConfig> {
 struct RouteDraft : Draft<RouteConfig> {
   using Draft::Draft;
   std::optional<yaml::Map> via;
+  std::vector<yaml::Placed<IpAddress>> gateways;
   std::vector<Draft<EcmpMember>> ecmp;
 };
 

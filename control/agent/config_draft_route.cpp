@@ -50,13 +50,25 @@ void read_members(RouteDraft& route, Map& map) {
   route.ecmp = values(std::move(members));
 }
 
+void read_gateways(RouteDraft& route, Map& map) {
+  if (!map.optional("gateway", route.gateways, yaml::one_or_list(yaml::address))) return;
+  const Value where = map.at("gateway");
+  const std::size_t count = where.scalar() ? 1 : where.element().children.size();
+  if (count == 0 || count > gateways_max) {
+    where.error("wanted 1 to " + std::to_string(gateways_max) + " gateways, found " +
+                std::to_string(count));
+  }
+  unique(route.gateways);
+  route.config.via.gateways = values(route.gateways);
+}
+
 void read_via(RouteDraft& route, const Value& v) {
   RouteTarget& target = route.config.via;
   Map& map = route.via.emplace(v);
   map.optional("tunnel", target.tunnel, yaml::name);
   map.optional("vif", target.vif, yaml::name);
   map.optional("vrf", target.vrf, yaml::name);
-  map.optional("gateway", target.gateway, yaml::address);
+  read_gateways(route, map);
   map.optional("discard", target.discard, only_true);
   read_members(route, map);
   map.finish();

@@ -28,6 +28,16 @@ PortRequest request_for(const PortConfig& port, const NodeConfig& node) {
   return request;
 }
 
+/// Whichever the kernel's packets go to, the underlay chooses among all.
+std::vector<IpAddress> first_of_each_family(const std::vector<IpAddress>& addresses) {
+  std::vector<IpAddress> out;
+  for (const auto& address : addresses) {
+    const auto same = [&](const IpAddress& other) { return other.family() == address.family(); };
+    if (std::ranges::none_of(out, same)) out.push_back(address);
+  }
+  return out;
+}
+
 /// The kernel's end of the host's tap looks to the host as the port does to the fabric.
 PortRequest host_request(const PortConfig& port, const PortStatus& status) {
   return {.name = host_name,
@@ -35,7 +45,7 @@ PortRequest host_request(const PortConfig& port, const PortStatus& status) {
           .mac = status.mac,
           .mtu_bytes = std::min(port.mtu_bytes, max_tap_mtu_bytes),
           .kernel_addresses = port.addresses,
-          .kernel_gateways = port.gateways};
+          .kernel_gateways = first_of_each_family(port.gateways)};
 }
 
 }  // namespace

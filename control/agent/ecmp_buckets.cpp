@@ -5,24 +5,25 @@
 
 namespace weft::agent {
 
-std::vector<NexthopId> lay_over_buckets(std::vector<NexthopId> buckets,
-                                        std::span<const NexthopId> members) {
+template <class Identifier>
+std::vector<Identifier> lay_over_buckets(
+    std::vector<Identifier> buckets, std::type_identity_t<std::span<const Identifier>> members) {
   struct Share {
-    NexthopId member;
+    Identifier member;
     std::size_t has = 0;
     std::size_t due = 0;
   };
   std::vector<Share> shares;
-  std::map<NexthopId, std::size_t> place;
-  for (const NexthopId member : members) {
+  std::map<Identifier, std::size_t> place;
+  for (const Identifier member : members) {
     place.emplace(member, shares.size());
     shares.push_back({member});
   }
-  const auto share_of = [&](NexthopId member) -> Share* {
+  const auto share_of = [&](Identifier member) -> Share* {
     const auto found = place.find(member);
     return found == place.end() ? nullptr : &shares[found->second];
   };
-  for (const NexthopId holder : buckets) {
+  for (const Identifier holder : buckets) {
     if (Share* share = share_of(holder)) ++share->has;
   }
 
@@ -34,14 +35,14 @@ std::vector<NexthopId> lay_over_buckets(std::vector<NexthopId> buckets,
     by_size[i]->due = buckets.size() / shares.size() + (i < buckets.size() % shares.size() ? 1 : 0);
   }
 
-  for (NexthopId& holder : buckets) {
+  for (Identifier& holder : buckets) {
     Share* share = share_of(holder);
     if (share != nullptr && share->has <= share->due) continue;
     if (share != nullptr) --share->has;
     holder = {};
   }
   std::size_t next = 0;
-  for (NexthopId& holder : buckets) {
+  for (Identifier& holder : buckets) {
     if (holder.valid()) continue;
     while (shares[next].has == shares[next].due) next = (next + 1) % shares.size();
     holder = shares[next].member;
@@ -50,5 +51,10 @@ std::vector<NexthopId> lay_over_buckets(std::vector<NexthopId> buckets,
   }
   return buckets;
 }
+
+template std::vector<NexthopId> lay_over_buckets(std::vector<NexthopId>,
+                                                 std::span<const NexthopId>);
+template std::vector<AdjacencyId> lay_over_buckets(std::vector<AdjacencyId>,
+                                                   std::span<const AdjacencyId>);
 
 }  // namespace weft::agent

@@ -117,9 +117,11 @@ void write_tunnels(MetricsText& out, Agent& agent) {
   }
   tunnels.write(out, "weft_tunnel_transmit", "that were sent into a tunnel.");
   out.family("weft_tunnel_resolved", "gauge",
-             "Whether the MAC address of the next hop to the tunnel's remote is known.");
+             "Whether a next hop to the tunnel's remote can be used: its MAC address is known, its "
+             "link up, and BFD, where that is spoken.");
   for (const auto& [name, tunnel] : model.tunnels) {
-    const bool resolved = tunnel.via && model.adjacencies.at(*tunnel.via).mac.has_value();
+    const bool resolved = std::ranges::any_of(
+        tunnel.via, [&](const NeighbourKey& key) { return model.adjacencies.at(key).usable(); });
     out.sample({{"tunnel", name}}, std::uint64_t{resolved});
   }
   out.family(
@@ -145,6 +147,29 @@ void write_tunnels(MetricsText& out, Agent& agent) {
                agent.decap_count(entry.id));
   }
   decaps.write(out, "weft_decap_receive", "that came out of a tunnel.");
+}
+
+void write_bfd(MetricsText& out, Agent& agent) {
+  const auto statuses = agent.plane().bfd();
+  const auto each = [&](const char* name, const char* type, const char* help, auto&& value) {
+    out.family(name, type, help);
+    for (const auto& [key, entry] : agent.bfd().entries()) {
+      const auto now = std::ranges::find(statuses, entry.status.id, &BfdStatus::id);
+      if (now == statuses.end()) continue;
+      out.sample(
+          {{"port", agent.model().port_names.at(key.port)}, {"neighbour", to_string(key.address)}},
+          std::uint64_t{value(*now, entry)});
+    }
+  };
+  using Entry = BfdKeeper::Entry;
+  each("weft_bfd_up", "gauge", "Whether the BFD session with a gateway is up.",
+       [](const BfdStatus& s, const Entry&) { return s.state == BfdState::up ? 1U : 0U; });
+  each("weft_bfd_downs_total", "counter", "Times that it was up and is no more.",
+       [](const BfdStatus&, const Entry& e) { return e.downs; });
+  each("weft_bfd_transmit_packets_total", "counter", "BFD packets that were sent.",
+       [](const BfdStatus& s, const Entry&) { return s.sent; });
+  each("weft_bfd_receive_packets_total", "counter", "BFD packets that came for the session.",
+       [](const BfdStatus& s, const Entry&) { return s.received; });
 }
 
 void write_workers(MetricsText& out, const CountersSnapshot& counters) {
@@ -310,16 +335,18 @@ http::Response metrics(Agent& agent) {
                 {"stage", std::string(drop_reasons[i].stage)}},
                counters.drops[i]);
   }
-  constexpr std::array<const char*, punt_class_count> classes{"neighbour", "local", "icmp_error"};
   out.family("weft_punt_packets_total", "counter", "Packets handed to the control thread.");
   for (std::size_t i = 0; i < punt_class_count; ++i) {
-    out.sample({{"class", classes[i]}}, counters.punts[i].accepted);
+    out.sample({{"class", std::string(class_name(static_cast<PuntClass>(i)))}},
+               counters.punts[i].accepted);
   }
   out.family("weft_punt_limited_packets_total", "counter",
              "Packets that were not handed to the control thread, since there were too many.");
   for (std::size_t i = 0; i < punt_class_count; ++i) {
-    out.sample({{"class", classes[i]}}, counters.punts[i].limited);
+    out.sample({{"class", std::string(class_name(static_cast<PuntClass>(i)))}},
+               counters.punts[i].limited);
   }
+  write_bfd(out, agent);
   write_workers(out, counters);
   write_tables(out, agent);
   write_flows(out, agent.plane());

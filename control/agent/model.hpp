@@ -37,6 +37,7 @@ struct Model {
   std::map<DecapKey, DecapEntry> decap_entries;
   std::map<NeighbourKey, StaticNeighbour> static_neighbours;
   std::unordered_map<NeighbourKey, AdjacencyObject> adjacencies;
+  std::map<Ways, WaysObject> ways;  ///< of two neighbours or more
   std::map<NexthopId, NexthopUse> nexthops;
   std::map<NexthopId, EcmpGroup> ecmp_groups;
   std::map<PolicyId, PolicyObject> policies;

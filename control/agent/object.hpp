@@ -30,6 +30,10 @@ struct NeighbourKey {
   friend constexpr auto operator<=>(const NeighbourKey&, const NeighbourKey&) = default;
 };
 
+/// Neighbours among which packets are shared flow by flow, in order, each once; one alone is the
+/// usual case, none: there is no way.
+using Ways = std::vector<NeighbourKey>;
+
 struct PortObject {
   PortConfig config;
   PortId id;
@@ -38,6 +42,7 @@ struct PortObject {
   std::optional<Ipv6Address> link_local;  ///< set where the port speaks IPv6
   NexthopId glean;
   Owner owner = Owner::file;
+  bool link_up = true;
 };
 
 struct VrfObject {
@@ -109,7 +114,7 @@ struct TunnelPath {
 struct TunnelObject {
   TunnelProfile profile;
   NexthopId nexthop;
-  std::optional<NeighbourKey> via;  ///< empty: the underlay has no route to the remote
+  Ways via;  ///< empty: the underlay has no route to the remote
   Owner owner = Owner::file;
   TunnelPath path{};
 };
@@ -149,7 +154,20 @@ struct AdjacencyObject {
   AdjacencyId id;
   NexthopId nexthop;
   std::optional<MacAddress> mac;
-  unsigned pins = 0;  ///< tunnels, gateways and routes that rest on it
+  unsigned pins = 0;      ///< tunnels, gateways and routes that rest on it
+  unsigned gateways = 0;  ///< routes that name it, alone or among others
+  bool link_up = true;
+  bool alive = true;  ///< as BFD knows; true where that is not spoken
+
+  /// Whether packets that may go by others as well go by it.
+  [[nodiscard]] bool usable() const { return mac.has_value() && link_up && alive; }
+};
+
+/// Several neighbours in the data plane: an adjacency and the interface next hop that leads to it.
+struct WaysObject {
+  AdjacencyId id;
+  NexthopId nexthop;
+  unsigned pins = 0;  ///< tunnels and routes that rest on it; it goes with the last
 };
 
 /// The next hops of a route that has several ways, and which of them has which bucket.
@@ -160,10 +178,21 @@ struct EcmpGroup {
 
 /// What a next hop stands for, in the names of the model.
 struct NexthopUse {
-  enum class Kind : std::uint8_t { discard, receive, vrf, vif, tunnel, connected, neighbour, ecmp };
+  enum class Kind : std::uint8_t {
+    discard,
+    receive,
+    vrf,
+    vif,
+    tunnel,
+    connected,
+    neighbour,
+    ways,
+    ecmp
+  };
   Kind kind = Kind::discard;
   std::string name;        ///< of the VRF, VIF, tunnel or port; receive: of the host's VIF, or none
   NeighbourKey neighbour;  ///< for neighbour; its port also for connected
+  Ways ways{};             ///< for ways
 };
 
 }  // namespace weft::agent

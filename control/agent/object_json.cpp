@@ -228,7 +228,9 @@ Json object_json(const RouteConfig& route, const NodeConfig&) {
   if (!route.via.tunnel.empty()) via["tunnel"] = route.via.tunnel;
   if (!route.via.vif.empty()) via["vif"] = route.via.vif;
   if (!route.via.vrf.empty()) via["vrf"] = route.via.vrf;
-  if (route.via.gateway) via["gateway"] = to_string(*route.via.gateway);
+  const auto& gateways = route.via.gateways;
+  if (gateways.size() == 1) via["gateway"] = to_string(gateways.front());
+  if (gateways.size() > 1) via["gateway"] = texts(gateways);
   if (route.via.discard) via["discard"] = true;
   for (const auto& way : route.via.ecmp) {
     via["ecmp"].push_back(way.tunnel.empty() ? Json{{"vif", way.vif}}
@@ -242,6 +244,9 @@ Json object_json(const PortConfig& port) {
   out["gateway"] = texts(port.gateways);
   out["mtu"] = port.mtu_bytes;
   if (!port.host.empty()) out["host"] = port.host;
+  if (port.bfd) {
+    out["bfd"] = {{"interval", port.bfd->interval_ms}, {"multiplier", port.bfd->multiplier}};
+  }
   return out;
 }
 

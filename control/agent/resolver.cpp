@@ -54,6 +54,7 @@ Result<Generation> Resolver::load(const Config& config, std::span<const PortStat
   if (host != config.ports.end()) underlay.router_mac = default_router_mac;
   add_vrf(tx, underlay, take(tx, vrf_ids_), Owner::file);
   for (std::size_t i = 0; i < config.ports.size(); ++i) add_port(tx, config.ports[i], ports[i]);
+  add_default_routes(tx);
   if (host != config.ports.end()) add_host(tx, *host, objects.opened.at(host_name));
   refresh_local_addresses(tx);
   if (auto status = apply_update(tx, objects); !status) return status.error();
@@ -218,7 +219,7 @@ Result<NexthopId> Resolver::target_nexthop(Transaction& tx, const RouteConfig& r
   if (via.vrf == route.vrf) return Error{"it leads back into its own VRF"};
   if (!via.vrf.empty()) return nexthop_of(model_.vrfs, via.vrf, "vrf", &VrfObject::lookup);
   if (!via.ecmp.empty()) return ecmp_nexthop(tx, via.ecmp, old);
-  if (via.gateway) return gateway_nexthop(tx, route);
+  if (!via.gateways.empty()) return gateways_nexthop(tx, route);
   if (via.discard) return discard_;
   return Error{"it leads nowhere: give a tunnel, vif, vrf, ecmp, gateway or discard"};
 }

@@ -76,6 +76,11 @@ class Resolver {
 
   /// A neighbour is known to exist; `mac` empty: not resolved.
   Result<Generation> put_neighbour(const NeighbourKey& key, std::optional<MacAddress> mac);
+  /// The link of a fabric port is up, or down: then packets go by other neighbours, where there are
+  /// some.
+  Result<Generation> put_link(PortId port, bool up);
+  /// A gateway forwards, or does not, as BFD has found out: the same.
+  Result<Generation> put_alive(const NeighbourKey& key, bool alive);
   /// Forgets a neighbour that nothing rests on.
   Result<Generation> erase_neighbour(const NeighbourKey& key);
 
@@ -157,7 +162,9 @@ class Resolver {
                                  std::optional<NexthopId> old);
   /// A configured route does not lead to `target` any more.
   void leave_target(Transaction& tx, NexthopId target);
-  Result<NexthopId> gateway_nexthop(Transaction& tx, const RouteConfig& route);
+  Result<NexthopId> gateways_nexthop(Transaction& tx, const RouteConfig& route);
+  /// The default route of each family, by the gateways of all ports.
+  void add_default_routes(Transaction& tx);
   /// The neighbour that an address in a port's subnet is.
   Result<NeighbourKey> gateway_neighbour(const IpAddress& gateway) const;
   Result<NexthopId> decap_nexthop(const DecapConfig& config) const;
@@ -171,11 +178,27 @@ class Resolver {
   void set_mac(Transaction& tx, const NeighbourKey& key, std::optional<MacAddress> mac);
   AdjacencyObject pin(Transaction& tx, const NeighbourKey& key);
   void unpin(Transaction& tx, const NeighbourKey& key);
+
+  /// What leads to neighbours: their adjacency, and the interface next hop behind which it stands.
+  struct Exit {
+    AdjacencyId adjacency;
+    NexthopId nexthop;
+  };
+  [[nodiscard]] Exit exit_to(const Ways& ways) const;
+  /// The same for who comes to rest on it.
+  Exit pin(Transaction& tx, const Ways& ways);
+  void unpin(Transaction& tx, const Ways& ways);
+  /// The same for a route, which makes gateways of them.
+  Exit pin_gateways(Transaction& tx, const Ways& ways);
+  void unpin_gateways(Transaction& tx, const Ways& ways);
+  void publish_ways(Transaction& tx, const Ways& ways, AdjacencyId id);
+  /// Changes a neighbour, and what it shares packets with if it comes to be usable or not.
+  void put_adjacency(Transaction& tx, const NeighbourKey& key, const AdjacencyObject& a);
   /// The host route of a neighbour stands only where the underlay would send there directly.
   void refresh_host_route(Transaction& tx, const NeighbourKey& key);
 
-  /// The neighbour through which the underlay reaches `address`.
-  [[nodiscard]] std::optional<NeighbourKey> underlay_next(const IpAddress& address) const;
+  /// The neighbours through which the underlay reaches `address`.
+  [[nodiscard]] Ways underlay_next(const IpAddress& address) const;
   static nexthop::Tunnel forwarding_tunnel(const TunnelObject& tunnel, AdjacencyId adjacency);
   void settle_tunnel(Transaction& tx, const std::string& name, TunnelObject tunnel);
   /// Routes of the underlay for addresses in `prefix` changed.

@@ -36,7 +36,8 @@ Result<NexthopId> Resolver::ecmp_nexthop(Transaction& tx, const std::vector<Ecmp
 
 void Resolver::leave_target(Transaction& tx, NexthopId target) {
   const auto use = model_.nexthops.at(target);
-  if (use.kind == NexthopUse::Kind::neighbour) unpin(tx, use.neighbour);
+  if (use.kind == NexthopUse::Kind::neighbour) unpin_gateways(tx, {use.neighbour});
+  if (use.kind == NexthopUse::Kind::ways) unpin_gateways(tx, use.ways);
   if (use.kind != NexthopUse::Kind::ecmp) return;
   delete_nexthop(tx, target);
   tx.erase(model_.ecmp_groups, target);

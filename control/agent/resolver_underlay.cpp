@@ -9,6 +9,7 @@ namespace weft::agent {
 
 void Resolver::add_port(Transaction& tx, const PortConfig& config, const PortStatus& status) {
   PortObject port{config, status.id, status.mac, config.mtu_bytes, {}, {}, Owner::file};
+  port.link_up = status.link_up;
   if (status.mtu_bytes != 0) port.mtu_bytes = std::min(config.mtu_bytes, status.mtu_bytes);
   const auto ipv6 = [](const IpAddress& a) { return !a.is_v4(); };
   if (std::any_of(config.gateways.begin(), config.gateways.end(), ipv6) ||
@@ -16,13 +17,14 @@ void Resolver::add_port(Transaction& tx, const PortConfig& config, const PortSta
                   [&](const auto& own) { return ipv6(own.address); })) {
     port.link_local = link_local_address(status.mac);
   }
-  tx.ports[port.id] = Port{port.mac, port.mtu_bytes, {}, status.may_leave_checksums};
+  tx.ports[port.id] =
+      Port{port.mac, port.mtu_bytes, {}, status.may_leave_checksums, config.bfd.has_value()};
   port.glean = add_nexthop(tx, nexthop::Glean{port.id},
                            {NexthopUse::Kind::connected, config.name, {port.id, {}}});
   tx.put(model_.port_names, port.id, config.name);
   tx.put(model_.ports, config.name, port);
 
-  // Of several ports in one subnet, or with a gateway each, the first one serves.
+  // Of several ports in one subnet the first one serves.
   const auto add = [&](const IpPrefix& prefix, RouteSource source, NexthopId nexthop) {
     const auto& slot = model_.ribs.at(underlay_vrf).at(prefix);
     if (std::any_of(slot.begin(), slot.end(), [&](const auto& e) { return e.source == source; })) {
@@ -35,10 +37,6 @@ void Resolver::add_port(Transaction& tx, const PortConfig& config, const PortSta
     if (own.length < own.address.width_bits()) {
       add(own.masked(), RouteSource::connected, port.glean);
     }
-  }
-  for (const auto& gateway : config.gateways) {
-    const auto any = gateway.is_v4() ? IpAddress{Ipv4Address{}} : IpAddress{Ipv6Address{}};
-    add({any, 0}, RouteSource::gateway, pin(tx, {port.id, gateway}).nexthop);
   }
 }
 
@@ -118,19 +116,6 @@ Status Resolver::add_static_neighbour(Transaction& tx, const NeighbourConfig& co
   return ok();
 }
 
-Result<NexthopId> Resolver::gateway_nexthop(Transaction& tx, const RouteConfig& route) {
-  const auto& gateway = *route.via.gateway;
-  if (route.vrf != underlay_name) {
-    return Error{std::string("a gateway serves only routes of the VRF ") + underlay_name};
-  }
-  if (gateway.family() != route.prefix.address.family()) {
-    return Error{"gateway " + to_string(gateway) + " is of the other family"};
-  }
-  const auto neighbour = gateway_neighbour(gateway);
-  if (!neighbour) return neighbour.error();
-  return pin(tx, *neighbour).nexthop;
-}
-
 Result<NeighbourKey> Resolver::gateway_neighbour(const IpAddress& gateway) const {
   const auto match = model_.ribs.at(underlay_vrf).match(gateway, RouteSource::neighbour);
   if (match && match->entry.source == RouteSource::connected) {
@@ -146,6 +131,7 @@ AdjacencyObject Resolver::adjacency(Transaction& tx, const NeighbourKey& key) {
   }
   AdjacencyObject a;
   a.id = take(tx, adjacency_ids_);
+  a.link_up = model_.port(key.port)->link_up;
   publish_adjacency(tx, key, a);
   a.nexthop = add_nexthop(tx, nexthop::Interface{a.id},
                           {NexthopUse::Kind::neighbour, model_.port_names.at(key.port), key});
@@ -165,7 +151,7 @@ void Resolver::set_mac(Transaction& tx, const NeighbourKey& key, std::optional<M
   if (a.mac == mac) return;
   a.mac = mac;
   publish_adjacency(tx, key, a);
-  tx.put(model_.adjacencies, key, a);
+  put_adjacency(tx, key, a);
 }
 
 Result<Generation> Resolver::put_neighbour(const NeighbourKey& key, std::optional<MacAddress> mac) {
@@ -189,26 +175,9 @@ Result<Generation> Resolver::erase_neighbour(const NeighbourKey& key) {
   return publish(tx);
 }
 
-AdjacencyObject Resolver::pin(Transaction& tx, const NeighbourKey& key) {
-  auto a = adjacency(tx, key);
-  if (a.pins++ == 0) {
-    tx.on_commit([this, key] { keeper_.pin(key); });
-  }
-  tx.put(model_.adjacencies, key, a);
-  return a;
-}
-
-void Resolver::unpin(Transaction& tx, const NeighbourKey& key) {
-  auto a = model_.adjacencies.at(key);
-  if (--a.pins == 0) {
-    tx.on_commit([this, key] { keeper_.unpin(key); });
-  }
-  tx.put(model_.adjacencies, key, a);
-}
-
 void Resolver::refresh_host_route(Transaction& tx, const NeighbourKey& key) {
   if (is_link_local(key.address)) return;
-  const auto direct = underlay_next(key.address) == key;
+  const auto direct = underlay_next(key.address) == Ways{key};
   std::optional<RibEntry> entry;
   if (direct) {
     entry = RibEntry{RouteSource::neighbour, Owner::file, model_.adjacencies.at(key).nexthop};
@@ -216,14 +185,14 @@ void Resolver::refresh_host_route(Transaction& tx, const NeighbourKey& key) {
   change_route(tx, underlay_vrf, IpPrefix::host(key.address), RouteSource::neighbour, entry);
 }
 
-std::optional<NeighbourKey> Resolver::underlay_next(const IpAddress& address) const {
+Ways Resolver::underlay_next(const IpAddress& address) const {
   // Host routes of neighbours follow from the others, so they decide nothing.
   const auto match = model_.ribs.at(underlay_vrf).match(address, RouteSource::neighbour);
-  if (!match) return std::nullopt;
+  if (!match) return {};
   const auto& use = model_.nexthops.at(match->entry.nexthop);
-  if (use.kind == NexthopUse::Kind::connected) return NeighbourKey{use.neighbour.port, address};
-  if (use.kind == NexthopUse::Kind::neighbour) return use.neighbour;
-  return std::nullopt;
+  if (use.kind == NexthopUse::Kind::connected) return {{use.neighbour.port, address}};
+  if (use.kind == NexthopUse::Kind::neighbour) return {use.neighbour};
+  return use.ways;
 }
 
 Status Resolver::add_tunnel(Transaction& tx, const TunnelConfig& config, Owner owner) {
@@ -254,8 +223,8 @@ void Resolver::settle_tunnel(Transaction& tx, const std::string& name, TunnelObj
   const auto via = underlay_next(tunnel.profile.remote);
   const auto old = std::exchange(tunnel.via, via);
   AdjacencyId adjacency_id;
-  if (via) adjacency_id = (via == old ? adjacency(tx, *via) : pin(tx, *via)).id;
-  if (old && via != old) unpin(tx, *old);
+  if (!via.empty()) adjacency_id = (via == old ? exit_to(via) : pin(tx, via)).adjacency;
+  if (via != old) unpin(tx, old);
   // A profile that changed has put its next hop here already, still without a way.
   if (via != old || tx.nexthops.contains(tunnel.nexthop)) {
     tx.nexthops[tunnel.nexthop] = forwarding_tunnel(tunnel, adjacency_id);

@@ -60,7 +60,7 @@ Status Resolver::apply_update(Transaction& tx, const Update& update) {
   // Tunnels rest on the routes to gateways, and the other routes on tunnels.
   const auto put_routes = [&](bool to_gateways) -> Status {
     for (const auto& [config, owner] : update.routes.put) {
-      if (config.via.gateway.has_value() != to_gateways) continue;
+      if (config.via.gateways.empty() == to_gateways) continue;
       if (auto status = add_route(tx, config, owner); !status) return status;
     }
     return ok();
@@ -227,7 +227,7 @@ void Resolver::remove_tunnel(Transaction& tx, const std::string& name, Erased& e
   const auto found = model_.tunnels.find(name);
   if (found == model_.tunnels.end()) return;
   const auto tunnel = found->second;
-  if (tunnel.via) unpin(tx, *tunnel.via);
+  unpin(tx, tunnel.via);
   delete_nexthop(tx, tunnel.nexthop);
   erased.nexthops.push_back(tunnel.nexthop);
   tx.erase(model_.remotes, {tunnel.profile.remote, tunnel.nexthop});

@@ -38,7 +38,7 @@ using SpscQueue = boost::lockfree::spsc_queue<T, boost::lockfree::capacity<n>>;
 
 /// Worker to control: packets by class, and neighbours that somebody waits for.
 struct PuntChannel {
-  std::array<SpscQueue<rte_mbuf*, 512>, punt_class_count> packets;
+  std::array<SpscQueue<rte_mbuf*, 512>, punt_class_count> packets;  ///< none of liveness
   SpscQueue<NeighbourNeeded, 256> neighbours;
 };
 

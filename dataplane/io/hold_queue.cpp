@@ -37,7 +37,8 @@ HoldQueue::Fate HoldQueue::fate_of(const Tables& tables, const PacketMetadata& m
   if (nexthop == nullptr) return Fate::nexthop_gone;
   if (nexthop->kind == NexthopKind::glean) return otherwise;
   const AdjacencyEntry* adjacency = tables.adjacencies.get(nexthop->adjacency);
-  if (adjacency != nullptr && !adjacency->resolved) return otherwise;
+  const bool alone = adjacency != nullptr && adjacency->buckets == 0;
+  if (alone && !adjacency->resolved) return otherwise;
   return Fate::resolve;
 }
 

@@ -20,7 +20,7 @@ namespace weft::io {
 
 struct Handed {
   rte_mbuf* packet;
-  PortId port;  ///< where it arrived
+  PortId port;  ///< where it arrived; invalid: it has been through the stages, and is BFD
 };
 
 class Inbox {

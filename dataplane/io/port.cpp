@@ -249,14 +249,17 @@ PortStatus AttachedPort::status() const {
   std::copy(std::begin(mac.addr_bytes), std::end(mac.addr_bytes), status.mac.bytes.begin());
   status.mtu_bytes = request_.mtu_bytes;
   status.rx_queues = static_cast<std::uint16_t>(queues_);
-  rte_eth_link link{};
-  rte_eth_link_get_nowait(index_, &link);
-  status.link_up = link.link_status != 0 && !vanished();
-  // DPDK's driver says that it is up, always.
-  if (spec_.scheme == "af_packet")
-    status.link_up = !vanished() && interface_running(spec_.interface);
+  status.link_up = link_up();
   status.may_leave_checksums = spec_.may_leave_checksums;
   return status;
+}
+
+bool AttachedPort::link_up() const {
+  if (vanished()) return false;
+  // DPDK's driver says that it is up, always.
+  if (spec_.scheme == "af_packet") return interface_running(spec_.interface);
+  rte_eth_link link{};
+  return rte_eth_link_get_nowait(index_, &link) == 0 && link.link_status != 0;
 }
 
 std::uint64_t AttachedPort::lost_for_buffers() const {

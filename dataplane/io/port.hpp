@@ -35,6 +35,8 @@ class AttachedPort {
   [[nodiscard]] PortId id() const { return id_; }
   void set_generation(std::uint8_t generation) { id_ = PortId(index_, generation); }
   [[nodiscard]] PortStatus status() const;
+  /// Whether it can send.
+  [[nodiscard]] bool link_up() const;
   /// Packets that the device lost since no buffer was free for them.
   [[nodiscard]] std::uint64_t lost_for_buffers() const;
   [[nodiscard]] unsigned queues() const { return queues_; }

@@ -66,7 +66,8 @@ Router::Router(std::unique_ptr<Eal> eal, const RouterOptions& options)
       flow_view_(*state_.tables().flows, flow_hands_, rcu_,
                  static_cast<unsigned>(options.eal.worker_cpus.size())),
       event_fd_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)),
-      observers_(static_cast<unsigned>(options.eal.worker_cpus.size())) {
+      observers_(static_cast<unsigned>(options.eal.worker_cpus.size())),
+      bfd_(static_cast<unsigned>(options.eal.worker_cpus.size())) {
   for (unsigned i = 0; i < options.eal.worker_cpus.size(); ++i) {
     workers_.push_back(std::make_unique<Worker>(
         WorkerOptions{.number = i,
@@ -75,8 +76,9 @@ Router::Router(std::unique_ptr<Eal> eal, const RouterOptions& options)
                       .burst = options.burst,
                       .adaptive_idle = options.adaptive_idle,
                       .event_fd = event_fd_,
+                      .pool = eal_->pool(),
                       .reassembly = options.reassembly},
-        state_.tables(), rcu_, eal_->pool()));
+        state_.tables(), rcu_));
   }
   for (const auto& worker : workers_) worker->set_peers(workers_);
 }
@@ -166,6 +168,27 @@ std::vector<PortStatus> Router::ports() const {
   std::vector<PortStatus> all;
   for (const auto& port : ports_) all.push_back(port->status());
   return all;
+}
+
+bool Router::link_up(PortId id) const {
+  const auto port = std::ranges::find(ports_, id, [](const auto& p) { return p->id(); });
+  return port != ports_.end() && (*port)->link_up();
+}
+
+Result<BfdId> Router::start_bfd(const BfdRequest& request) {
+  auto id = bfd_.add(request, workers_.front()->bfd_now());
+  if (id) publish_bfd();
+  return id;
+}
+
+void Router::stop_bfd(BfdId id) {
+  bfd_.end(id);
+  publish_bfd();
+}
+
+/// Workers look at their sessions when the list is another one.
+void Router::publish_bfd() {
+  for (const auto& worker : workers_) worker->set_bfd(bfd_.make_list().release());
 }
 
 Packet Router::make_packet(std::span<const std::uint8_t> bytes) const {
@@ -336,7 +359,7 @@ PacketCount Router::decap_counters(DecapId id) const {
 
 TableSizes Router::table_sizes() const {
   TableSizes sizes = state_.sizes();
-  sizes.deferred += flow_hands_.waiting();
+  sizes.deferred += flow_hands_.waiting() + bfd_.ending();
   return sizes;
 }
 
@@ -426,6 +449,9 @@ void Router::drain_events(EventSink& sink) {
       more |= queue.read_available() != 0;
     }
     more |= punts.neighbours.read_available() != 0;
+    if (worker->take_bfd_news()) {
+      for (const BfdStatus& status : bfd_.statuses()) sink.on_bfd(status);
+    }
     more |= drain_traces(*worker, sink);
   }
   for (const ObserverId id : observers_.ids()) more |= drain_capture(id, sink);

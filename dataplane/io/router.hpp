@@ -38,6 +38,10 @@ class Router final : public ForwardingPlane {
   Result<PortStatus> open_port(const PortRequest& request) override;
   Status close_port(PortId id) override;
   [[nodiscard]] std::vector<PortStatus> ports() const override;
+  [[nodiscard]] bool link_up(PortId id) const override;
+  Result<BfdId> start_bfd(const BfdRequest& request) override;
+  void stop_bfd(BfdId id) override;
+  [[nodiscard]] std::vector<BfdStatus> bfd() const override { return bfd_.statuses(); }
   bool inject(const Injection& injection) override;
   [[nodiscard]] ExplainReport explain(const ExplainRequest& request) override;
   Result<ObserverId> start_trace(const TraceRequest& request) override;
@@ -62,6 +66,7 @@ class Router final : public ForwardingPlane {
   void reclaim() override {
     constexpr std::size_t sessions_at_once = 16384;  // about a millisecond
     flow_hands_.reclaim(sessions_at_once);
+    if (bfd_.forget_ended()) publish_bfd();
     rcu_.reclaim();
   }
 
@@ -70,6 +75,7 @@ class Router final : public ForwardingPlane {
   [[nodiscard]] unsigned least_busy() const;
   void publish_ports();
   void publish_observers();
+  void publish_bfd();
   Result<ObserverId> started(Result<ObserverId> id);
   [[nodiscard]] std::uint32_t port_bits() const;
   [[nodiscard]] PortCounters port_totals(std::uint16_t index) const;
@@ -90,6 +96,7 @@ class Router final : public ForwardingPlane {
   std::array<PortCounters, max_ports> counters_before_{};
   Observers observers_;
   std::unique_ptr<const ObserverSet> observer_set_;
+  BfdRoster bfd_;
   std::uint64_t view_number_ = 0;
   mutable std::atomic<std::uint64_t> compiled_{0};  ///< policies, for their names
   std::vector<std::unique_ptr<Worker>> workers_;

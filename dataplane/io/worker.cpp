@@ -16,25 +16,36 @@ namespace {
 constexpr double neighbour_rate = 2000;
 constexpr double local_rate = 2000;
 constexpr double icmp_error_rate = 1000;
+constexpr double liveness_rate = 50000;
 constexpr double bucket_burst = 256;
 constexpr double trace_rate = 5000;
 
+/// How long a worker may sleep, a second at most, that is to be awake at `tsc`.
+int sleep_limit_ms(std::uint64_t tsc, std::uint64_t tsc_hz) {
+  constexpr int most = 1000;
+  const std::uint64_t now = rte_rdtsc();
+  if (tsc <= now) return 0;
+  const std::uint64_t per_ms = tsc_hz / 1000;
+  return static_cast<int>(std::min<std::uint64_t>(most, (tsc - now + per_ms - 1) / per_ms));
+}
+
 }  // namespace
 
-Worker::Worker(const WorkerOptions& options, const Tables& tables, Rcu& rcu, rte_mempool* pool)
+Worker::Worker(const WorkerOptions& options, const Tables& tables, Rcu& rcu)
     : options_(options),
       tables_(tables),
       rcu_(rcu),
       tsc_hz_(rte_get_tsc_hz()),
       trace_bucket_(trace_rate, bucket_burst),
       flows_(*tables.flows, rcu, static_cast<std::uint8_t>(options.number)),
-      cutting_{pool, Identifications(options.number, options.workers, tables.hash_seed),
+      cutting_{options.pool, Identifications(options.number, options.workers, tables.hash_seed),
                [](void* worker) { static_cast<Worker*>(worker)->empty_exits(); }, this},
       reassembly_(options.reassembly, tsc_hz_, tables.hash_seed, counters_),
       idle_(options.adaptive_idle, tsc_hz_),
       inbox_(options.number, options.workers),
       buckets_{TokenBucket(neighbour_rate, bucket_burst), TokenBucket(local_rate, bucket_burst),
-               TokenBucket(icmp_error_rate, bucket_burst)} {
+               TokenBucket(icmp_error_rate, bucket_burst),
+               TokenBucket(liveness_rate, bucket_burst)} {
   rcu_.register_reader(options_.number);
 }
 
@@ -51,12 +62,14 @@ Worker::~Worker() {
   }
   traced_.consume_all([](const TraceRecord* record) { delete record; });
   delete ports_.load();
+  delete bfd_.load();
 }
 
 void Worker::run() {
   started_tsc_.store(rte_rdtsc(), std::memory_order_relaxed);
   rcu_.online(options_.number);
   while (!stopping_.load(std::memory_order_relaxed)) turn();
+  bid_farewell();
   rcu_.offline(options_.number);
 }
 
@@ -89,6 +102,9 @@ void Worker::turn() {
   if (view != nullptr) work += receive(*view);
   if (!inbox_.empty()) work += take_handed();
   work += take_injected();
+  if (now_ >= beat_tsc_ || bfd_version_.load(std::memory_order_relaxed) != bfd_planned_)
+      [[unlikely]]
+    beat();
   flows_.tidy(options_.workers, work == 0);
   if (reassembly_.waiting() != 0) reassembly_.expire(now_);
   loops_.add(1);
@@ -110,9 +126,10 @@ void Worker::turn() {
   sleeps_.add(1);
   rcu_.offline(options_.number);
   const bool soon = held_.size() != 0 || flows_.moving();
-  idle_.sleep(soon ? 1 : 1000, [this, view] {
+  idle_.sleep(soon ? 1 : sleep_limit_ms(beat_tsc_, tsc_hz_), [this, view] {
     return injected_.packets.read_available() == 0 && inbox_.empty() &&
            !stopping_.load(std::memory_order_seq_cst) &&
+           bfd_version_.load(std::memory_order_seq_cst) == bfd_planned_ &&
            ports_.load(std::memory_order_acquire) == view;
   });
   rcu_.online(options_.number);
@@ -189,6 +206,9 @@ unsigned Worker::take_injected() {
       p.nexthop = tables_.nexthops.get(m.nexthop);
       if (p.nexthop != nullptr && p.nexthop->kind == NexthopKind::tunnel) {
         p.adjacency = tables_.adjacencies.get(p.nexthop->adjacency);
+        if (p.adjacency != nullptr && p.adjacency->buckets != 0) {
+          p.adjacency = p.adjacency->way(tables_.adjacencies, 0);
+        }
       }
       if (p.adjacency != nullptr) {
         run_burst(Entry::encap);
@@ -331,7 +351,12 @@ void Worker::lose(Packet packet, DropReason reason, PortId port, const std::uint
 void Worker::punt(Packet packet) {
   const PacketMetadata& m = packet.metadata();
   const auto kind = static_cast<std::size_t>(m.kind);
-  if (buckets_[kind].take(now_, tsc_hz_) && punts_.packets[kind].push(packet.mbuf())) {
+  const bool taken = buckets_[kind].take(now_, tsc_hz_);
+  if (taken && m.kind == PuntClass::liveness) {
+    counters_.punts_accepted[kind].add(1);
+    return hear_bfd(packet);
+  }
+  if (taken && punts_.packets[kind].push(packet.mbuf())) {
     counters_.punts_accepted[kind].add(1);
     signal_control();
     return;
@@ -340,8 +365,9 @@ void Worker::punt(Packet packet) {
   // What icmp_error tells of is counted under its own reason already.
   if (m.kind == PuntClass::icmp_error) return rte_pktmbuf_free(packet.mbuf());
   lose(packet,
-       m.kind == PuntClass::neighbour ? DropReason::punt_neighbour_limited
-                                      : DropReason::punt_local_limited,
+       m.kind == PuntClass::neighbour  ? DropReason::punt_neighbour_limited
+       : m.kind == PuntClass::liveness ? DropReason::punt_liveness_limited
+                                       : DropReason::punt_local_limited,
        m.port, m.l3_offset == 0 ? packet.data() : nullptr);
 }
 

@@ -14,6 +14,7 @@
 #include "io/hold_queue.hpp"
 #include "io/idle.hpp"
 #include "io/inbox.hpp"
+#include "io/liveness.hpp"
 #include "io/observer.hpp"
 #include "io/port.hpp"
 #include "stages/pipeline.hpp"
@@ -41,14 +42,14 @@ struct WorkerOptions {
   unsigned cpu = 0;
   unsigned burst = 32;
   bool adaptive_idle = true;
-  int event_fd = -1;  ///< written when something waits for control
+  int event_fd = -1;            ///< written when something waits for control
+  rte_mempool* pool = nullptr;  ///< of what it sends of its own, and of pieces of packets
   ReassemblySettings reassembly{};
 };
 
 class Worker {
  public:
-  /// `pool`: of packet buffers, for pieces of packets.
-  Worker(const WorkerOptions& options, const Tables& tables, Rcu& rcu, rte_mempool* pool);
+  Worker(const WorkerOptions& options, const Tables& tables, Rcu& rcu);
   /// Packets that wait are freed; run() must have returned.
   ~Worker();
   Worker(const Worker&) = delete;
@@ -67,6 +68,12 @@ class Worker {
   bool inject(const Injected& injected);
   /// Publishes what to trace and capture, nullptr: nothing. The caller retires the old set.
   void set_observers(const ObserverSet* set) { observers_.store(set, std::memory_order_release); }
+  /// The clock of BFD sessions.
+  [[nodiscard]] bfd::Time bfd_now() const;
+  /// Publishes the BFD sessions of all workers; the old list is retired by RCU.
+  void set_bfd(const BfdSessions* sessions);
+  /// Whether something of the worker's BFD sessions is to be told since the last call.
+  bool take_bfd_news() { return bfd_news_.exchange(false, std::memory_order_acquire); }
   PuntChannel& punts() { return punts_; }
   DeniedLog& denied() { return flows_.denied(); }
   SentLog& sent() { return sent_; }
@@ -129,6 +136,12 @@ class Worker {
   [[nodiscard]] bool captures_drops() const { return observed_ != nullptr && observed_->drops; }
   void punt(Packet packet);
   void hold(Packet packet);
+
+  // worker_liveness.cpp
+  void hear_bfd(Packet packet);
+  void beat();
+  void bid_farewell();
+  void send_bfd(BfdSession& session, const wire::Bfd& packet);
   void signal_control();
 
   // worker_handoff.cpp
@@ -191,6 +204,11 @@ class Worker {
   InjectChannel injected_;
   Inbox inbox_;
   std::span<const std::unique_ptr<Worker>> peers_;
+  std::atomic<const BfdSessions*> bfd_{nullptr};
+  std::atomic<std::uint32_t> bfd_version_{0};
+  std::uint32_t bfd_planned_ = 0;  // version by which the next beat is planned
+  std::uint64_t beat_tsc_ = ~std::uint64_t{0};
+  std::atomic<bool> bfd_news_{false};
   std::array<TokenBucket, punt_class_count> buckets_;
 
   static constexpr unsigned bursts_per_measurement = 1024;

@@ -57,13 +57,19 @@ unsigned Worker::take_handed() {
         mbufs[count] = handed[count].packet;
         rte_prefetch0(rte_pktmbuf_mtod(mbufs[count], void*));
       }
+      handed = handed.subspan(count);
+      if (!port.valid()) {
+        for (unsigned i = 0; i < count; ++i) hear_bfd(Packet(mbufs[i]));
+        continue;
+      }
       const Ingress ingress = ingress_of(tables_, port.index());
       if (ingress.vrf != nullptr && ingress.port == port) {
         arrive(ingress, {mbufs.data(), count});
       } else {
-        for (unsigned i = 0; i < count; ++i) lose_unseen(handed[i], DropReason::arrival_port_gone);
+        for (unsigned i = 0; i < count; ++i) {
+          lose_unseen({mbufs[i], port}, DropReason::arrival_port_gone);
+        }
       }
-      handed = handed.subspan(count);
     }
   });
   taken_over_.add(total);

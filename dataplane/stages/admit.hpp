@@ -13,6 +13,7 @@ inline constexpr std::string_view admit_name = "admit";
 inline std::optional<VifId> vif_behind(const Tables& tables, const NexthopEntry& nexthop,
                                        const AdjacencyEntry* adjacency) {
   if (nexthop.kind != NexthopKind::interface) return VifId{};
+  if (adjacency != nullptr && adjacency->buckets != 0) return VifId{};
   const PortEntry* port = adjacency != nullptr ? tables.ports.get(adjacency->port) : nullptr;
   if (port == nullptr || port->id != adjacency->port) return std::nullopt;
   return port->port.vif;

@@ -12,10 +12,17 @@
 
 namespace weft::stage {
 
-/// One way out, open for packets in a row.
+/// Whoever a way is open for that is open for one packet alone.
+inline constexpr std::uint32_t nobodys_nexthop_id = NexthopId(NexthopId::max_index + 1, 1).raw();
+inline const NexthopEntry nobodys_nexthop;
+
+/// One way out, open for packets in a row. Where there are several to the neighbours, it is open
+/// for one packet: the next one is of another flow as a rule.
 struct WayOut {
   const NexthopEntry* nexthop = nullptr;  ///< nullptr: it leads nowhere
-  std::uint32_t nexthop_id = NexthopId{}.raw();
+  /// Whose packets may take it.
+  const NexthopEntry* open_to = nullptr;
+  std::uint32_t open_to_id = NexthopId{}.raw();
   const AdjacencyEntry* adjacency = nullptr;
   Exits::Departures* queue = nullptr;
   std::uint32_t header_bytes = 0;   ///< a tunnel's, without the Ethernet header in front of it
@@ -24,28 +31,29 @@ struct WayOut {
   std::uint64_t packets = 0;        ///< that have taken it and are not counted yet
   std::uint64_t bytes = 0;          ///< as frames on the way out
 
-  /// Closes the way that is open. Whether packets can take the one to `to`.
-  template <class Tracer>
-  [[nodiscard]] bool open(StageContext<Tracer>& ctx, const NexthopEntry* to);
+  /// Closes the way that is open. Whether packets can take the one to `to`; `hash()`: of the first
+  /// one's flow.
+  template <class Tracer, class Hash>
+  [[nodiscard]] bool open(StageContext<Tracer>& ctx, const NexthopEntry* to, Hash&& hash);
   /// Finds adjacency and queue.
-  template <class Tracer>
-  [[nodiscard]] bool leads_out(StageContext<Tracer>& ctx, const NexthopEntry* to);
+  template <class Tracer, class Hash>
+  [[nodiscard]] bool leads_out(StageContext<Tracer>& ctx, const NexthopEntry* to, Hash&& hash);
   /// Counts what has taken it, which is something.
   template <class Tracer>
   void close(StageContext<Tracer>& ctx);
 };
 
-template <class Tracer>
-bool WayOut::open(StageContext<Tracer>& ctx, const NexthopEntry* to) {
+template <class Tracer, class Hash>
+bool WayOut::open(StageContext<Tracer>& ctx, const NexthopEntry* to, Hash&& hash) {
   if (packets != 0) close(ctx);
-  if (!leads_out(ctx, to)) {
-    nexthop = nullptr;
-    nexthop_id = NexthopId{}.raw();
+  open_to = to;
+  if (!leads_out(ctx, to, hash)) {
+    open_to = nexthop = nullptr;
+    open_to_id = NexthopId{}.raw();
     most_l3_bytes = 0;
     return false;
   }
   nexthop = to;
-  nexthop_id = to->id.raw();
   header_bytes = to->header_bytes;
   room_bytes = static_cast<std::uint32_t>(room_for_lines(*to));
   const unsigned mtu_bytes = to->mtu_by(*adjacency);
@@ -53,11 +61,19 @@ bool WayOut::open(StageContext<Tracer>& ctx, const NexthopEntry* to) {
   return true;
 }
 
-template <class Tracer>
-bool WayOut::leads_out(StageContext<Tracer>& ctx, const NexthopEntry* to) {
+template <class Tracer, class Hash>
+bool WayOut::leads_out(StageContext<Tracer>& ctx, const NexthopEntry* to, Hash&& hash) {
   if (to == nullptr || !to->plain) return false;
+  open_to_id = to->id.raw();
   adjacency = ctx.tables.adjacencies.get(to->adjacency);
-  if (adjacency == nullptr || !adjacency->resolved) return false;
+  if (adjacency == nullptr) return false;
+  if (!adjacency->resolved) {
+    if (adjacency->buckets == 0) return false;
+    adjacency = adjacency->way(ctx.tables.adjacencies, hash());
+    if (adjacency == nullptr || !adjacency->resolved) return false;
+    open_to = &nobodys_nexthop;
+    open_to_id = nobodys_nexthop_id;
+  }
   const std::uint32_t port = adjacency->port.index();
   queue = &ctx.exits.tx[port];
   return queue->count != 0 || ctx.tables.ports.get(port) != nullptr;
@@ -103,13 +119,13 @@ class ExpressOut {
       if (!holds(*entry, p)) [[unlikely]]
         return false;
       const std::uint32_t id = entry->nexthop.get();
-      if (id != way_.nexthop_id) [[unlikely]] {
-        if (!open(ctx_.tables.nexthops.get(NexthopId::from_raw(id)))) return false;
+      if (id != way_.open_to_id) [[unlikely]] {
+        if (!open(ctx_.tables.nexthops.get(NexthopId::from_raw(id)), p)) return false;
       }
     } else {
       if (p.care != FlowCare::none) return false;
-      if (p.nexthop != way_.nexthop) [[unlikely]] {
-        if (!open(p.nexthop)) return false;
+      if (p.nexthop != way_.open_to) [[unlikely]] {
+        if (!open(p.nexthop, p)) return false;
       }
     }
     const Packet packet = p.packet;
@@ -161,8 +177,8 @@ class ExpressOut {
     if (tunnel.notable.in(l3, is_key4<Key>)) [[unlikely]]
       propagate_to_outer(tunnel, outer, l3, is_key4<Key>);
   }
-  [[nodiscard, gnu::noinline]] bool open(const NexthopEntry* nexthop) {
-    return way_.open(ctx_, nexthop);
+  [[nodiscard, gnu::noinline]] bool open(const NexthopEntry* nexthop, const ParsedPacket& p) {
+    return way_.open(ctx_, nexthop, [&] { return open_hash<Key>(ctx_.tables, p, p.vrf->id); });
   }
 
   StageContext<Tracer>& ctx_;

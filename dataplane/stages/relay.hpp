@@ -6,6 +6,7 @@
 #include "stages/parse.hpp"
 #include "stages/propagate.hpp"
 #include "stages/stage.hpp"
+#include "stages/ways.hpp"
 #include "wire/nsh.hpp"
 
 namespace weft::stage {
@@ -46,6 +47,7 @@ template <class Tracer>
   if (p.nexthop == nullptr || !p.nexthop->holds_nsh) return drop(p, DropReason::nexthop_missing);
   p.adjacency = ctx.tables.adjacencies.get(p.nexthop->adjacency);
   if (p.adjacency == nullptr) return drop(p, DropReason::tunnel_unresolved);
+  if (const Next next = to_neighbour(ctx, relay_name, p); next != Next::forward) return next;
   if (p.l3_bytes + p.nexthop->header_bytes > p.adjacency->mtu_bytes) {
     return drop(p, DropReason::too_big);
   }

@@ -6,6 +6,8 @@
 #include "stages/entropy.hpp"
 #include "stages/parse.hpp"
 #include "stages/stage.hpp"
+#include "stages/ways.hpp"
+#include "wire/bfd.hpp"
 
 namespace weft::stage {
 
@@ -118,6 +120,17 @@ inline void search(const Tables& tables, Burst& burst, unsigned count) {
   return Next::hold;
 }
 
+/// Whether a packet to the router itself is BFD of a port where it speaks that (RFC 5881 §4).
+inline bool is_bfd(const Tables& tables, const PacketContext& p) {
+  if (p.protocol != static_cast<std::uint8_t>(wire::IpProtocol::udp) || p.tunnels != 0 ||
+      p.home != nullptr || !p.in->port.valid() ||
+      p.l4_ports >> 16 != __builtin_bswap16(wire::bfd_port)) {
+    return false;
+  }
+  const PortEntry* port = tables.ports.get(p.in->port);
+  return port != nullptr && port->port.bfd;
+}
+
 /// A packet for the router itself. A fragment of UDP from the fabric, or of what tunnels stand on
 /// beside it, is a tunnel's as far as anyone can tell, and nobody here puts those together.
 [[gnu::always_inline]] inline Next receive(const Tables& tables, PacketContext& p) {
@@ -126,7 +139,7 @@ inline void search(const Tables& tables, Burst& burst, unsigned count) {
        tables.ip_kinds[p.protocol].load(std::memory_order_relaxed) != 0)) {
     return drop(p, DropReason::outer_fragment);
   }
-  return punt(p, PuntClass::local);
+  return punt(p, is_bfd(tables, p) ? PuntClass::liveness : PuntClass::local);
 }
 
 /// The next hop that the packet's session went by; invalid: there is no session.
@@ -215,7 +228,7 @@ template <class Tracer>
       break;
     case NexthopKind::receive:
       // A tenant's route into the underlay ends at the router, not in this host's kernel.
-      if (!nexthop.adjacency.valid() || p.home != nullptr || p.tunnels != 0)
+      if (!nexthop.adjacency.valid() || p.home != nullptr || p.tunnels != 0 || is_bfd(tables, p))
         return receive(tables, p);
       p.adjacency = tables.adjacencies.get(nexthop.adjacency);
       return p.adjacency != nullptr ? Next::deliver : drop(p, DropReason::nexthop_missing);
@@ -231,7 +244,7 @@ template <class Tracer>
     return nexthop.kind == NexthopKind::tunnel ? drop_notify(p, DropReason::tunnel_unresolved)
                                                : drop(p, DropReason::nexthop_missing);
   }
-  return Next::forward;
+  return to_neighbour(ctx, resolve_name, p);
 }
 
 }  // namespace weft::stage

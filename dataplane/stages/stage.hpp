@@ -111,7 +111,10 @@ template <class Tracer>
       ctx.exits.punted.add(p.packet);
       return;
     case Next::punt:
-      ctx.tracer.note(stage, p, [&] { return std::string("to the control thread"); });
+      ctx.tracer.note(stage, p, [&] {
+        return std::string(p.punt == PuntClass::liveness ? "to its BFD session"
+                                                         : "to the control thread");
+      });
       settle(p);
       ctx.exits.punted.add(p.packet);
       return;

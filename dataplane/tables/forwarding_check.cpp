@@ -179,21 +179,51 @@ Status ForwardingState::check(const Batch& batch, Compiled& compiled) const {
     }
     compiled.vifs.push_back(std::move(entry));
   }
+  std::unordered_map<std::uint32_t, bool> has_ways;  // of adjacencies that the batch puts
   for (const auto& [id, adjacency] : batch.adjacencies) {
     if (!adjacency) {
       compiled.adjacencies.push_back(nullptr);
       continue;
     }
-    if (!port_exists(adjacency->port)) return bad("adjacency", id, "no such port");
     auto entry = std::make_unique<AdjacencyEntry>();
+    entry->id = id;
+    if (const auto& buckets = adjacency->buckets; !buckets.empty()) {
+      if (!std::has_single_bit(buckets.size()) || buckets.size() > max_adjacency_buckets) {
+        return bad("adjacency", id,
+                   fmt::format("{} buckets; there must be a power of two of them, at most {}",
+                               buckets.size(), max_adjacency_buckets));
+      }
+      entry->buckets = static_cast<std::uint16_t>(buckets.size());
+      auto ways = std::make_unique<AdjacencyId[]>(buckets.size());
+      std::ranges::copy(buckets, ways.get());
+      entry->ways = std::move(ways);
+      has_ways[id.index()] = true;
+      compiled.adjacencies.push_back(std::move(entry));
+      continue;
+    }
+    has_ways[id.index()] = false;
+    if (!port_exists(adjacency->port)) return bad("adjacency", id, "no such port");
     entry->destination = adjacency->destination.value_or(MacAddress{});
     entry->tails = wire::IpEthernetTails(adjacency->source);
     entry->mtu_bytes = adjacency->mtu_bytes;
     entry->resolved = adjacency->destination.has_value();
     entry->port = adjacency->port;
-    entry->id = id;
     entry->neighbour = adjacency->neighbour;
     compiled.adjacencies.push_back(std::move(entry));
+  }
+  for (const auto& [id, adjacency] : batch.adjacencies) {
+    if (!adjacency) continue;
+    for (const AdjacencyId way : adjacency->buckets) {
+      if (!adjacency_exists(way)) {
+        return bad("adjacency", id, fmt::format("no such adjacency {}", way.index()));
+      }
+      const auto put = has_ways.find(way.index());
+      const bool again =
+          put != has_ways.end() ? put->second : tables_.adjacencies.get(way)->buckets != 0;
+      if (again) {
+        return bad("adjacency", id, fmt::format("adjacency {} is no neighbour", way.index()));
+      }
+    }
   }
   std::unordered_map<std::uint32_t, NexthopKind> kinds;  // of next hops that the batch puts
   for (const auto& [id, nexthop] : batch.nexthops) {

@@ -76,7 +76,17 @@ struct alignas(64) AdjacencyEntry {
   PortId port;
   AdjacencyId id;
   IpAddress neighbour;
+  std::uint16_t buckets = 0;  ///< a power of two; 0: it is a neighbour
+  std::unique_ptr<const AdjacencyId[]> ways;
 
+  /// Of several neighbours the one for a flow. Null: it is being taken away.
+  template <class Adjacencies>
+  [[nodiscard]] const AdjacencyEntry* way(const Adjacencies& all, std::uint64_t flow_hash) const {
+    return all.get(ways[bucket_of(flow_hash)]);
+  }
+  [[nodiscard]] std::uint32_t bucket_of(std::uint64_t flow_hash) const {
+    return tunnel::way_of(flow_hash) & (buckets - 1U);
+  }
   /// The Ethernet header of an IP packet, at `l2`.
   [[gnu::always_inline]] void write_header(std::uint8_t* l2, bool v4) const {
     std::memcpy(l2, this, sizeof(std::uint64_t));  // and two bytes, which the tail overwrites

@@ -4,8 +4,10 @@
 
 #include <cstdint>
 #include <span>
+#include <string_view>
 
 #include "weft/address.hpp"
+#include "weft/bfd.hpp"
 #include "weft/drop_reason.hpp"
 #include "weft/explain.hpp"
 #include "weft/ids.hpp"
@@ -17,8 +19,13 @@ enum class PuntClass : std::uint8_t {
   neighbour,   ///< ARP or ND
   local,       ///< addressed to the router itself
   icmp_error,  ///< dropped, and its sender should hear why
+  liveness,    ///< BFD, which stays with the workers
 };
-inline constexpr unsigned punt_class_count = 3;
+inline constexpr unsigned punt_class_count = 4;
+constexpr std::string_view class_name(PuntClass kind) {
+  constexpr std::string_view names[] = {"neighbour", "local", "icmp_error", "liveness"};
+  return names[static_cast<std::size_t>(kind)];
+}
 
 /// A packet that the workers hand to control.
 struct PuntedPacket {
@@ -85,6 +92,8 @@ class EventSink {
   virtual ~EventSink() = default;
   virtual void on_punt(const PuntedPacket& packet) = 0;
   virtual void on_neighbour_needed(const NeighbourNeeded& event) = 0;
+  /// A BFD session is not in the state that was told last.
+  virtual void on_bfd(const BfdStatus& status) = 0;
   virtual void on_denied(const DeniedPacket& packet) = 0;
   virtual void on_sent(const SentPacket& packet) = 0;
   virtual void on_trace(const TracedPacket& packet) = 0;

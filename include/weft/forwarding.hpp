@@ -27,6 +27,7 @@ struct Port {
   std::uint16_t mtu_bytes = 1500;
   VifId vif;                         ///< valid for a VIF's port
   bool may_leave_checksums = false;  ///< the device hands over unfinished TCP/UDP checksums
+  bool bfd = false;                  ///< BFD that it receives is the router's
   friend bool operator==(const Port&, const Port&) = default;
 };
 
@@ -206,6 +207,17 @@ class ForwardingPlane {
   /// reclaim(). What refers to the port must have been deleted by a batch before.
   virtual Status close_port(PortId id) = 0;
   [[nodiscard]] virtual std::vector<PortStatus> ports() const = 0;
+
+  /// Whether the port can send; false: there is no such port.
+  [[nodiscard]] virtual bool link_up(PortId id) const = 0;
+
+  /// A BFD session, kept by a worker; its port must say `bfd`. What becomes of it is told by
+  /// EventSink::on_bfd.
+  virtual Result<BfdId> start_bfd(const BfdRequest& request) = 0;
+  /// The neighbour is told that it is meant, and the session ends a detection time later.
+  virtual void stop_bfd(BfdId id) = 0;
+  /// Of all sessions that run.
+  [[nodiscard]] virtual std::vector<BfdStatus> bfd() const = 0;
 
   /// Hands the frame to a worker; false (and counted) when the queue to it is full.
   virtual bool inject(const Injection& injection) = 0;

@@ -16,12 +16,18 @@ namespace weft {
 
 /// A neighbour on a port. Without `destination` the neighbour's MAC is not known yet: packets wait
 /// in a bounded queue and control is asked to resolve `neighbour`.
+///
+/// Or equal ways to several neighbours, where there are `buckets`: a packet goes on with the
+/// adjacency in the bucket that its flow's hash names. Buckets are a power of two and lead to
+/// neighbours; the other fields say nothing then. Whoever is lost leaves the buckets, and nothing
+/// that rests on this adjacency changes.
 struct Adjacency {
   PortId port;
   IpAddress neighbour;
   MacAddress source;
   std::optional<MacAddress> destination;
   std::uint16_t mtu_bytes = 1500;  ///< largest IP packet that the way out takes
+  std::vector<AdjacencyId> buckets{};
   friend bool operator==(const Adjacency&, const Adjacency&) = default;
 };
 
@@ -75,6 +81,7 @@ struct Ecmp {
 }  // namespace nexthop
 
 inline constexpr std::size_t max_ecmp_buckets = 1024;
+inline constexpr std::size_t max_adjacency_buckets = 256;
 
 using Nexthop = std::variant<nexthop::Discard, nexthop::Receive, nexthop::Interface,
                              nexthop::Tunnel, nexthop::Glean, nexthop::Lookup, nexthop::Ecmp>;

@@ -55,6 +55,11 @@ constexpr std::uint32_t entropy_of(std::uint64_t flow_hash) {
   return static_cast<std::uint32_t>(flow_hash >> 16);
 }
 
+/// What of it chooses among equal ways to the outer destination: bits that choose neither the
+/// member of an ecmp next hop nor the source port, so that each choice spreads what the others
+/// leave together.
+constexpr std::uint32_t way_of(std::uint64_t flow_hash) { return entropy_of(flow_hash) >> 10; }
+
 /// Chooses among the ports of a range, even over all of them.
 class SourcePorts {
  public:

@@ -71,6 +71,11 @@ class FakePlane final : public ForwardingPlane {
   std::vector<CaptureRequest> captures;
   std::map<ObserverId, ObserverStatus> observers;  ///< that run
 
+  std::map<BfdId, BfdRequest> bfd_requests;  ///< all that there ever were
+  std::vector<BfdStatus> bfd_sessions;
+  std::uint32_t bfd_started = 0;
+  std::string unstartable;  ///< not empty: why no BFD session can be
+
   FakePlane() : event_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {}
   FakePlane(const FakePlane&) = delete;
   FakePlane& operator=(const FakePlane&) = delete;
@@ -132,6 +137,21 @@ class FakePlane final : public ForwardingPlane {
     }
     return ok();
   }
+  [[nodiscard]] bool link_up(PortId id) const override {
+    return std::ranges::any_of(opened, [id](const auto& p) { return p.id == id && p.link_up; });
+  }
+  Result<BfdId> start_bfd(const BfdRequest& request) override {
+    if (!unstartable.empty()) return Error{unstartable};
+    BfdStatus status;
+    status.id = BfdId(bfd_started++);
+    bfd_requests[status.id] = request;
+    bfd_sessions.push_back(status);
+    return status.id;
+  }
+  void stop_bfd(BfdId id) override {
+    std::erase_if(bfd_sessions, [id](const BfdStatus& status) { return status.id == id; });
+  }
+  [[nodiscard]] std::vector<BfdStatus> bfd() const override { return bfd_sessions; }
   [[nodiscard]] std::vector<PortStatus> ports() const override { return opened; }
 
   bool inject(const Injection& injection) override {
@@ -269,7 +289,10 @@ class FakePlane final : public ForwardingPlane {
       want(t.vrfs.at(vif.vrf).flows, "a vif under a policy in a vrf that keeps no flows");
     }
     for (const auto& [id, a] : t.adjacencies) {
-      want(t.ports.contains(a.port), "an adjacency on a missing port");
+      want(!a.buckets.empty() || t.ports.contains(a.port), "an adjacency on a missing port");
+      for (const AdjacencyId way : a.buckets) {
+        want(t.adjacencies.contains(way), "a way to a missing neighbour");
+      }
     }
     for (const auto& [id, nexthop] : t.nexthops) {
       if (const auto* n = std::get_if<nexthop::Interface>(&nexthop)) {

@@ -65,6 +65,7 @@ struct Seen final : EventSink {
   std::vector<NeighbourNeeded> neighbours;
   std::vector<DeniedPacket> denied;
   std::vector<std::pair<NexthopId, std::uint16_t>> sent;
+  std::vector<BfdStatus> bfd;
   std::vector<ExplainReport> traces;
   std::vector<PortId> traced_at;
   std::vector<Frame> frames;
@@ -72,6 +73,7 @@ struct Seen final : EventSink {
 
   void on_punt(const PuntedPacket&) override {}
   void on_neighbour_needed(const NeighbourNeeded& event) override { neighbours.push_back(event); }
+  void on_bfd(const BfdStatus& status) override { bfd.push_back(status); }
   void on_denied(const DeniedPacket& packet) override { denied.push_back(packet); }
   void on_sent(const SentPacket& packet) override { sent.emplace_back(packet.tunnel, packet.bytes); }
   void on_trace(const TracedPacket& packet) override {

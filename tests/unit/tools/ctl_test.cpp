@@ -45,7 +45,7 @@ std::string asks(const std::vector<const char*>& words) {
 
 TEST_CASE("weftctl: each command is one request") {
   for (const std::string name :
-       {"vif", "vrf", "route", "nexthop", "tunnel", "decap", "neighbour", "drops", "stats",
+       {"vif", "vrf", "route", "nexthop", "tunnel", "decap", "neighbour", "bfd", "drops", "stats",
         "workers", "port", "flow", "security-group", "policy"}) {
     CHECK(asks({"show", name.c_str()}) == "GET /v1/" + name);
   }
@@ -67,6 +67,10 @@ TEST_CASE("weftctl: each command is one request") {
   }
   CHECK(asks({"route", "set", "--vrf", "underlay", "::/0", "--gateway", "fd00::1"}) ==
         R"(PUT /v1/route {"vrf":"underlay","prefix":"::/0","via":{"gateway":"fd00::1"}})");
+  CHECK(
+      asks({"route", "set", "--vrf", "underlay", "::/0", "--gateway", "fd00::1", "--gateway",
+            "fd00::2"}) ==
+      R"(PUT /v1/route {"vrf":"underlay","prefix":"::/0","via":{"gateway":["fd00::1","fd00::2"]}})");
   CHECK(asks({"route", "set", "--vrf", "blue", "::/0", "--discard"}) ==
         R"(PUT /v1/route {"vrf":"blue","prefix":"::/0","via":{"discard":true}})");
   CHECK(asks({"route", "del", "--vrf", "blue", "::/0"}) ==

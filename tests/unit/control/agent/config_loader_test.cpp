@@ -156,7 +156,7 @@ routes:
   CHECK(c.decaps[0].copy_dscp);
   CHECK_FALSE(c.decaps[1].copy_dscp);
   CHECK_FALSE(c.decaps[2].copy_dscp);
-  CHECK(c.routes[0].via.gateway == parse_ip("192.0.2.3"));
+  CHECK(c.routes[0].via.gateways == std::vector{*parse_ip("192.0.2.3")});
   CHECK_FALSE(c.routes[0].via.discard);
   CHECK(c.routes[1].via.discard);
   CHECK(c.routes[2].via == through(&RouteTarget::vrf, "b"));

@@ -35,7 +35,7 @@ inline RouteConfig route(const char* vrf, const char* prefix, const RouteTarget&
 inline RouteTarget via_tunnel(const std::string& name) { return {name, "", "", {}, false}; }
 inline RouteTarget via_vif(const std::string& name) { return {"", name, "", {}, false}; }
 inline RouteTarget via_vrf(const std::string& name) { return {"", "", name, {}, false}; }
-inline RouteTarget via_gateway(const char* a) { return {"", "", "", ip(a), false}; }
+inline RouteTarget via_gateway(const char* a) { return {"", "", "", {ip(a)}, false}; }
 inline RouteTarget via_ecmp(std::vector<EcmpMember> ways) {
   return {"", "", "", {}, false, std::move(ways)};
 }

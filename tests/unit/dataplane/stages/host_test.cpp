@@ -66,6 +66,21 @@ TEST_CASE("packets to the host come to it whole, whatever their TTL", "[host]") 
   }
 }
 
+TEST_CASE("BFD of a port that speaks it is not the host's", "[host]") {
+  Batch batch = with_host();
+  const Bytes bfd = test::with16(hex(peer_to_host), at::ip + 22, 3784);
+  {
+    Rig rig(batch);
+    CHECK(describe(rig.receive(world::fabric, bfd)) == "transmitted");
+  }
+  for (auto& [id, port] : batch.ports) port->bfd = id == world::fabric;
+  Rig rig(batch);
+  const Outcome outcome = rig.receive(world::fabric, bfd);
+  CHECK(describe(outcome) == "punted");
+  CHECK(outcome.metadata.kind == PuntClass::liveness);
+  CHECK(describe(rig.receive(world::fabric, hex(peer_to_host))) == "transmitted");
+}
+
 TEST_CASE("tunnels end in front of the host, with all their reasons to drop", "[host]") {
   Rig rig(with_host());
   const Outcome inner = rig.receive(world::fabric, hex(packets::peer_udp4));

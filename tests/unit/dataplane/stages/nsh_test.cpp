@@ -124,6 +124,29 @@ TEST_CASE("a flow has one UDP source port behind a forwarder too", "[nsh]") {
   CHECK(ports.size() > 24);
 }
 
+TEST_CASE("flows spread over several neighbours behind a forwarder", "[nsh]") {
+  const Loop loop = loop_of(TunnelKind::nsh_over_gre);
+  constexpr AdjacencyId ways{60};
+  constexpr AdjacencyId second{61};
+  Batch batch = relaying(loop, TunnelKind::nsh_over_gre);
+  std::get<nexthop::Tunnel>(*batch.nexthops[1].object).adjacency = ways;
+  Adjacency both;
+  both.buckets = {world::to_peer, second};
+  batch.adjacencies.push_back(
+      {second, test::adjacency_on(world::fabric, "192.0.2.3", test::mac("02:00:00:00:aa:02"))});
+  batch.adjacencies.push_back({ways, both});
+  Rig rig(world::batch());
+  rig.apply(batch);
+  std::set<std::string> neighbours;
+  for (unsigned port = 1; port <= 32; ++port) {
+    const Bytes in = sent_by(loop, with16(vm1_4, at::ip + 20, port));
+    const Outcome out = rig.receive(world::fabric, in);
+    REQUIRE(describe(out) == "transmitted");
+    neighbours.insert(to_hex(out.frame).substr(0, 12));
+  }
+  CHECK(neighbours == std::set<std::string>{"020000000f02", "02000000aa02"});
+}
+
 TEST_CASE("the TTL of NSH ends at a forwarder, and wraps", "[nsh]") {
   for (const TunnelKind kind : kinds) {
     const Loop loop = loop_of(kind);

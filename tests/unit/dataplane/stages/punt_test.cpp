@@ -12,7 +12,54 @@ Bytes inside(std::string_view packet) {
   return {bytes.begin() + at::inner, bytes.end()};
 }
 
+// Ether(dst=fab, src=peer)/IP(src="192.0.2.2", dst="192.0.2.1", ttl=255)/UDP(sport=49152,
+//    dport=3784)/BFD(sta="Up", my_discriminator=9, your_discriminator=7)
+constexpr std::string_view peer_bfd =
+    "020000000f01020000000f0208004500003400000000ff1137b5c0000202c0000201c0000ec80020782820c003"
+    "1800000009000000073b9aca003b9aca003b9aca00";
+// The same over IPv6, from 2001:db8::2 to 2001:db8::1.
+constexpr std::string_view peer6_bfd =
+    "020000000f01020000000f0286dd60000000002011ff20010db800000000000000000000000220010db8000000"
+    "000000000000000001c0000ec80020a0b720c0031800000009000000073b9aca003b9aca003b9aca00";
+// Ether/IP/UDP/VXLAN(vni=100)/Ether(dst=blue's router)/IP(src="10.1.0.12", dst="10.1.0.1", ttl=255)
+//    /UDP(dport=3784)/BFD
+constexpr std::string_view bfd_in_tunnel =
+    "020000000f01020000000f02080045000066000000004011f683c0000202c0000201c35012b500520000080000"
+    "000000640002005e00010102005e00010208004500003400000000ff11a7aa0a01000c0a010001c0000ec80020"
+    "e81d20c0031800000009000000073b9aca003b9aca003b9aca00";
+
 }  // namespace
+
+TEST_CASE("BFD of a port that speaks it is the workers', and no other", "[punt]") {
+  Batch batch = world::batch();
+  const auto kind = [](Rig& rig, PortId port, const Bytes& frame) {
+    const Outcome outcome = rig.receive(port, frame);
+    REQUIRE(describe(outcome) == "punted");
+    return outcome.metadata.kind;
+  };
+  {
+    Rig rig(batch);
+    CHECK(kind(rig, world::fabric, hex(peer_bfd)) == PuntClass::local);
+  }
+  for (auto& [id, port] : batch.ports) port->bfd = id == world::fabric;
+  Rig rig(batch);
+  for (const auto packet : {peer_bfd, peer6_bfd}) {
+    const Outcome outcome = rig.receive(world::fabric, hex(packet));
+    REQUIRE(describe(outcome) == "punted");
+    CHECK(outcome.metadata.kind == PuntClass::liveness);
+    CHECK(outcome.metadata.port == world::fabric);
+    CHECK(outcome.metadata.l3_offset == 14);
+    CHECK(outcome.frame == hex(packet));
+  }
+  // Another port, TCP, out of a tunnel, from a VM.
+  CHECK(kind(rig, world::fabric, with(peer_bfd, at::ip + 22, "0ec9")) == PuntClass::local);
+  CHECK(kind(rig, world::fabric, test::with_ipv4(hex(peer_bfd), at::ip, 9, "06")) ==
+        PuntClass::local);
+  CHECK(kind(rig, world::fabric, hex(bfd_in_tunnel)) == PuntClass::local);
+  Bytes vm = test::with_ipv4(hex(packets::vm1_udp4), at::ip, 16, "0a010001");
+  vm = test::with16(std::move(vm), at::ip + 22, 3784);
+  CHECK(kind(rig, world::vm1, vm) == PuntClass::local);
+}
 
 TEST_CASE("ARP and ND of a VM go to control as they came", "[punt]") {
   Rig rig(world::batch());

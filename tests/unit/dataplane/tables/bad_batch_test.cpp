@@ -68,6 +68,12 @@ struct Bad {
   std::function<void(Batch&)> spoil;
 };
 
+Adjacency by(std::size_t buckets, AdjacencyId way) {
+  Adjacency ways;
+  ways.buckets.assign(buckets, way);
+  return ways;
+}
+
 Vif vif_in(PortId port, VrfId vrf) {
   Vif vif;
   vif.port = port;
@@ -111,6 +117,27 @@ const std::vector<Bad>& dangling() {
        [](Batch& b) {
          b.adjacencies.push_back(
              {AdjacencyId(9), test::adjacency_on(PortId(8), "192.0.2.9", std::nullopt)});
+       }},
+      {"ways that are no power of two",
+       {"adjacency 9", "3 buckets"},
+       [](Batch& b) {
+         b.adjacencies.push_back({AdjacencyId(9), by(3, AdjacencyId(0))});
+       }},
+      {"too many ways",
+       {"adjacency 9", "512 buckets"},
+       [](Batch& b) {
+         b.adjacencies.push_back({AdjacencyId(9), by(512, AdjacencyId(0))});
+       }},
+      {"a way to a missing neighbour",
+       {"adjacency 9", "adjacency 99"},
+       [](Batch& b) {
+         b.adjacencies.push_back({AdjacencyId(9), by(2, AdjacencyId(99))});
+       }},
+      {"a way to several ways",
+       {"adjacency 9", "no neighbour"},
+       [](Batch& b) {
+         b.adjacencies.push_back({AdjacencyId(8), by(2, AdjacencyId(0))});
+         b.adjacencies.push_back({AdjacencyId(9), by(2, AdjacencyId(8))});
        }},
       {"interface by a missing adjacency",
        {"nexthop 9", "adjacency"},
