@@ -16,7 +16,7 @@ packages_fuzz=(clang-14 libclang-rt-14-dev llvm-14 python3 python3-scapy)
 # shellcheck disable=SC2034
 packages_test=(
   python3 python3-pytest python3-scapy git curl
-  iproute2 iputils-ping ethtool iperf3 tshark tcpdump openvswitch-switch prometheus
+  iproute2 iputils-ping ethtool iperf3 tshark tcpdump openvswitch-switch prometheus frr
   clang-format clang-tidy-19 shellcheck valgrind
 )
 
@@ -34,7 +34,7 @@ restore_service_policy() {
   fi
 }
 
-# Packages may bring services (openvswitch-switch and prometheus do); none of them may start here.
+# Packages may bring services (openvswitch-switch, prometheus and frr do); none of them may start here.
 deny_service_starts() {
   restore_service_policy # of a run that was killed
   if [[ -e $policy_file || -L $policy_file ]]; then mv -f "$policy_file" "$policy_saved"; fi
@@ -81,7 +81,7 @@ install_packages() (
     exit 1
   # Nor at the next boot.
   local service
-  for service in openvswitch-switch prometheus; do
+  for service in openvswitch-switch prometheus frr; do
     [[ " $* " == *" $service "* ]] || continue
     update-rc.d "$service" disable || exit 1
     if command -v systemctl >/dev/null; then systemctl disable "$service.service" || exit 1; fi
