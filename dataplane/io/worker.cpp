@@ -125,7 +125,7 @@ void Worker::turn() {
   }
   sleeps_.add(1);
   rcu_.offline(options_.number);
-  const bool soon = held_.size() != 0 || flows_.moving();
+  const bool soon = held_.size() != 0 || flows_.moving() || reassembly_.waiting() != 0;
   idle_.sleep(soon ? 1 : sleep_limit_ms(beat_tsc_, tsc_hz_), [this, view] {
     return injected_.packets.read_available() == 0 && inbox_.empty() &&
            !stopping_.load(std::memory_order_seq_cst) &&
