@@ -62,9 +62,14 @@ std::optional<IpAddress> Model::tunnel_address(IpFamily family) const {
 }
 
 std::optional<std::uint16_t> path_mtu(const Model& model, const TunnelObject& tunnel) {
-  const auto* port = tunnel.via ? model.port(tunnel.via->port) : nullptr;
-  if (port == nullptr) return std::nullopt;
-  return std::min(port->mtu_bytes, tunnel.path.mtu_bytes);
+  if (tunnel.via.empty()) return std::nullopt;
+  std::uint16_t least = tunnel.path.mtu_bytes;
+  for (const NeighbourKey& key : tunnel.via) {
+    const auto* port = model.port(key.port);
+    if (port == nullptr) return std::nullopt;
+    least = std::min(least, port->mtu_bytes);
+  }
+  return least;
 }
 
 Ipv6Address link_local_address(const MacAddress& mac) {

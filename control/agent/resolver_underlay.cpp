@@ -245,7 +245,7 @@ Result<Generation> Resolver::put_paths(const std::vector<std::string>& names,
     TunnelObject tunnel = found->second;
     tunnel.path = path;
     const AdjacencyId adjacency_id =
-        tunnel.via ? model_.adjacencies.at(*tunnel.via).id : AdjacencyId{};
+        tunnel.via.empty() ? AdjacencyId{} : exit_to(tunnel.via).adjacency;
     tx.nexthops[tunnel.nexthop] = forwarding_tunnel(tunnel, adjacency_id);
     tx.put(model_.tunnels, name, tunnel);
   }

@@ -75,7 +75,9 @@ struct Seen final : EventSink {
   void on_neighbour_needed(const NeighbourNeeded& event) override { neighbours.push_back(event); }
   void on_bfd(const BfdStatus& status) override { bfd.push_back(status); }
   void on_denied(const DeniedPacket& packet) override { denied.push_back(packet); }
-  void on_sent(const SentPacket& packet) override { sent.emplace_back(packet.tunnel, packet.bytes); }
+  void on_sent(const SentPacket& packet) override {
+    sent.emplace_back(packet.tunnel, packet.bytes);
+  }
   void on_trace(const TracedPacket& packet) override {
     traces.push_back(packet.report);
     traced_at.push_back(packet.port);

@@ -12,7 +12,7 @@ namespace weft::agent {
 namespace {
 
 using namespace test;
-using weft::test::Bytes;
+using Packet = weft::test::Bytes;
 using weft::test::hex;
 using weft::test::naive_checksum;
 using weft::test::naive_pseudo_sum;
@@ -25,14 +25,14 @@ struct Underlay : Node {
   [[nodiscard]] const nexthop::Tunnel& tunnel(const char* name = "to-b") const {
     return std::get<nexthop::Tunnel>(plane.tables.nexthops.at(tunnel_nexthop(name)));
   }
-  bool receive(const Bytes& packet, VrfId vrf = underlay_vrf) {
+  bool receive(const Packet& packet, VrfId vrf = underlay_vrf) {
     PuntedPacket punted;
     punted.kind = PuntClass::local;
     punted.vrf = vrf;
     punted.frame = packet;
     return path_mtu.receive(punted);
   }
-  void sent(const Bytes& packet, const char* name = "to-b") {
+  void sent(const Packet& packet, const char* name = "to-b") {
     path_mtu.sent({tunnel_nexthop(name), static_cast<std::uint16_t>(weft::test::get16(packet, 2)),
                    std::span(packet).first(std::min<std::size_t>(packet.size(), 128))});
   }
@@ -43,8 +43,8 @@ struct Underlay : Node {
 
 /// An outer VXLAN packet of `bytes` bytes from 192.0.2.1 to 192.0.2.2, of which the first 128 are
 /// here.
-Bytes outer(std::size_t bytes = 1500, std::size_t number = 0x1234, std::size_t port = 50000) {
-  Bytes packet = hex("4500000000004000401100 00c0000201c0000202000012b5000000000800000000006400");
+Packet outer(std::size_t bytes = 1500, std::size_t number = 0x1234, std::size_t port = 50000) {
+  Packet packet = hex("4500000000004000401100 00c0000201c0000202000012b5000000000800000000006400");
   packet.resize(128, 0x5a);
   packet = with16(with16(with16(std::move(packet), 2, bytes), 4, number), 20, port);
   packet = with16(std::move(packet), 24, bytes - 20);
@@ -52,11 +52,11 @@ Bytes outer(std::size_t bytes = 1500, std::size_t number = 0x1234, std::size_t p
 }
 
 /// An error from 198.51.100.1 that quotes the first `size` bytes of `packet`.
-Bytes too_big(const Bytes& packet, std::size_t mtu, std::size_t size = 28) {
-  Bytes icmp = with16(hex("0304000000000000"), 6, mtu);
+Packet too_big(const Packet& packet, std::size_t mtu, std::size_t size = 28) {
+  Packet icmp = with16(hex("0304000000000000"), 6, mtu);
   icmp.insert(icmp.end(), packet.begin(), packet.begin() + static_cast<std::ptrdiff_t>(size));
   icmp = with16(std::move(icmp), 2, naive_checksum(icmp));
-  Bytes error = hex("45c0000000000000400100 00c6336401c0000201");
+  Packet error = hex("45c0000000000000400100 00c6336401c0000201");
   error = with16(std::move(error), 2, error.size() + icmp.size());
   error = with16(std::move(error), 10, naive_checksum(error));
   error.insert(error.end(), icmp.begin(), icmp.end());
@@ -77,7 +77,7 @@ TEST_CASE("an error that quotes a packet which was sent lowers the MTU, for a wh
     node.sent(outer(1480, 7));
     node.sent(outer(1500, 8));
     // Routers change TTL, traffic class and the checksum.
-    Bytes passed = outer(1500, 8);
+    Packet passed = outer(1500, 8);
     passed[1] = 0x03;
     passed[8] = 61;
     passed = with16(std::move(passed), 10, 0xabcd);
@@ -100,12 +100,12 @@ TEST_CASE("an error about what was not sent changes nothing", "[pmtu]") {
   Underlay node;
   node.receive(too_big(outer(), 1400));
   node.sent(outer(1500, 8));
-  for (const Bytes& forged :
+  for (const Packet& forged :
        {outer(1500, 9), outer(1499, 8), outer(1500, 8, 50001), with16(outer(1500, 8), 24, 1)}) {
     CHECK(node.receive(too_big(forged, 1400)));
     CHECK(node.unchanged());
   }
-  Bytes inside = outer(1500, 8);
+  Packet inside = outer(1500, 8);
   inside[100] = 0;
   CHECK(node.receive(too_big(inside, 1400, 128)));
   CHECK(node.unchanged());
@@ -120,9 +120,9 @@ TEST_CASE("an error about what was not sent changes nothing", "[pmtu]") {
 
 TEST_CASE("what is no such error, or about no tunnel, is left to others", "[pmtu]") {
   Underlay node;
-  const Bytes good = too_big(outer(), 1400);
+  const Packet good = too_big(outer(), 1400);
   CHECK_FALSE(node.receive(good, node.vrf("blue")));
-  Bytes damaged = good;
+  Packet damaged = good;
   damaged.back() ^= 1;  // checksum
   CHECK_FALSE(node.receive(damaged));
   CHECK_FALSE(node.receive(too_big(outer(), 1400, 27)));
@@ -189,19 +189,19 @@ TEST_CASE("over IPv6 the error quotes what is inside", "[pmtu]") {
   Underlay node;
   (void)node.resolver.put_tunnel(config.tunnels.back(), Owner::file);
   const auto packet = [](std::uint8_t inside) {
-    Bytes bytes =
+    Packet bytes =
         hex("600000000000114020010db800000000000000000000000120010db8000000000000000000000002"
             "c35012b5000000000800000000006400");
     bytes.resize(128, inside);
     return with16(std::move(bytes), 4, 1460);
   };
-  const auto error = [](const Bytes& quoted, std::size_t mtu) {
-    Bytes icmp = with16(hex("0200000000000000"), 6, mtu);
+  const auto error = [](const Packet& quoted, std::size_t mtu) {
+    Packet icmp = with16(hex("0200000000000000"), 6, mtu);
     icmp.insert(icmp.end(), quoted.begin(), quoted.end());
     const auto sum = naive_pseudo_sum(ip("2001:db8:9::1"), ip("2001:db8::1"), 58,
                                       static_cast<std::uint32_t>(icmp.size()));
     icmp = with16(std::move(icmp), 2, naive_checksum(icmp, sum));
-    Bytes bytes =
+    Packet bytes =
         hex("600000000000 3a4020010db800090000000000000000000120010db8000000000000000000000001");
     bytes = with16(std::move(bytes), 4, icmp.size());
     bytes.insert(bytes.end(), icmp.begin(), icmp.end());
@@ -211,11 +211,11 @@ TEST_CASE("over IPv6 the error quotes what is inside", "[pmtu]") {
   CHECK_FALSE(node.tunnel("to-b6").watch_bytes);
   CHECK(node.receive(error(packet(1), 1400)));
   CHECK(node.tunnel("to-b6").watch_bytes == 1400);
-  const Bytes large = packet(2);
+  const Packet large = packet(2);
   node.path_mtu.sent({node.tunnel_nexthop("to-b6"), 1500, large});
   CHECK(node.receive(error(packet(1), 1400)));
   CHECK(node.tunnel("to-b6").path_mtu_bytes == 0xffff);
-  Bytes passed = large;
+  Packet passed = large;
   passed[1] = 0x30;  // ECN
   passed[7] = 60;
   CHECK(node.receive(error(passed, 1400)));

@@ -135,10 +135,10 @@ TEST_CASE("next hops without a header keep what they lead to", "[nexthop]") {
   REQUIRE(interface->adjacency == AdjacencyId(3, 1));
   const auto glean = compile(nexthop::Glean{PortId(4)});
   REQUIRE(glean->kind == NexthopKind::glean);
-  REQUIRE(glean->port == PortId(4));
+  REQUIRE(glean->port() == PortId(4));
   const auto lookup = compile(nexthop::Lookup{VrfId(9)});
   REQUIRE(lookup->kind == NexthopKind::lookup);
-  REQUIRE(lookup->vrf == VrfId(9));
+  REQUIRE(lookup->vrf() == VrfId(9));
   for (const auto* entry : {interface.get(), glean.get(), lookup.get()}) {
     REQUIRE(entry->id == NexthopId(7, 2));
     REQUIRE(entry->header_bytes == 0);
