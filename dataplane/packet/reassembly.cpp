@@ -52,13 +52,30 @@ Reassembly::Answer Reassembly::add(const DatagramKey& key, const Piece& piece, P
   return datagram.held_bytes == datagram.total_bytes ? join(datagram) : Answer{};
 }
 
-/// Its own, or a new one in the place of the oldest that may be there.
-Reassembly::Datagram& Reassembly::place_of(const DatagramKey& key, std::uint64_t now) {
+bool Reassembly::lets_pass(const DatagramKey& key, bool starts, std::uint64_t now) {
+  if (starts) {
+    Datagram& datagram = place_of(key, now);
+    datagram.passes = datagram.count == 0 && !datagram.overlapped;
+    return datagram.passes;
+  }
+  Datagram* const first = first_place(key);
+  return std::any_of(first, first + ways, [&](const Datagram& place) {
+    return place.passes && place.deadline_tsc > now && place.key == key;
+  });
+}
+
+/// Of those that the datagram may have.
+Reassembly::Datagram* Reassembly::first_place(const DatagramKey& key) {
   std::uint64_t words[4];
   std::memcpy(words, key.addresses.data(), sizeof words);
   const std::uint64_t hash =
       tunnel::flow_hash6(seed_, words, key.identification, key.protocol, key.v4 ? 4 : 6);
-  Datagram* const first = &datagrams_[(hash >> 16) % (datagrams_.size() / ways) * ways];
+  return &datagrams_[(hash >> 16) % (datagrams_.size() / ways) * ways];
+}
+
+/// Its own, or a new one in the place of the oldest that may be there.
+Reassembly::Datagram& Reassembly::place_of(const DatagramKey& key, std::uint64_t now) {
+  Datagram* const first = first_place(key);
   Datagram* oldest = first;
   for (Datagram* place = first; place != first + ways; ++place) {
     if (place->deadline_tsc != 0 && place->key == key) {
@@ -141,6 +158,7 @@ void Reassembly::give_up(Datagram& datagram, DropReason reason) {
   datagram.held_bytes = 0;
   datagram.total_bytes = 0;
   datagram.overlapped = false;
+  datagram.passes = false;
 }
 
 /// The oldest of all that keep pieces gives way.

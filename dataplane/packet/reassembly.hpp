@@ -52,6 +52,9 @@ class Reassembly {
   /// Takes a piece. `packet` holds its payload and nothing behind it; of the first piece also the
   /// headers in front, of others nothing. `now`: TSC.
   Answer add(const DatagramKey& key, const Piece& piece, Packet packet, std::uint64_t now);
+  /// Whether the datagram goes on in pieces. `starts`: this is a first piece, and tells that no one
+  /// here wants the whole; where others were there before it, they are kept nevertheless.
+  bool lets_pass(const DatagramKey& key, bool starts, std::uint64_t now);
 
   /// Gives up those whose time has run out; looks at a few of them in each call.
   void expire(std::uint64_t now);
@@ -66,12 +69,14 @@ class Reassembly {
     std::uint32_t held_bytes = 0;    ///< of payload
     std::uint32_t total_bytes = 0;   ///< of payload; 0: the last piece has not come
     unsigned count = 0;
+    bool passes = false;      ///< it goes on in pieces
     bool overlapped = false;  ///< it is dead, and so are pieces that still come (RFC 5722 §4)
     std::array<Piece, max_pieces> pieces;
     std::array<rte_mbuf*, max_pieces> packets;  ///< in the order of their offsets
   };
 
   static constexpr std::size_t ways = 8;  ///< places that a datagram may have
+  Datagram* first_place(const DatagramKey& key);
   Datagram& place_of(const DatagramKey& key, std::uint64_t now);
   DropReason insert(Datagram& datagram, const Piece& piece, Packet packet);
   Answer join(Datagram& datagram);

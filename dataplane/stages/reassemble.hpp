@@ -106,12 +106,30 @@ inline Next take_whole(PacketContext& p, const Reassembly::Answer& answer) {
   return Next::whole;
 }
 
+/// Whether a first piece is of UDP to a port that no tunnel uses: the host's, which puts it
+/// together itself.
+inline bool starts_no_tunnel(const Tables& tables, const PacketContext& p,
+                             const PieceInPacket& in) {
+  const std::uint8_t* const l4 = p.l3 + in.header_bytes;
+  if (in.piece.offset != 0 || in.piece.bytes < sizeof(wire::Udp) ||
+      in.key.protocol != static_cast<std::uint8_t>(wire::IpProtocol::udp) ||
+      p.end - l4 < static_cast<std::ptrdiff_t>(sizeof(wire::Udp))) {
+    return false;
+  }
+  const std::uint32_t ports = ports_at(l4, in.key.protocol);
+  return tables.udp_kinds[ports >> 16].load(std::memory_order_relaxed) == TunnelKind::none;
+}
+
 /// Takes a fragment that arrived in the underlay, if it is for us: it is kept, or completes a
-/// datagram, which `p` is then.
+/// datagram, which `p` is then. Those of the host's datagrams go on as they are.
 template <class Tracer>
 [[gnu::noinline]] Next reassemble(StageContext<Tracer>& ctx, PacketContext& p) {
   if (ctx.reassembly == nullptr) return Next::forward;
   const PieceInPacket in = p.v4 ? read_piece4(p) : read_piece6(p);
+  const std::uint64_t now = rte_rdtsc();
+  if (ctx.reassembly->lets_pass(in.key, starts_no_tunnel(ctx.tables, p, in), now)) {
+    return Next::forward;
+  }
   std::uint8_t* const start = in.piece.offset != 0 ? p.l3 + in.header_bytes
                               : p.l2 != nullptr    ? p.l2
                                                    : p.l3;
@@ -119,7 +137,7 @@ template <class Tracer>
   const PacketContext before = p;
   p.packet.metadata().l3_offset = in.piece.offset != 0 ? 0 : static_cast<std::uint16_t>(front);
   p.packet.reshape(start, in.piece.offset != 0 ? in.piece.bytes : front + p.l3_bytes);
-  const Reassembly::Answer answer = ctx.reassembly->add(in.key, in.piece, p.packet, rte_rdtsc());
+  const Reassembly::Answer answer = ctx.reassembly->add(in.key, in.piece, p.packet, now);
   if (answer.reason != DropReason::none) return drop(p, answer.reason);
   if (answer.whole.mbuf() == nullptr) return Next::kept;
   const Next next = take_whole(p, answer);

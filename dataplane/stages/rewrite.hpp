@@ -51,9 +51,9 @@ template <class Tracer>
     next = Next::cut;
   }
   if (p.originated) return next;
+  if (expires_here(p.l3, p.v4)) return drop_notify(p, DropReason::ttl_expired);
   if (opens_connection(p)) [[unlikely]]
     clamp_mss(ctx, p, rewrite_name);
-  if (expires_here(p.l3, p.v4)) return drop_notify(p, DropReason::ttl_expired);
   count_hop(p.l3, p.v4);
   if constexpr (Tracer::enabled)
     ctx.tracer.note(rewrite_name, p, [&] { return std::string("TTL down by one"); });

@@ -146,7 +146,7 @@ def mac_of(namespace, address):
     (Ether(src=VM_MAC, dst=ROUTER_MAC, type=0x88cc) / (b"x" * 50), "ethertype_unsupported"),
 ), ids=named)
 def test_a_vm_cannot(lone, vm_wire, frame, reason):
-    with lone.router.counts_drop("outer_fragment", 2):
+    with lone.router.counts_drop(reason, 2):
         vm_wire.send(frame, 2)
 
 

@@ -264,9 +264,9 @@ class Oracle:
         if decap.behaviour == "End":
             return self._forward(verdict, where, packet)
         port, mac = self.tables.port_of(decap.gateway), self.tables.neighbours[decap.gateway]
-        if not self._fits(verdict, where, packet, port.mtu):
-            return None
-        return verdict.send(port.name, self._frame(mac, port.mac, self.aged(packet)))
+        for piece in self._fitting(verdict, where, packet, (None, port.mtu)):
+            verdict.send(port.name, self._frame(mac, port.mac, piece))
+        return None
 
     def _is_claimed(self, header):
         """Whether some decap is for GRE of this kind: with labels, with a key, with neither."""

@@ -151,6 +151,8 @@ def test_good_packets_are_good_to_scapy():
         upper = packet.getlayer(UDP) or packet.getlayer(TCP)
         if upper is None or packet.getlayer(2) is not upper or fragment or unfinished(frame[14:]):
             continue
+        if upper.name == "TCP" and upper.dataofs != 5:   # scapy pads options that end nowhere
+            continue
         start = 14 + at + (8 if upper.name == "UDP" else 20)
         upper.remove_payload()
         upper.add_payload(Raw(frame[start:]))
