@@ -134,6 +134,21 @@ TEST_CASE("pieces over IPv6, too, with their checksum and headers in front", "[r
   }
 }
 
+TEST_CASE("pieces of UDP to a port of no tunnel are left to the host", "[reassembly]") {
+  Rig rig(world::batch());
+  const Bytes whole = with16(tunnelled(1400), at::udp + 2, 5353);
+  const auto all = cuts(whole, 20, 800);
+  const Frames pieces{piece4(whole, all[0]), piece4(whole, all[1])};
+  // Here no host has the address.
+  (void)rig.pieces(world::fabric, pieces);
+  CHECK(drops(rig.counters(), DropReason::outer_fragment) == 2);
+  CHECK(count(rig.counters(), SizeEvent::reassembled) == 0);
+  // Nobody knows what a later piece is of before the first one is there.
+  (void)rig.pieces(world::fabric, {pieces[1], pieces[0]});
+  CHECK(drops(rig.counters(), DropReason::outer_fragment) == 0);
+  CHECK(count(rig.counters(), SizeEvent::reassembled) == 1);
+}
+
 TEST_CASE("a datagram whose pieces came by different routers' numbers is none", "[reassembly]") {
   Rig rig(world::batch());
   const Bytes whole = tunnelled(1400);
