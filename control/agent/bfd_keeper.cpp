@@ -56,7 +56,8 @@ void BfdKeeper::hear(const BfdStatus& status) {
   const auto found = std::ranges::find_if(
       entries_, [&](const auto& item) { return item.second.status.id == status.id; });
   if (found == entries_.end()) return;
-  auto& [key, entry] = *found;
+  const NeighbourKey& key = found->first;
+  Entry& entry = found->second;
   const BfdState before = entry.status.state;
   entry.status = status;
   if (status.state != before) {

@@ -11,8 +11,7 @@ namespace {
 
 Ways in_order(Ways ways) {
   std::ranges::sort(ways);
-  const auto [first, last] = std::ranges::unique(ways);
-  ways.erase(first, last);
+  ways.erase(std::unique(ways.begin(), ways.end()), ways.end());
   return ways;
 }
 

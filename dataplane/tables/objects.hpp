@@ -89,7 +89,8 @@ struct alignas(64) AdjacencyEntry {
   }
   /// The Ethernet header of an IP packet, at `l2`.
   [[gnu::always_inline]] void write_header(std::uint8_t* l2, bool v4) const {
-    std::memcpy(l2, this, sizeof(std::uint64_t));  // and two bytes, which the tail overwrites
+    // And two bytes behind it, which the tail overwrites.
+    std::memcpy(l2, reinterpret_cast<const std::uint8_t*>(this), sizeof(std::uint64_t));
     tails.write(l2 + sizeof destination, v4);
   }
 };

@@ -66,8 +66,9 @@ Bytes tunnelled(std::size_t inner_bytes) {
                              at::inner_ip);
   bytes =
       with16(with16(std::move(bytes), at::inner_ip + 24, 8 + inner_bytes), at::inner_ip + 26, 0);
-  bytes = with_ipv4_checksum(with16(std::move(bytes), at::ip + 2, bytes.size() - at::ip));
-  return with16(with16(std::move(bytes), at::udp + 4, bytes.size() - at::udp), at::udp + 6, 0);
+  const std::size_t size = bytes.size();
+  bytes = with_ipv4_checksum(with16(std::move(bytes), at::ip + 2, size - at::ip));
+  return with16(with16(std::move(bytes), at::udp + 4, size - at::udp), at::udp + 6, 0);
 }
 
 /// The whole payload in pieces of `room` bytes.
