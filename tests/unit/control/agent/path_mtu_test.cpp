@@ -48,17 +48,17 @@ Packet outer(std::size_t bytes = 1500, std::size_t number = 0x1234, std::size_t 
   packet.resize(128, 0x5a);
   packet = with16(with16(with16(std::move(packet), 2, bytes), 4, number), 20, port);
   packet = with16(std::move(packet), 24, bytes - 20);
-  return with16(std::move(packet), 10, naive_checksum(std::span(packet).first(20)));
+  return with16(packet, 10, naive_checksum(std::span(packet).first(20)));
 }
 
 /// An error from 198.51.100.1 that quotes the first `size` bytes of `packet`.
 Packet too_big(const Packet& packet, std::size_t mtu, std::size_t size = 28) {
   Packet icmp = with16(hex("0304000000000000"), 6, mtu);
   icmp.insert(icmp.end(), packet.begin(), packet.begin() + static_cast<std::ptrdiff_t>(size));
-  icmp = with16(std::move(icmp), 2, naive_checksum(icmp));
+  icmp = with16(icmp, 2, naive_checksum(icmp));
   Packet error = hex("45c0000000000000400100 00c6336401c0000201");
-  error = with16(std::move(error), 2, error.size() + icmp.size());
-  error = with16(std::move(error), 10, naive_checksum(error));
+  error = with16(error, 2, error.size() + icmp.size());
+  error = with16(error, 10, naive_checksum(error));
   error.insert(error.end(), icmp.begin(), icmp.end());
   return error;
 }
@@ -200,7 +200,7 @@ TEST_CASE("over IPv6 the error quotes what is inside", "[pmtu]") {
     icmp.insert(icmp.end(), quoted.begin(), quoted.end());
     const auto sum = naive_pseudo_sum(ip("2001:db8:9::1"), ip("2001:db8::1"), 58,
                                       static_cast<std::uint32_t>(icmp.size()));
-    icmp = with16(std::move(icmp), 2, naive_checksum(icmp, sum));
+    icmp = with16(icmp, 2, naive_checksum(icmp, sum));
     Packet bytes =
         hex("600000000000 3a4020010db800090000000000000000000120010db8000000000000000000000001");
     bytes = with16(std::move(bytes), 4, icmp.size());

@@ -47,8 +47,8 @@ Bytes opening(std::string_view packet, std::size_t ip, std::uint8_t flags,
   const std::uint16_t sum = tcp_sum(bytes, ip);
   bytes = with16(std::move(bytes), tcp + 16, static_cast<std::uint16_t>(~sum));
   if (ip == at::ip) return bytes;
-  bytes = with_ipv4_checksum(with16(std::move(bytes), at::ip + 2, bytes.size() - at::ip));
-  return with16(std::move(bytes), at::udp + 4, bytes.size() - at::udp);
+  bytes = with_ipv4_checksum(with16(bytes, at::ip + 2, bytes.size() - at::ip));
+  return with16(bytes, at::udp + 4, bytes.size() - at::udp);
 }
 
 /// How the packets of this file are altered on their way beside TTL: the MSS at `offset` of the

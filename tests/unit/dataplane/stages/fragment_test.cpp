@@ -66,7 +66,7 @@ Bytes joined(const std::vector<Bytes>& frames, std::size_t ip, std::size_t most)
     const Bytes add = part(f, ip + (i == 0 ? 0 : header));
     whole.insert(whole.end(), add.begin(), add.end());
   }
-  whole = with16(std::move(whole), 2, whole.size());
+  whole = with16(whole, 2, whole.size());
   const std::uint16_t last = test::get16(frames.back(), ip + 6) & more_fragments;
   whole = with16(std::move(whole), 6, start | last);
   return with16(std::move(whole), 10, 0);
