@@ -8,7 +8,6 @@
 #include <unordered_set>
 
 #include "bench_plane.hpp"
-
 #include "stages_up_to.hpp"
 
 namespace {
@@ -119,9 +118,9 @@ void vrfs(World& world, unsigned size) {
   world.in = fabric;
   for (unsigned i = 0; i < destinations; ++i) {
     const auto port = static_cast<std::uint16_t>(i);
-    world.frames.push_back(vxlan_frame(
-        {port_mac, vm_mac}, {remote, local, static_cast<std::uint16_t>(port | 0xc000), 4789},
-        100 + random() % size, small_frame({router_mac, vm_mac}, {far_vms + 1, vm, port, 2000})));
+    const Bytes inner = small_frame({router_mac, vm_mac}, {far_vms + 1, vm, port, 2000});
+    world.frames.push_back(
+        tunnelled(TunnelWay{}, random() % size, inner, static_cast<std::uint16_t>(port | 0xc000)));
   }
 }
 

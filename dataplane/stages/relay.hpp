@@ -2,7 +2,7 @@
 /// relay: an NSH packet that lost the outer headers goes on to the next forwarder or function of
 /// its service path, with the NSH header that it has (RFC 8300 §2.2).
 
-#include "stages/entropy.hpp"
+#include "packet/flow_hash.hpp"
 #include "stages/parse.hpp"
 #include "stages/propagate.hpp"
 #include "stages/stage.hpp"
@@ -17,14 +17,7 @@ inline constexpr std::string_view relay_name = "rewrite";
 inline std::uint64_t hash_behind(const Tables& tables, const PacketContext& p) {
   const InnerIp inner = find_inner_ip(p);
   if (inner.l3 == nullptr) return 1;
-  const auto& ip4 = header_at<wire::Ipv4>(inner.l3);
-  const auto& ip6 = header_at<wire::Ipv6>(inner.l3);
-  const std::uint8_t protocol = inner.v4 ? ip4.protocol : ip6.next_header;
-  const std::uint8_t* const l4 = inner.l3 + (inner.v4 ? ip4.header_bytes() : sizeof(wire::Ipv6));
-  const bool at_hand = p.end - l4 >= 4 && !(inner.v4 && ip4.fragment());
-  const std::uint32_t ports = at_hand ? ports_at(l4, protocol) : 0;
-  return inner.v4 ? flow_key<FlowKey4>(inner.l3, ports, p.vrf->id, protocol).hash(tables.hash_seed)
-                  : flow_key<FlowKey6>(inner.l3, ports, p.vrf->id, protocol).hash(tables.hash_seed);
+  return flow_hash_of({inner.l3, p.end}, inner.v4, tables.hash_seed).value_or(1);
 }
 
 /// Of a packet that decap has opened: what begins at `nsh` is to go by the decap's tunnel.

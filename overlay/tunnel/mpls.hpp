@@ -54,11 +54,8 @@ struct Labels {
   }
 };
 
-struct MplsOverUdp : Labels {
-  static constexpr TunnelKind kind = TunnelKind::mpls_over_udp;
-  static constexpr Carrier carrier = Carrier::udp;
-  static constexpr auto ip_protocols = by_udp;
-
+/// A stack with nothing in front of it.
+struct BareLabels : Labels {
   static VersionSlot append(const TunnelProfile& profile, HeaderBuffer& out) {
     append_stack(profile, out);
     return {};
@@ -70,6 +67,12 @@ struct MplsOverUdp : Labels {
                             std::span<const std::uint8_t> in) {
     return refuse_stack(decap, in);
   }
+};
+
+struct MplsOverUdp : BareLabels {
+  static constexpr TunnelKind kind = TunnelKind::mpls_over_udp;
+  static constexpr Carrier carrier = Carrier::udp;
+  static constexpr auto ip_protocols = by_udp;
 };
 
 struct MplsOverGre : Labels {
@@ -102,23 +105,12 @@ struct MplsOverGre : Labels {
            reinterpret_cast<const wire::Gre*>(in.data())->protocol.get() == mpls_ether_type;
   }
 };
-struct MplsOverMpls : Labels {
+
+struct MplsOverMpls : BareLabels {
   static constexpr TunnelKind kind = TunnelKind::mpls_over_mpls;
   static constexpr Carrier carrier = Carrier::ethernet;
   static constexpr auto ip_protocols = by_no_ip;
   static constexpr std::uint16_t ether_type = mpls_ether_type;
-
-  static VersionSlot append(const TunnelProfile& profile, HeaderBuffer& out) {
-    append_stack(profile, out);
-    return {};
-  }
-  [[gnu::always_inline]] static ParsedHeader parse(std::span<const std::uint8_t> in) {
-    return parse_stack(in);
-  }
-  static DropReason refusal(const Decap& decap, const ParsedHeader&,
-                            std::span<const std::uint8_t> in) {
-    return refuse_stack(decap, in);
-  }
 };
 static_assert(TunnelCodec<MplsOverUdp> && TunnelCodec<MplsOverGre> && TunnelCodec<MplsOverMpls>);
 

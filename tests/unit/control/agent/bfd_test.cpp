@@ -12,18 +12,11 @@ namespace {
 using test::ip;
 using test::Listening;
 using test::mac;
-using test::net;
 using test::Service;
 
 /// Two ports with a gateway each; BFD on the first, or on both.
-Config two_fabrics(bool both = true) {
-  auto config = test::sample();
-  config.ports.push_back({"fab1",
-                          "af_packet:eth2",
-                          {net("198.51.100.1/24")},
-                          {ip("198.51.100.254")},
-                          1500,
-                          QueueSharing::shared});
+Config with_bfd(bool both = true) {
+  auto config = test::two_fabrics();
   config.ports[0].gateways = {ip("192.0.2.254")};
   config.ports[0].bfd = BfdSettings{.interval_ms = 10, .multiplier = 5};
   if (both) config.ports[1].bfd = BfdSettings{};
@@ -32,7 +25,7 @@ Config two_fabrics(bool both = true) {
 
 class Gateways : public Service {
  public:
-  explicit Gateways(const Config& config = two_fabrics()) : Service(config) {
+  explicit Gateways(const Config& config = with_bfd()) : Service(config) {
     auto& resolver = agent.resolver();
     for (const auto& [key, a] : agent.model().adjacencies) {
       if (a.gateways != 0) REQUIRE(resolver.put_neighbour(key, mac("02:00:00:00:00:99")));
@@ -66,7 +59,7 @@ class Gateways : public Service {
 }  // namespace
 
 TEST_CASE("bfd: a session with each gateway of a port that speaks it") {
-  Gateways s(two_fabrics(false));
+  Gateways s(with_bfd(false));
   REQUIRE(s.plane.bfd_sessions.size() == 1);
   const auto& request = s.plane.bfd_requests.begin()->second;
   const auto first = s.key("fab0", "192.0.2.254");
@@ -140,7 +133,7 @@ TEST_CASE("bfd: a gateway is used while its session is up, or it says that it sp
 }
 
 TEST_CASE("bfd: a session that cannot be had leaves its gateway out, and it is told") {
-  auto config = two_fabrics(false);
+  auto config = with_bfd(false);
   Service s(config);
   s.plane.unstartable = "no session fits";
   const Listening log;

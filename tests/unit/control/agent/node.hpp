@@ -83,6 +83,18 @@ inline Config sample() {
   return c;
 }
 
+/// The same with a second port, fab1, and a gateway on its link.
+inline Config two_fabrics() {
+  Config c = sample();
+  c.ports.push_back({"fab1",
+                     "af_packet:eth2",
+                     {net("198.51.100.1/24")},
+                     {ip("198.51.100.254")},
+                     1500,
+                     QueueSharing::shared});
+  return c;
+}
+
 /// Devices as the fake plane opens them, in the order of the configuration.
 inline Resolver::Devices open_all(FakePlane& plane, const Config& config) {
   Resolver::Devices devices;

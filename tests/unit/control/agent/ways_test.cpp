@@ -21,14 +21,8 @@ RouteTarget via_gateways(std::vector<IpAddress> gateways) {
 }
 
 /// Two ports with a gateway each, and `count` tunnels by them.
-Config two_fabrics(unsigned count = 0) {
-  auto config = test::sample();
-  config.ports.push_back({"fab1",
-                          "af_packet:eth2",
-                          {net("198.51.100.1/24")},
-                          {ip("198.51.100.254")},
-                          1500,
-                          QueueSharing::shared});
+Config with_tunnels(unsigned count = 0) {
+  auto config = test::two_fabrics();
   for (unsigned i = 0; i < count; ++i) {
     config.tunnels.push_back(tunnel("t" + std::to_string(i), "192.0.2.1",
                                     ("203.0.113." + std::to_string(i % 250)).c_str(), 1000 + i));
@@ -38,7 +32,7 @@ Config two_fabrics(unsigned count = 0) {
 
 class Fabrics : public Node {
  public:
-  explicit Fabrics(const Config& config = two_fabrics()) : Node(config) {}
+  explicit Fabrics(const Config& config = with_tunnels()) : Node(config) {}
 
   [[nodiscard]] AdjacencyId neighbour(const char* port, const char* address) const {
     return model.adjacencies.at({this->port(port), ip(address)}).id;
@@ -71,7 +65,7 @@ TEST_CASE(
 }
 
 TEST_CASE("ways: a neighbour that is lost changes one adjacency beside its own, and comes back") {
-  Fabrics node(two_fabrics(500));
+  Fabrics node(with_tunnels(500));
   const auto a = node.neighbour("fab0", "192.0.2.254");
   const auto b = node.neighbour("fab1", "198.51.100.254");
   node.answers("fab0", "192.0.2.254");
@@ -121,9 +115,8 @@ TEST_CASE("ways: a neighbour that is lost changes one adjacency beside its own, 
 
 TEST_CASE("ways: routes with the same gateways share an adjacency, which goes with the last") {
   Fabrics node;
-  const auto put = [&](const char* prefix, std::vector<IpAddress> gateways) {
-    REQUIRE(node.resolver.put_route(route("underlay", prefix, via_gateways(std::move(gateways))),
-                                    Owner::api));
+  const auto put = [&](const char* prefix, const std::vector<IpAddress>& gateways) {
+    REQUIRE(node.resolver.put_route(route("underlay", prefix, via_gateways(gateways)), Owner::api));
   };
   const auto erase = [&](const char* prefix) {
     REQUIRE(node.resolver.erase_route("underlay", net(prefix)));
@@ -168,7 +161,7 @@ TEST_CASE("ways: routes with the same gateways share an adjacency, which goes wi
 }
 
 TEST_CASE("ways: shown, and told as the API takes them") {
-  Service s(two_fabrics());
+  Service s(with_tunnels());
   s.done("POST", "/v1/route",
          R"({"vrf":"underlay","prefix":"172.16.0.0/12",
              "via":{"gateway":["192.0.2.7","198.51.100.7"]}})");
