@@ -15,8 +15,9 @@ from tables import UNDERLAY, Tables
 from tunnels import ecn_inside, encapsulate, relay, traffic_class, with_class
 from verdict import Unknown, Verdict, Where
 from wire import (ARP, DONT_FRAGMENT, ETHERNET, ETHERNET_BYTES, EXTENSIONS, FRAGMENT, GRE, IPV4, IPV6, ROUTING, TCP,
-                  UDP, addresses, checksum, covers, ethernet, flow, fragment_protocol, ones_sum, pseudo, upper)
+                  UDP, VLAN, addresses, checksum, covers, ethernet, flow, fragment_protocol, ones_sum, pseudo, upper)
 
+LEAST_TAGGED = 20   # bytes of a frame whose tag Linux can take off (skb_vlan_untag)
 # RFC 1812 §5.3.7, RFC 1122 §3.2.1.3; RFC 4291 §2.5, §2.7
 INVALID_SOURCES4 = [(n << 24, length, 32) for n, length in ((0, 8), (127, 8), (224, 4), (240, 4))]
 LINK_LOCAL4 = (0xA9FE << 16, 16, 32)
@@ -153,6 +154,9 @@ class Oracle:
             return verdict.drop("frame_truncated")
         if where.kind == "port" and where.kernel and is_fragment4(frame):
             raise Unknown("the kernel joins IPv4 fragments before af_packet shows them")
+        tagged = frame[12:14] == VLAN.to_bytes(2, "big")
+        if where.kind == "port" and where.kernel and tagged and len(frame) < LEAST_TAGGED:
+            raise Unknown("a VLAN tag with nothing behind it, which the kernel cannot take off")
         destination, source = frame[:6], frame[6:12]
         ethertype = int.from_bytes(frame[12:14], "big")
         where = where.at(destination, source)

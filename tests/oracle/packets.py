@@ -280,7 +280,8 @@ class Packets:
                        check=change.get("check", check), length=change.get("length"))
         protocol = KINDS[kind].protocol
         if kind == "srv6":
-            protocol, body = shapes.segment(random, destination, segments.behaviour(decap), frame)
+            near = random.choice([n["address"] for n in self.config["neighbours"] if ":" in n["address"]])
+            protocol, body = shapes.segment(random, destination, segments.behaviour(decap), frame, near)
         if six:
             return IPV6, ipv6(source, destination, protocol, body, hops=random.choice((64, 255, 1, 0)))
         options = random.choice(IP_OPTIONS[:2]) if random.random() < 0.03 else b""

@@ -238,8 +238,9 @@ def _foreign_service(random, kind, network, names):
     return front ^ 1 << random.randrange(24), path, index
 
 
-def segment(random, sid, name, frame):
-    """(next header, what follows the outer IPv6 header) of a packet to a SID of that behaviour, mostly right."""
+def segment(random, sid, name, frame, near):
+    """(next header, what follows the outer IPv6 header) of a packet to a SID of that behaviour, mostly right. `near`: a
+    neighbour, which may be the next one to visit."""
     inside, data = put_inside(random, "srv6", frame)
     inside = inside if inside in (IPV4, IPV6) else IPV4
     wrong = random.random() < 0.2
@@ -248,7 +249,7 @@ def segment(random, sid, name, frame):
         protocol = random.choice((4, 41, 59, 143, 17))
     if name not in segments.PASS_ON and random.random() < 0.3:
         return protocol, data
-    listed = [packed(random.choice(("2001:db8:f::9", "2001:db8:f:8::3", "2001:db8::2", "2001:db8:c::1")))
+    listed = [packed(random.choice(("2001:db8:f::9", "2001:db8:f:8::3", near, "2001:db8:c::1")))
               for _ in range(random.randint(1, 3))]
     left = random.randint(1, len(listed))
     if name not in segments.PASS_ON:
