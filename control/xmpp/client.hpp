@@ -47,8 +47,8 @@ class Client {
 
   /// Takes leave of the server and does not come back; on_down is called when that is done.
   virtual void stop(const std::string& cause) = 0;
-  /// For the next connection: a certificate that was renewed.
-  virtual void use(std::shared_ptr<TlsContext> tls) = 0;
+  /// For the next connection: a certificate that was renewed. An Error where it is another's.
+  virtual Status use(std::shared_ptr<TlsContext> tls) = 0;
 
   [[nodiscard]] virtual ClientState state() const = 0;
   /// Why it is not up, or why the session before this one ended; empty at first.

@@ -25,16 +25,16 @@ struct ReaderLimits {
   std::size_t tag_bytes = 16 << 10;    ///< one tag with all its attributes
   std::size_t text_bytes = 192 << 10;  ///< directly inside one element
   std::size_t elements = 16384;        ///< in one stanza
+  std::size_t names = 1024;            ///< different ones in a stream; the parser keeps each
   std::size_t stanza_bytes = 256 << 10;
 };
 
-/// The opening tag of a stream.
+/// The opening tag of a stream, whose stanzas are in `jabber:client`.
 struct StreamHeader {
   std::string from{};
   std::string to{};
   std::string id{};
   std::string version{};
-  std::string content{};  ///< the default namespace, which stanzas are in
   friend bool operator==(const StreamHeader&, const StreamHeader&) = default;
 };
 
@@ -59,7 +59,7 @@ class Reader {
   std::optional<StreamError> feed(std::string_view bytes);
   /// The oldest event that nobody took yet.
   std::optional<StreamEvent> next();
-  /// Inside a stanza or a tag.
+  /// Inside a stanza: the stream ends too early here.
   [[nodiscard]] bool in_stanza() const;
 
  private:

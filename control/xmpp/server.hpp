@@ -52,8 +52,8 @@ class Server {
 
   /// Accepts no more, and takes leave of all sessions, whose on_end comes.
   virtual void stop(const std::string& cause) = 0;
-  /// For connections from now on: a certificate that was renewed.
-  virtual void use(std::shared_ptr<TlsContext> tls) = 0;
+  /// For connections from now on: a certificate that was renewed. An Error where it is another's.
+  virtual Status use(std::shared_ptr<TlsContext> tls) = 0;
 
   [[nodiscard]] virtual std::uint16_t port() const = 0;
   [[nodiscard]] virtual std::vector<std::shared_ptr<Session>> sessions() const = 0;

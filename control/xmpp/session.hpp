@@ -20,6 +20,7 @@
 namespace weft::xmpp {
 
 class Connection;
+struct Established;
 
 struct SessionLimits {
   /// Closed when nothing was heard for so long. White space goes out at a third of it, and a ping
@@ -56,8 +57,9 @@ class Session : public std::enable_shared_from_this<Session> {
   /// The queue has room again after it had none: see has_room.
   std::function<void()> on_room;
 
-  static std::shared_ptr<Session> start(std::unique_ptr<Connection> connection, Jid self, Jid peer,
-                                        SessionLimits limits);
+  /// For Client and Server. `ended` is called behind on_end.
+  static std::shared_ptr<Session> start(Established stream, SessionLimits limits,
+                                        std::function<void()> ended);
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
   ~Session();
@@ -88,12 +90,16 @@ class Session : public std::enable_shared_from_this<Session> {
   /// Sends what waits and takes leave, in close_timeout at most. With a condition of RFC 6120
   /// §4.9.3 the peer is told why, and what waits is dropped.
   void close(const std::string& cause, const std::string& condition = {});
+  /// The same, but on_end comes at once.
+  void evict(const std::string& cause, const std::string& condition);
   /// Ends now.
   void abort(const std::string& cause);
+  /// Ends now, and calls no handler any more: whoever set them is about to go.
+  void abandon();
 
   [[nodiscard]] bool ended() const { return ended_; }
   [[nodiscard]] const std::string& cause() const { return cause_; }  ///< of the end
-  [[nodiscard]] const SessionCounters& counters() const { return counters_; }
+  [[nodiscard]] SessionCounters counters() const;
   [[nodiscard]] std::size_t queued_bytes() const { return queue_.bytes(); }
   [[nodiscard]] std::size_t queued_stanzas() const { return queue_.stanzas(); }
 
@@ -101,32 +107,42 @@ class Session : public std::enable_shared_from_this<Session> {
   struct Waiting;
   using Time = std::chrono::steady_clock::time_point;
 
-  Session(std::unique_ptr<Connection> connection, Jid self, Jid peer, SessionLimits limits);
+  Session(Established stream, SessionLimits limits, std::function<void()> ended);
   boost::asio::awaitable<void> receive();
   boost::asio::awaitable<void> transmit();
   boost::asio::awaitable<void> keep_alive();
-  boost::asio::awaitable<void> drain();
-  void take(const Element& stanza);
+  void take(Element stanza);
+  void hand_over(const Element& stanza);
   void take_answer(const Element& stanza);
-  void push(Text text, std::string key);
-  void give_up(const std::string& id, const std::string& why);
+  void answer(const std::string& id, Result<Element> result);
+  void tick(Time now);
+  void finish();
 
   std::unique_ptr<Connection> connection_;
   Jid self_;
   Jid peer_;
+  std::string peer_name_;
   std::string remote_address_;
   SessionLimits limits_;
   SessionCounters counters_;
   SendQueue queue_;
   bool short_of_room_ = false;
+  bool serves_ = false;   ///< we are the server: who sends is known here
   bool closing_ = false;  ///< nothing is queued any more; cause_ says why
+  std::string farewell_;
+  bool left_ = false;  ///< the farewell is on its way
+  bool peer_left_ = false;
   bool ended_ = false;
+  bool abandoned_ = false;
   std::string cause_;
+  std::function<void()> ended_handler_;
   std::string id_prefix_;
   std::uint64_t next_id_ = 0;
   std::unordered_map<std::string, std::unique_ptr<Waiting>> waiting_;  ///< by id
-  Time heard_;
   Time sent_;
+  bool writing_ = false;
+  bool blank_due_ = false;
+  bool pinging_ = false;
   boost::asio::steady_timer news_;   ///< cancelled when there is something to send
   boost::asio::steady_timer clock_;  ///< of keep_alive
   boost::asio::steady_timer leave_;  ///< how long taking leave may last

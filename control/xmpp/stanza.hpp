@@ -19,5 +19,7 @@ Element error_of(const Element& iq, std::string_view condition, std::string_view
 bool is_request(const Element& stanza);
 /// What a stanza of type error says, in words: `item-not-found: there is no node "blue"`.
 std::string describe_error(const Element& stanza);
+/// A peer's words as they may stand in a log: one line, not endless.
+std::string printable(std::string_view text);
 
 }  // namespace weft::xmpp

@@ -11,12 +11,13 @@
 
 namespace weft::xmpp {
 
-/// A stanza's text, which any number of sessions send without a copy.
+/// A stanza as text, which any number of sessions send without a copy.
 using Text = std::shared_ptr<const std::string>;
 
 /// `outer` is the namespace that the element is written into; an element without one is in its
 /// parent's. Text comes before children. Characters that XML 1.0 has no way to write, and bytes
-/// that are no UTF-8, become U+FFFD.
+/// that are no UTF-8, become U+FFFD. Elements of the stream's own namespace get the prefix that the
+/// header declares.
 std::string to_text(const Element& element, std::string_view outer = ns::client);
 inline Text encode(const Element& stanza) {
   return std::make_shared<const std::string>(to_text(stanza));
