@@ -49,13 +49,14 @@ void forget(const std::weak_ptr<State>& weak, const Session* session) {
 
 /// A session of the same name ends, and has told so, before the new one begins.
 asio::awaitable<void> make_way(Shared state, Jid peer, std::string remote_address) {
+  const auto executor = state->acceptor.get_executor();
   while (true) {
     const auto found = state->sessions.find(peer);
     if (found == state->sessions.end()) co_return;
     found->second->evict(
         "a new session of " + peer.str() + " from " + remote_address + " takes its place",
         "conflict");
-    co_await asio::post(state->acceptor.get_executor(), asio::use_awaitable);
+    co_await asio::post(executor, asio::use_awaitable);
   }
 }
 

@@ -152,7 +152,8 @@ asio::awaitable<Result<Element>> Session::request(Element iq) {
   });
   error_code ignored;
   if (!wait->result) co_await wait->timer.async_wait(to(ignored));
-  co_return wait->result.value_or(Error{"the request was given up"});
+  if (!wait->result) co_return Error{"the request was given up"};
+  co_return *std::move(wait->result);
 }
 
 void Session::answer(const std::string& id, Result<Element> result) {
@@ -257,7 +258,8 @@ asio::awaitable<void> Session::receive() {
       const auto breach = connection_->breach();
       if (!breach) co_return abort(event.error().message);
       close("the peer breaks the rules of streams: " + event.error().message, breach->condition);
-      co_return co_await connection_->drain();
+      co_await connection_->drain();
+      co_return abort({});
     }
     if (auto* stanza = std::get_if<Element>(&event.value())) {
       take(std::move(*stanza));

@@ -82,16 +82,22 @@ class Negotiation {
     co_return std::move(*header);
   }
 
-  asio::awaitable<Result<Element>> read_element(const std::string& what) {
+  asio::awaitable<Result<Element>> read_element(std::string_view what) {
     step_ = what;
     auto event = co_await connection_.read();
     if (!event) co_return event.error();
     auto* element = std::get_if<Element>(&event.value());
-    if (element == nullptr) co_return Error{"the peer closed the stream instead of " + what};
+    if (element == nullptr) co_return Error{"the peer closed the stream instead of " + step_};
     if ((element->xmlns == ns::streams && element->name == "error") || element->name == "failure") {
       co_return Error{describe_failure(*element)};
     }
     co_return std::move(*element);
+  }
+
+  // g++ 12 destroys twice what is made inside some expressions with co_await, so texts have names.
+  asio::awaitable<Status> write(const Element& element) {
+    const std::string text = to_text(element);
+    co_return co_await connection_.write(text);
   }
 
   asio::awaitable<Status> handshake(Connection::End end) {
@@ -121,9 +127,10 @@ class ClientNegotiation : public Negotiation {
   }
 
  private:
-  asio::awaitable<Result<Element>> open(const Jid& from) {
-    const auto header = to_text(StreamHeader{
-        .from = from.domain.empty() ? "" : from.str(), .to = terms_.peer.domain, .version = "1.0"});
+  asio::awaitable<Result<Element>> open(bool say_who) {
+    const std::string header = to_text(StreamHeader{.from = say_who ? terms_.self.bare().str() : "",
+                                                    .to = terms_.peer.domain,
+                                                    .version = "1.0"});
     if (auto sent = co_await connection_.write(header); !sent) co_return sent.error();
     if (auto answer = co_await read_header(); !answer) co_return answer.error();
     auto features = co_await read_element("the server's features");
@@ -134,14 +141,13 @@ class ClientNegotiation : public Negotiation {
   }
 
   asio::awaitable<Status> start_tls() {
-    const auto features = co_await open({});
+    const auto features = co_await open(false);
     if (!features) co_return features.error();
     if (features->child("starttls", ns::tls) == nullptr) {
       co_return Error{"the server offers no STARTTLS"};
     }
-    auto sent = co_await connection_.write(
-        to_text(Element{.name = "starttls", .xmlns = std::string(ns::tls)}));
-    if (!sent) co_return sent;
+    const Element start{.name = "starttls", .xmlns = std::string(ns::tls)};
+    if (auto sent = co_await write(start); !sent) co_return sent;
     const auto proceed = co_await read_element("the server's leave to start TLS");
     if (!proceed) co_return proceed.error();
     if (proceed->name != "proceed" || proceed->xmlns != ns::tls) {
@@ -157,7 +163,7 @@ class ClientNegotiation : public Negotiation {
   }
 
   asio::awaitable<Status> authenticate() {
-    const auto features = co_await open(terms_.self.bare());
+    const auto features = co_await open(true);
     if (!features) co_return features.error();
     const Element* mechanisms = features->child("mechanisms", ns::sasl);
     if (mechanisms == nullptr || std::ranges::find(mechanisms->children, "EXTERNAL",
@@ -168,7 +174,7 @@ class ClientNegotiation : public Negotiation {
                  .xmlns = std::string(ns::sasl),
                  .text = base64_encode(terms_.self.bare().str())};
     auth.attributes.push_back({"mechanism", "EXTERNAL"});
-    if (auto sent = co_await connection_.write(to_text(auth)); !sent) co_return sent;
+    if (auto sent = co_await write(auth); !sent) co_return sent;
     const auto answer = co_await read_element("the server's word on our identity");
     if (!answer) co_return answer.error();
     if (answer->name != "success" || answer->xmlns != ns::sasl) {
@@ -178,7 +184,7 @@ class ClientNegotiation : public Negotiation {
   }
 
   asio::awaitable<Result<Jid>> bind() {
-    const auto features = co_await open(terms_.self.bare());
+    const auto features = co_await open(true);
     if (!features) co_return features.error();
     if (features->child("bind", ns::bind) == nullptr) {
       co_return Error{"the server lets nobody bind a resource"};
@@ -189,7 +195,7 @@ class ClientNegotiation : public Negotiation {
     }
     Element wanted = iq("set", std::move(request));
     wanted.attributes.push_back({"id", "bind"});
-    if (auto sent = co_await connection_.write(to_text(wanted)); !sent) co_return sent.error();
+    if (auto sent = co_await write(wanted); !sent) co_return sent.error();
     const auto answer = co_await read_element("the server to bind our resource");
     if (!answer) co_return answer.error();
     if (answer->attribute("type") == "error") {
@@ -228,6 +234,7 @@ class ServerNegotiation : public Negotiation {
     std::string text;
     if (refusal_) {
       if (!opened_) text += to_text(header());
+      text += failure_;
       text += to_text(*refusal_);
       text += stream_end;
     }
@@ -252,8 +259,9 @@ class ServerNegotiation : public Negotiation {
     features.add(std::move(offer));
     const auto to = Jid::parse(theirs->to);
     const bool ours = to && to->domain == terms_.self.domain;
-    auto sent = co_await connection_.write(to_text(header()) + (ours ? to_text(features) : ""));
-    if (!sent) co_return sent;
+    std::string text = to_text(header());
+    if (ours) text += to_text(features);
+    if (auto sent = co_await connection_.write(text); !sent) co_return sent;
     if (!ours) {
       co_return refuse("host-unknown", "the peer wants \"" + printable(theirs->to) +
                                            "\", here is " + terms_.self.domain);
@@ -270,9 +278,8 @@ class ServerNegotiation : public Negotiation {
     if (request->name != "starttls" || request->xmlns != ns::tls) {
       co_return refuse("policy-violation", "the peer does not start TLS");
     }
-    auto sent = co_await connection_.write(
-        to_text(Element{.name = "proceed", .xmlns = std::string(ns::tls)}));
-    if (!sent) co_return sent;
+    const Element proceed{.name = "proceed", .xmlns = std::string(ns::tls)};
+    if (auto sent = co_await write(proceed); !sent) co_return sent;
     opened_ = false;
     co_return co_await handshake(Connection::End::server);
   }
@@ -287,29 +294,26 @@ class ServerNegotiation : public Negotiation {
       co_return refuse("not-authorized", "the peer does not say who it is");
     }
     if (request->attribute("mechanism") != "EXTERNAL") {
-      co_return co_await fail("invalid-mechanism",
-                              "the peer wants another mechanism than EXTERNAL");
+      co_return fail("invalid-mechanism", "the peer wants another mechanism than EXTERNAL");
     }
     if (request->text.empty()) {  // RFC 6120 §6.4.2: it has no initial response, so it is asked
-      auto asked = co_await connection_.write(
-          to_text(Element{.name = "challenge", .xmlns = std::string(ns::sasl)}));
-      if (!asked) co_return asked.error();
+      const Element challenge{.name = "challenge", .xmlns = std::string(ns::sasl)};
+      if (auto sent = co_await write(challenge); !sent) co_return sent.error();
       request = co_await read_element("the client's response");
       if (!request) co_return request.error();
-      if (request->name != "response") co_return co_await fail("aborted", "the peer gave up");
+      if (request->name != "response") co_return fail("aborted", "the peer gave up");
     }
     const auto claim =
         request->text == "=" ? std::optional<std::string>("") : base64_decode(request->text);
-    if (!claim) co_return co_await fail("incorrect-encoding", "the peer's name is no base64");
+    if (!claim) co_return fail("incorrect-encoding", "the peer's name is no base64");
     auto who = identify(*claim);
-    if (!who) co_return co_await fail("invalid-authzid", who.error().message);
+    if (!who) co_return fail("invalid-authzid", who.error().message);
     if (terms_.authorize) {
       const auto allowed = terms_.authorize(*who);
-      if (!allowed) co_return co_await fail("not-authorized", allowed.error().message);
+      if (!allowed) co_return fail("not-authorized", allowed.error().message);
     }
-    auto sent = co_await connection_.write(
-        to_text(Element{.name = "success", .xmlns = std::string(ns::sasl)}));
-    if (!sent) co_return sent.error();
+    const Element success{.name = "success", .xmlns = std::string(ns::sasl)};
+    if (auto sent = co_await write(success); !sent) co_return sent.error();
     if (auto restarted = connection_.restart(terms_.session_limits); !restarted) {
       co_return restarted.error();
     }
@@ -333,19 +337,18 @@ class ServerNegotiation : public Negotiation {
     return *found;
   }
 
-  asio::awaitable<Error> fail(const std::string& condition, const std::string& text) {
+  /// The same as refuse, where SASL has words of its own for it (RFC 6120 §6.5).
+  Error fail(const std::string& condition, const std::string& text) {
     Element failure{.name = "failure", .xmlns = std::string(ns::sasl)};
     failure.add({.name = condition});
     failure.add({.name = "text", .text = text});
-    // What comes of it does not matter: the peer is refused.
-    (void)co_await connection_.write(to_text(failure));
-    co_return refuse("not-authorized", text);
+    failure_ = to_text(failure);
+    return refuse("not-authorized", text);
   }
 
   asio::awaitable<Result<Jid>> bind(Jid who) {
-    if (auto opened = co_await open({.name = "bind", .xmlns = std::string(ns::bind)}); !opened) {
-      co_return opened.error();
-    }
+    Element offer{.name = "bind", .xmlns = std::string(ns::bind)};
+    if (auto opened = co_await open(std::move(offer)); !opened) co_return opened.error();
     const auto request = co_await read_element("the client to bind a resource");
     if (!request) co_return request.error();
     const Element* bind = request->child("bind", ns::bind);
@@ -359,13 +362,14 @@ class ServerNegotiation : public Negotiation {
     if (!full) co_return refuse("bad-format", full.error().message);
     Element bound{.name = "bind", .xmlns = std::string(ns::bind)};
     bound.add({.name = "jid", .text = full->str()});
-    auto sent = co_await connection_.write(to_text(result_of(*request, std::move(bound))));
-    if (!sent) co_return sent.error();
+    const Element answer = result_of(*request, std::move(bound));
+    if (auto sent = co_await write(answer); !sent) co_return sent.error();
     co_return full;
   }
 
   const ServerTerms& terms_;
   bool opened_ = false;
+  std::string failure_;
 };
 
 std::string timed_out(milliseconds time, const std::string& step) {
