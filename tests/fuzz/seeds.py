@@ -437,6 +437,39 @@ TUNNELS = [
 ]
 
 
+STREAM = ("<?xml version='1.0'?><stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams' "
+          "from='a@b' to='b' id='1' version='1.0'>")
+PUBSUB = "<iq type='set' id='7' from='a@b/c' to='d'><pubsub xmlns='http://jabber.org/protocol/pubsub'>{}</pubsub></iq>"
+ENTRY = "<entry xmlns='http://ietf.org/protocol/bgpvpn'><nlri af='1'>10.1.0.11/32</nlri><label>16</label></entry>"
+# Of XEP-0060, RFC 6120 and the draft.
+STANZAS = [
+    PUBSUB.format("<subscribe node='blue' jid='a@b'/><options><instance-id>7</instance-id></options>"),
+    PUBSUB.format("<subscribe node='blue'><options><instance-id>7</instance-id></options></subscribe>"),
+    PUBSUB.format("<unsubscribe node='blue'/>"),
+    PUBSUB.format(f"<publish node='1/1/blue/10.1.0.11/32'><item id='1'>{ENTRY}</item></publish>"),
+    PUBSUB.format("<retract node='blue' notify='true'><item id='1'/></retract>"),
+    PUBSUB.format("<collection node='blue'><associate node='1/1/blue/10.1.0.11/32'/></collection>"),
+    PUBSUB.format("<collection node='blue'><dissociate node='1/1/blue/10.1.0.11/32'/></collection>"),
+    "<message><event xmlns='http://jabber.org/protocol/pubsub#event'><items node='blue'>"
+    f"<item id='1'>{ENTRY}</item><retract id='2'/></items></event></message>",
+    "<message><event xmlns='http://jabber.org/protocol/pubsub'><items node='0/0/EndOfRib'/></event></message>",
+    "<iq type='get' id='1'><ping xmlns='urn:xmpp:ping'/></iq>", "<iq type='result' id='1'/>", "</stream:stream>",
+    "<iq type='error' id='1'><error type='cancel'><item-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/>"
+    "<text xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'>no</text></error></iq>",
+    "<!DOCTYPE s [<!ENTITY a 'aaaa'>]>", "<!-- x -->", "<?x y?>", "<iq>&lol;</iq>", "<iq><![CDATA[<&>]]>&lt;&#10;</iq>",
+    "<a:iq xmlns:a='jabber:client' a:b='1' xml:lang='de'/>", "<iq a='" + "x" * 700, "<a>" * 20, "<iq>" + "<a/>" * 50,
+    "<iq>" + "x" * 401, " " * 700,
+]
+
+
+def streams():
+    for number, stanza in enumerate(STANZAS):
+        yield f"{number}", b"\xff" + (STREAM + stanza).encode()
+        yield f"{number}-bytes", b"\0" + (STREAM + stanza).encode()
+    yield "all", b"\x40" + (STREAM + "".join(STANZAS[:13])).encode()
+    yield "doctype", b"\xff<!DOCTYPE s [<!ENTITY a 'aaaa'>]><s>&a;</s>"
+
+
 def texts(lines):
     return ((str(i), line.encode()) for i, line in enumerate(lines))
 
@@ -451,6 +484,7 @@ TARGETS = {
     "arp": lambda: ((n, f[14:]) for n, f in NEIGHBOUR_FRAMES.items() if f[12:14] == b"\x08\x06"),
     "tunnel": lambda: ((str(n), bytes([kind]) + bytes(header) + bytes(20)) for n, (kind, header) in enumerate(TUNNELS)),
     "ctl_output": lambda: ((f"{n}-{s}", bytes([s]) + a.encode()) for n, a in ANSWERS.items() for s in range(3)),
+    "xmpp": streams,
     "percent": lambda: texts(["a=1&b", "vrf=a%20b&vrf=%41", "%zz", "a%2", "&&=&x=%00", "/v1/route"]),
     "address": lambda: texts(["02:00:00:00:00:01", "192.0.2.1", "2001:db8::1", "::ffff:1.2.3.4", "10.1.2.3/24",
                               "fd00::/128", "127.0.0.1", "169.254.1.1", "1.2.3.4\0", "fe80::1", "10.1.2.3/32", "0.0.0.0/0", "::/0", "1.2.3.4/33", "ff:FF:aa:BB:cc:0g"]),

@@ -6,6 +6,7 @@ packages_build=(
   g++ meson ninja-build pkg-config
   libdpdk-dev libboost-dev libyaml-cpp-dev libspdlog-dev libfmt-dev
   nlohmann-json3-dev libcli11-dev libsystemd-dev libpcap0.8-dev libbpf-dev catch2 libbenchmark-dev
+  libexpat1-dev libssl-dev
 )
 # shellcheck disable=SC2034  # testpmd and Open vSwitch with DPDK, which tools/bench compares with
 packages_bench=(dpdk-dev openvswitch-switch openvswitch-switch-dpdk iproute2 python3)
@@ -17,6 +18,7 @@ packages_fuzz=(clang-14 libclang-rt-14-dev llvm-14 python3 python3-scapy)
 packages_test=(
   python3 python3-pytest python3-scapy git curl
   iproute2 iputils-ping ethtool iperf3 tshark tcpdump openvswitch-switch prometheus frr
+  openssl prosody prosody-modules python3-slixmpp
   clang-format clang-tidy-19 shellcheck valgrind
 )
 
@@ -34,7 +36,7 @@ restore_service_policy() {
   fi
 }
 
-# Packages may bring services (openvswitch-switch, prometheus and frr do); none of them may start here.
+# Packages may bring services (openvswitch-switch, prometheus, frr and prosody do); none of them may start here.
 deny_service_starts() {
   restore_service_policy # of a run that was killed
   if [[ -e $policy_file || -L $policy_file ]]; then mv -f "$policy_file" "$policy_saved"; fi
@@ -81,7 +83,7 @@ install_packages() (
     exit 1
   # Nor at the next boot.
   local service
-  for service in openvswitch-switch prometheus frr; do
+  for service in openvswitch-switch prometheus frr prosody; do
     [[ " $* " == *" $service "* ]] || continue
     update-rc.d "$service" disable || exit 1
     if command -v systemctl >/dev/null; then systemctl disable "$service.service" || exit 1; fi
