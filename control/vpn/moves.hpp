@@ -2,8 +2,6 @@
 /// Addresses that move between nodes, and those that move too often.
 
 #include <chrono>
-#include <cstddef>
-#include <deque>
 #include <map>
 #include <string>
 #include <utility>
@@ -16,13 +14,15 @@ namespace weft::vpn {
 
 using Time = std::chrono::steady_clock::time_point;
 
-/// RFC 7432 §15.1: an address that moves so often is told by two nodes at once.
+/// An address that has moved `moves` times `within` such a time moves no more until it has been
+/// quiet for the time `hold` (RFC 7432 §15.1).
 struct DampingRule {
   unsigned moves = 5;
   std::chrono::seconds within{180};
-  std::chrono::seconds hold{180};  ///< quiet for so long, and it may move again
+  std::chrono::seconds hold{180};
 };
 
+/// An address that two nodes claim.
 struct DuplicateAddress {
   NetworkId network;
   Nlri nlri;
@@ -32,7 +32,7 @@ struct DuplicateAddress {
   Time since{};
 };
 
-/// Counts moves. Remembers an address only while it counts or is damped.
+/// Counts moves. Knows an address only while it counts, or holds it.
 class Moves {
  public:
   using Key = std::pair<NetworkId, Nlri>;
@@ -41,25 +41,24 @@ class Moves {
 
   /// `to` claims an address that `from` has: whether it may have it.
   bool claim(const Key& key, const std::string& from, const std::string& to, Time now);
-  [[nodiscard]] bool damped(const Key& key) const;
-  /// Those that have been quiet long enough, which are damped no more.
+  [[nodiscard]] bool damped(const Key& key) const { return damped_.contains(key); }
+  /// Those that have been quiet long enough; they are damped no more.
   std::vector<Key> expire(Time now);
-  void forget(NetworkId network);
+  void release(const Key& key) { damped_.erase(key); }
   /// All that are damped.
   [[nodiscard]] std::vector<DuplicateAddress> duplicates() const;
   /// Those of which nobody has been told yet.
-  std::vector<DuplicateAddress> take_new();
+  std::vector<DuplicateAddress> take_new() { return std::exchange(new_, {}); }
 
  private:
-  struct Watched {
-    std::deque<Time> moves;
-    Time quiet_since{};
-    bool damped = false;
-    DuplicateAddress duplicate{};
+  struct Damped {
+    DuplicateAddress duplicate;
+    Time last_claim{};
   };
 
   DampingRule rule_;
-  std::map<Key, Watched> watched_;
+  std::map<Key, std::vector<Time>> moves_;  ///< the latest last
+  std::map<Key, Damped> damped_;
   std::vector<DuplicateAddress> new_;
 };
 

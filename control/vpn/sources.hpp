@@ -5,8 +5,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
-#include <vector>
 
+#include "vpn/id_slots.hpp"
 #include "weft/ids.hpp"
 
 namespace weft::vpn {
@@ -27,29 +27,19 @@ class Sources {
 
   SourceId add(std::string name);
   /// Of one that has no paths any more; its id matches nobody after that.
-  void remove(SourceId id);
+  void remove(SourceId id) { slots_.remove(id); }
   /// The session is lost: what it told stands until it is told again or swept.
   void mark_stale(SourceId id);
   /// Null where there is none.
-  [[nodiscard]] const Source* find(SourceId id) const;
+  [[nodiscard]] const Source* find(SourceId id) const { return slots_.find(id); }
+  [[nodiscard]] std::uint32_t epoch(SourceId id) const { return slots_[id].epoch; }
 
   // For tables.
-  [[nodiscard]] std::uint32_t epoch(SourceId id) const { return slots_[id.index()].source.epoch; }
-  [[nodiscard]] bool stale(SourceId id, std::uint32_t epoch_told) const {
-    return epoch_told != epoch(id);
-  }
-  void path_added(SourceId id);
-  void path_refreshed(SourceId id);
+  void path_added(SourceId id, std::uint32_t epoch_told);
   void path_removed(SourceId id, std::uint32_t epoch_told);
 
  private:
-  struct Slot {
-    Source source;
-    std::uint8_t generation = 0;
-    bool used = false;
-  };
-  std::vector<Slot> slots_;
-  std::vector<std::uint32_t> free_;
+  IdSlots<SourceId, Source> slots_;
 };
 
 }  // namespace weft::vpn

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <deque>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "vpn/table.hpp"
@@ -27,16 +28,18 @@ struct Delivery {
   bool end_of_rib = false;
 };
 
-/// A subscriber that does not take more (its queue is full) stands still, costs one place a
-/// network, and later gets the newest state alone. Where a network has withdrawn more routes
-/// meanwhile than it has, and than `most_withdrawn`, those that are furthest behind are given up.
+/// A subscriber that takes no more (its queue is full) stands still; that costs one place a
+/// network, and later it gets the newest state alone. But withdrawn routes must be kept until it
+/// knows: where a network has more of these than routes, and than `most_withdrawn`, those that
+/// stand still furthest behind are given up.
 class Subscriptions {
  public:
-  explicit Subscriptions(std::size_t most_withdrawn = 4096) : most_withdrawn_(most_withdrawn) {}
+  explicit Subscriptions(std::size_t most_withdrawn) : most_withdrawn_(most_withdrawn) {}
 
-  SubscriberId add();
+  SubscriberId add() { return subscribers_.add(); }
   void remove(SubscriberId subscriber);
-  /// Gets all routes of the network, then changes. Again: all once more.
+  /// It gets all routes of the network, then changes; when it has subscribed already, all once
+  /// more.
   void subscribe(SubscriberId subscriber, NetworkId network, Table& table);
   void unsubscribe(SubscriberId subscriber, NetworkId network);
   /// Whether deliveries may go to it; true at first.
@@ -51,17 +54,15 @@ class Subscriptions {
   /// end-of-RIB follows when a subscriber has got all of what it has subscribed to so far.
   bool next(Delivery& delivery, std::size_t most);
   /// Those that were given up since the last call: their sessions must start anew.
-  std::vector<SubscriberId> take_overrun();
+  std::vector<SubscriberId> take_overrun() { return std::exchange(overrun_, {}); }
   [[nodiscard]] std::vector<SubscriberId> subscribers(NetworkId network) const;
 
  private:
   struct Subscriber {
-    std::vector<NetworkId> networks;
+    std::vector<NetworkId> networks{};
     std::size_t initial = 0;  ///< networks of which it has not got all yet
     bool ready = true;
     bool end_due = false;
-    bool used = false;
-    std::uint8_t generation = 0;
   };
   struct Subscription {
     SubscriberId subscriber;
@@ -70,18 +71,20 @@ class Subscriptions {
   };
   struct Network {
     Table* table = nullptr;
-    std::vector<Subscription> subscriptions;
-    bool active = false;  ///< in `active_`
+    std::vector<Subscription> subscriptions{};
+    bool active = false;    ///< in `active_`
+    bool laggards = false;  ///< whose turn it is
   };
 
-  Subscriber* find(SubscriberId id);
   void activate(NetworkId id, Network& network);
   void end_initial(Subscription& subscription);
-  bool fill(NetworkId id, Network& network, Delivery& delivery, std::size_t most);
+  void drop(Network& network, std::vector<Subscription>::iterator subscription);
+  void fill(Network& network, Delivery& delivery, std::size_t most);
+  void fill_ends(Delivery& delivery);
   void give_up_slowest(Network& network);
 
   std::size_t most_withdrawn_;
-  std::vector<Subscriber> subscribers_;
+  IdSlots<SubscriberId, Subscriber> subscribers_;
   std::unordered_map<NetworkId, Network> networks_;
   std::deque<NetworkId> active_;
   std::vector<SubscriberId> end_due_;

@@ -4,9 +4,9 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <limits>
+#include <list>
 #include <optional>
 #include <span>
 #include <unordered_map>
@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "vpn/attributes.hpp"
+#include "vpn/id_slots.hpp"
 #include "vpn/nlri.hpp"
 #include "vpn/selection.hpp"
 #include "vpn/sources.hpp"
@@ -31,7 +32,7 @@ class Table {
  public:
   struct Route {
     std::vector<Path> paths;  ///< in the order in which their attributes came
-    AttributesRef best;       ///< none: withdrawn
+    AttributesRef best;       ///< none: there is no path that may be used here
   };
   using ReaderId = Id<struct ReaderTag>;
   /// Where readers stand; grows with each change.
@@ -43,23 +44,28 @@ class Table {
   Table& operator=(const Table&) = delete;
   ~Table();
 
-  /// Adds or replaces what `teller` says; stale paths lose their mark. True where the best changed,
+  /// Adds or replaces what `teller` says; a stale path loses its mark. True where the best changed,
   /// here and below.
   bool announce(const Nlri& nlri, Teller teller, const AttributesRef& attributes,
-                bool hidden = false);
+                Use use = Use::here) {
+    return put(nlri, {attributes, teller, sources_.epoch(teller.source), use});
+  }
+  /// The same with the epoch of `path`: a stale path of another table is stale in this one, too.
+  bool put(const Nlri& nlri, const Path& path);
   bool withdraw(const Nlri& nlri, Teller teller);
-  /// Withdraws it where it is stale.
-  bool withdraw_stale(const Nlri& nlri, Teller teller);
-  bool hide(const Nlri& nlri, Teller teller, bool hidden);
-  /// What `source` told in this table, or in one VPN of it, and is stale now; about 20 ns a route.
-  [[nodiscard]] std::vector<Nlri> stale(SourceId source,
-                                        std::optional<RouteDistinguisher> rd = {}) const;
-  /// Withdraws all of it at once, after an end-of-RIB or a time: how many paths went.
+  bool set_use(const Nlri& nlri, Teller teller, Use use);
+  /// Whether what it says is of an earlier session than the present one.
+  [[nodiscard]] bool stale(const Path& path) const {
+    return path.epoch != sources_.epoch(path.teller.source);
+  }
+  /// Withdraws what `source` told, in all VPNs or in one, and has not told again since it went
+  /// stale: after an end-of-RIB, or a time. How many paths went. Looks at each route once.
   std::size_t sweep(SourceId source, std::optional<RouteDistinguisher> rd = {});
 
+  /// Null where nobody tells of it.
   [[nodiscard]] const Route* find(const Nlri& nlri) const;
   [[nodiscard]] const Path* find(const Nlri& nlri, Teller teller) const;
-  /// `see(nlri, route)` for all that have paths, in no order.
+  /// `see(nlri, route)` for all that somebody tells of, in no order.
   template <class See>
   void each(See see) const {
     for (const auto& [nlri, entry] : entries_) {
@@ -68,25 +74,20 @@ class Table {
   }
   /// How many have a best.
   [[nodiscard]] std::size_t size() const { return size_; }
+  [[nodiscard]] bool empty() const { return entries_.empty(); }
 
   /// A reader at the beginning: it gets all that there is, then changes.
   ReaderId add_reader();
   void remove_reader(ReaderId reader);
   /// `at_end` where there is nothing to read.
   [[nodiscard]] Position position(ReaderId reader) const;
-  /// Whether it has yet to read what was there when it was added.
-  [[nodiscard]] bool initial(ReaderId reader) const {
-    return position(reader) <= readers_[reader.index()].initial_end;
-  }
   /// `see(nlri, best)` for at most `most` changes at the place where all of `readers` stand, and
   /// moves them on; without a best the route is withdrawn, and may have been unknown to the reader.
   using See = std::function<void(const Nlri&, const AttributesRef&)>;
   void read(std::span<const ReaderId> readers, std::size_t most, const See& see);
   void read(ReaderId reader, std::size_t most, const See& see) { read({&reader, 1}, most, see); }
   /// Withdrawn routes that are kept until all readers know.
-  [[nodiscard]] std::size_t withdrawn() const { return entries_.size() - size_ - unread_; }
-  /// Where the reader stands that is furthest behind.
-  [[nodiscard]] Position slowest() const;
+  [[nodiscard]] std::size_t withdrawn() const { return entries_.size() - size_ - unlogged_; }
 
  private:
   struct Entry;
@@ -95,21 +96,16 @@ class Table {
     Route route;
     Node* before = nullptr;
     Node* after = nullptr;
-    Position version = 0;  ///< of its last change; 0: in no log
+    Position version = 0;  ///< of its last change; 0: not in the log
   };
   struct Reader {
     Node* next = nullptr;  ///< the first that it has not read; null: it has read all
-    Position initial_end = 0;
-    std::uint8_t generation = 0;
-    bool used = false;
+    Position added = 0;    ///< the last change before the reader was there
   };
 
-  std::vector<Path>::iterator path_of(Route& route, Teller teller);
-  bool remove(const Nlri& nlri, Teller teller, bool only_stale);
   bool settle(Node& node);
   void append(Node& node);
   void unlink(Node& node);
-  void erase(Node& node);
   void forget_withdrawn();
 
   Sources& sources_;
@@ -119,9 +115,9 @@ class Table {
   Node* last_ = nullptr;
   Position version_ = 0;
   std::size_t size_ = 0;
-  std::size_t unread_ = 0;  ///< entries that never had a best
-  std::deque<std::pair<Position, Node*>> withdrawn_;
-  std::vector<Reader> readers_;
+  std::size_t unlogged_ = 0;
+  std::list<std::pair<Position, Node*>> withdrawn_;  ///< by position; may have moved on since
+  IdSlots<ReaderId, Reader> readers_;
 };
 
 }  // namespace weft::vpn

@@ -1,0 +1,48 @@
+#include "vpn/attributes.hpp"
+
+#include <span>
+
+#include "vpn/hash.hpp"
+
+namespace weft::vpn {
+
+std::size_t AttributesHash::operator()(const Attributes& attributes) const noexcept {
+  Hasher hasher;
+  for (const NextHop& hop : attributes.next_hops) {
+    const std::span bytes(hop.address.bytes());
+    hasher.add(bytes.first<8>()).add(bytes.last<8>());
+    hasher.add(hop.label.value_or(1U << 24) | static_cast<std::uint64_t>(hop.vni.value_or(1U << 24))
+                                                  << 32);
+    if (hop.mac) hasher.add(hop.mac->bytes);
+    for (const Encapsulation encapsulation : hop.encapsulations) {
+      hasher.add(static_cast<std::uint64_t>(encapsulation));
+    }
+  }
+  hasher.add(attributes.virtual_network).add(attributes.origin);
+  for (const RouteTarget target : attributes.targets) hasher.add(target.raw());
+  for (const std::string& group : attributes.security_groups) hasher.add(group);
+  hasher.add(static_cast<std::uint64_t>(attributes.local_preference) << 32 | attributes.med);
+  hasher.add(static_cast<std::uint64_t>(attributes.sequence()) << 1 |
+             (attributes.sticky() ? 1U : 0U));
+  return hasher.value();
+}
+
+AttributesRef::AttributesRef(Slot* slot) : slot_(slot) { ++slot_->second.references; }
+
+AttributesRef::AttributesRef(const AttributesRef& other) : slot_(other.slot_) {
+  if (slot_ != nullptr) ++slot_->second.references;
+}
+
+AttributesRef::~AttributesRef() {
+  if (slot_ == nullptr || --slot_->second.references != 0) return;
+  auto& slots = slot_->second.pool->slots_;
+  slots.erase(slots.find(slot_->first));
+}
+
+AttributesRef AttributePool::intern(Attributes attributes) {
+  const auto [at, added] = slots_.try_emplace(std::move(attributes));
+  at->second.pool = this;
+  return AttributesRef(&*at);
+}
+
+}  // namespace weft::vpn
