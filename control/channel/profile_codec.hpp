@@ -18,7 +18,7 @@ inline constexpr std::string_view profile_namespace = "urn:weft:profile:1";
 /// The id of the item that acknowledges.
 inline constexpr std::string_view applied_item = "applied";
 
-inline constexpr std::size_t most_profile_bytes = 256 << 10;
+inline constexpr std::size_t most_profile_bytes = 128 << 10;
 inline constexpr std::size_t most_refused = 65536;
 
 struct ProfileName {

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,7 +19,6 @@ namespace weft::channel {
 inline constexpr std::string_view route_namespace = "http://ietf.org/protocol/bgpvpn";
 inline constexpr std::string_view end_of_rib_node = "0/0/EndOfRib";
 
-inline constexpr std::size_t most_name_bytes = 255;      ///< of networks, nodes, groups
 inline constexpr std::size_t most_security_groups = 64;  ///< of a route
 
 struct RouteEntry {
@@ -41,6 +41,9 @@ struct RouteName {
 };
 std::string route_name(std::string_view network, const vpn::Nlri& nlri);
 Result<RouteName> parse_route_name(std::string_view text, vpn::RouteDistinguisher rd);
+
+/// The last part alone: `10.1.0.11/32`, `0-02:00:00:00:01:01`, `0-02:00:00:00:01:01,10.1.0.11`.
+std::optional<vpn::Nlri> parse_nlri(std::string_view text, vpn::RouteDistinguisher rd);
 
 /// What an `items` or `publish` element says of the routes of one network.
 struct RouteItems {

@@ -17,7 +17,7 @@ packages_fuzz=(clang-14 libclang-rt-14-dev llvm-14 python3 python3-scapy)
 packages_test=(
   python3 python3-pytest python3-scapy git curl
   iproute2 iputils-ping ethtool iperf3 tshark tcpdump openvswitch-switch prometheus frr
-  clang-format clang-tidy-19 shellcheck valgrind
+  clang-format clang-tidy-19 libxml2-utils shellcheck valgrind
 )
 
 policy_file=/usr/sbin/policy-rc.d
