@@ -1,6 +1,8 @@
 #include <algorithm>
 #include <optional>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "channel/element_reader.hpp"
 #include "channel/route_codec.hpp"
@@ -277,7 +279,7 @@ void EntryReader::read_mobility(const Element& entry) {
 void EntryReader::read_security_groups(const Element& entry) {
   const Element* const list = reader_.child(entry, "security-group-list");
   if (list == nullptr) return;
-  auto& groups = attributes_.security_groups;
+  std::vector<std::string> groups;
   for (const Element& child : list->children) {
     if (child.name != "security-group") continue;
     const std::string name = reader_.name_in(trimmed(child.text), "security-group");
@@ -290,12 +292,13 @@ void EntryReader::read_security_groups(const Element& entry) {
     }
     groups.push_back(name);
   }
+  attributes_.security_groups = std::move(groups);
 }
 
 void EntryReader::read_targets(const Element& entry) {
   const Element* const list = reader_.child(entry, "route-target-list");
   if (list == nullptr) return;
-  auto& targets = attributes_.targets;
+  std::vector<vpn::RouteTarget> targets;
   for (const Element& child : list->children) {
     if (child.name != "route-target") continue;
     const auto text = trimmed(child.text);
@@ -307,6 +310,7 @@ void EntryReader::read_targets(const Element& entry) {
     }
     targets.push_back(*target);
   }
+  attributes_.targets = std::move(targets);
 }
 
 void EntryReader::read_load_balance(const Element& entry) {

@@ -74,8 +74,8 @@ Element entry_element(const RouteEntry& entry) {
   Element& next_hops = element.add({"next-hops"});
   for (const NextHop& hop : a.next_hops) add_next_hop(next_hops, hop);
   add_text(element, "version", std::to_string(entry.version));
-  if (!a.virtual_network.empty()) add_text(element, "virtual-network", a.virtual_network);
-  if (!a.origin.empty()) add_text(element, "origin", a.origin);
+  if (!a.virtual_network.empty()) add_text(element, "virtual-network", *a.virtual_network);
+  if (!a.origin.empty()) add_text(element, "origin", *a.origin);
   if (a.mobility) {
     Element& mobility = element.add({"mobility"});
     mobility.attributes = {{"seqno", std::to_string(a.mobility->sequence)},
@@ -84,11 +84,11 @@ Element entry_element(const RouteEntry& entry) {
   }
   if (!a.security_groups.empty()) {
     Element& list = element.add({"security-group-list"});
-    for (const std::string& group : a.security_groups) add_text(list, "security-group", group);
+    for (const std::string& group : *a.security_groups) add_text(list, "security-group", group);
   }
   if (!a.targets.empty()) {
     Element& list = element.add({"route-target-list"});
-    for (const vpn::RouteTarget target : a.targets) {
+    for (const vpn::RouteTarget target : *a.targets) {
       add_text(list, "route-target", to_string(target));
     }
   }

@@ -5,6 +5,21 @@
 #include "vpn/hash.hpp"
 
 namespace weft::vpn {
+namespace {
+
+template <class T>
+void share(Shared<T>& value, std::set<Shared<T>>& known) {
+  if (!value.empty()) value = *known.insert(value).first;
+}
+
+/// Where nobody shares it any more but `value` and `known`.
+template <class T>
+void forget(const Shared<T>& value, std::set<Shared<T>>& known) {
+  const auto at = known.find(value);
+  if (at != known.end() && at->shares() <= 2) known.erase(at);
+}
+
+}  // namespace
 
 std::size_t AttributesHash::operator()(const Attributes& attributes) const noexcept {
   Hasher hasher;
@@ -18,9 +33,9 @@ std::size_t AttributesHash::operator()(const Attributes& attributes) const noexc
       hasher.add(static_cast<std::uint64_t>(encapsulation));
     }
   }
-  hasher.add(attributes.virtual_network).add(attributes.origin);
-  for (const RouteTarget target : attributes.targets) hasher.add(target.raw());
-  for (const std::string& group : attributes.security_groups) hasher.add(group);
+  hasher.add(*attributes.virtual_network).add(*attributes.origin);
+  for (const RouteTarget target : *attributes.targets) hasher.add(target.raw());
+  for (const std::string& group : *attributes.security_groups) hasher.add(group);
   hasher.add(static_cast<std::uint64_t>(attributes.local_preference) << 32 | attributes.med);
   hasher.add(static_cast<std::uint64_t>(attributes.sequence()) << 1 |
              (attributes.sticky() ? 1U : 0U));
@@ -35,14 +50,31 @@ AttributesRef::AttributesRef(const AttributesRef& other) : slot_(other.slot_) {
 
 AttributesRef::~AttributesRef() {
   if (slot_ == nullptr || --slot_->second.references != 0) return;
-  auto& slots = slot_->second.pool->slots_;
-  slots.erase(slots.find(slot_->first));
+  slot_->second.pool->erase(slot_->first);
 }
 
 AttributesRef AttributePool::intern(Attributes attributes) {
-  const auto [at, added] = slots_.try_emplace(std::move(attributes));
-  at->second.pool = this;
+  auto at = slots_.find(attributes);
+  if (at == slots_.end()) {
+    share(attributes.virtual_network, names_);
+    share(attributes.origin, names_);
+    share(attributes.targets, targets_);
+    share(attributes.security_groups, lists_);
+    at = slots_.try_emplace(std::move(attributes), AttributesRef::Use{this, 0}).first;
+  }
   return AttributesRef(&*at);
+}
+
+void AttributePool::erase(const Attributes& attributes) {
+  const Shared<std::string> network = attributes.virtual_network;
+  const Shared<std::string> origin = attributes.origin;
+  const auto targets = attributes.targets;
+  const auto groups = attributes.security_groups;
+  slots_.erase(slots_.find(attributes));
+  forget(network, names_);
+  forget(origin, names_);
+  forget(targets, targets_);
+  forget(groups, lists_);
 }
 
 }  // namespace weft::vpn

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <utility>
@@ -12,6 +13,7 @@
 
 #include "vpn/encapsulation.hpp"
 #include "vpn/route_target.hpp"
+#include "vpn/shared.hpp"
 #include "weft/address.hpp"
 
 namespace weft::vpn {
@@ -48,11 +50,11 @@ struct LoadBalance {
 };
 
 struct Attributes {
-  std::vector<NextHop> next_hops{};    ///< at most `most_next_hops`
-  std::string virtual_network{};       ///< where the route was published
-  std::string origin{};                ///< the node that published it; empty: not told
-  std::vector<RouteTarget> targets{};  ///< beside those of the virtual network
-  std::vector<std::string> security_groups{};
+  std::vector<NextHop> next_hops{};            ///< at most `most_next_hops`
+  Shared<std::string> virtual_network{};       ///< where the route was published
+  Shared<std::string> origin{};                ///< the node that published it; empty: not told
+  Shared<std::vector<RouteTarget>> targets{};  ///< beside those of the virtual network
+  Shared<std::vector<std::string>> security_groups{};
   std::uint32_t local_preference = default_local_preference;  ///< the higher wins
   std::uint32_t med = 0;                                      ///< the lower wins
   std::optional<Mobility> mobility{};
@@ -101,7 +103,7 @@ class AttributesRef {
   Slot* slot_ = nullptr;
 };
 
-/// Keeps what somebody refers to, equal ones once.
+/// Keeps what somebody refers to, equal ones once; and equal names and lists of theirs once.
 class AttributePool {
  public:
   AttributePool() = default;
@@ -113,7 +115,13 @@ class AttributePool {
 
  private:
   friend class AttributesRef;
+
+  void erase(const Attributes& attributes);
+
   std::unordered_map<Attributes, AttributesRef::Use, AttributesHash> slots_;
+  std::set<Shared<std::string>> names_;
+  std::set<Shared<std::vector<std::string>>> lists_;
+  std::set<Shared<std::vector<RouteTarget>>> targets_;
 };
 
 }  // namespace weft::vpn

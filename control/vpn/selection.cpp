@@ -66,7 +66,7 @@ Attributes join(const Candidates& all) {
   joined.next_hops = std::move(hops);
   if (std::ranges::any_of(
           all, [&](const Path* path) { return path->attributes->origin != joined.origin; })) {
-    joined.origin.clear();
+    joined.origin = {};
   }
   return joined;
 }

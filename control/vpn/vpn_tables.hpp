@@ -43,7 +43,8 @@ struct NetworkConfig {
 /// (§15.2).
 class VpnTables {
  public:
-  explicit VpnTables(const DampingRule& rule = {}, std::size_t most_withdrawn = 4096)
+  VpnTables() : VpnTables(DampingRule{}) {}
+  explicit VpnTables(const DampingRule& rule, std::size_t most_withdrawn = 4096)
       : moves_(rule), subscriptions_(most_withdrawn) {}
 
   /// Adds a network, or changes the one of that name. Refused: another RD than it had, or one that

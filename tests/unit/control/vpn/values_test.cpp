@@ -166,6 +166,49 @@ TEST_CASE("vpn: equal attributes are kept once, while somebody refers to them", 
   CHECK(pool.size() == 0);
 }
 
+TEST_CASE("vpn: equal names and lists are kept once, too", "[vpn]") {
+  AttributePool pool;
+  Attributes a = test::via("192.0.2.1", 16, "compute-a");
+  a.security_groups = {"web"};
+  a.targets = {test::target("1:1")};
+  Attributes b = test::via("192.0.2.2", 16, "compute-a");
+  b.security_groups = {"web"};
+  b.targets = {test::target("1:1")};
+  b.virtual_network = "compute-a";
+  const AttributesRef first = pool.intern(a);
+  {
+    const AttributesRef second = pool.intern(b);
+    CHECK(&*first->origin == &*second->origin);
+    CHECK(&*first->origin == &*second->virtual_network);
+    CHECK(&*first->security_groups == &*second->security_groups);
+    CHECK(&*first->targets == &*second->targets);
+  }
+  // And let go when nobody has them.
+  b = {};
+  a = {};
+  CHECK(first->origin.shares() == 2);
+  CHECK(first->origin == "compute-a");
+}
+
+TEST_CASE("vpn: shared values read as what they are", "[vpn]") {
+  const Shared<std::string> none;
+  CHECK(none.empty());
+  CHECK(none->empty());
+  CHECK(none == Shared<std::string>(""));
+  CHECK(Shared<std::string>("").empty());
+  const Shared<std::string> a("a");
+  CHECK(a == "a");
+  CHECK(a != "b");
+  CHECK(a == std::string("a"));
+  CHECK(none < a);
+  CHECK(a < Shared<std::string>("b"));
+  const Shared<std::string> copy = a;
+  CHECK(copy.shares() == 2);
+  const std::string& read = a;
+  CHECK(read == "a");
+  CHECK(Shared<std::vector<std::string>> { "a", "b" } -> size() == 2);
+}
+
 TEST_CASE("vpn: attributes differ by each of their parts", "[vpn]") {
   const Attributes plain = test::via("192.0.2.1");
   std::vector<Attributes> all(15, plain);
