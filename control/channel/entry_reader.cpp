@@ -210,7 +210,7 @@ void EntryReader::read_next_hop(const Element& next_hop) {
       hop.label = label;
     }
   }
-  add_next_hop(std::move(hop));
+  add_next_hop(hop);
 }
 
 /// Names that are not known are left out; when none is known, nothing can be sent there.
@@ -257,7 +257,7 @@ void EntryReader::add_next_hop(NextHop hop) {
     return reader_.wanted("next-hops", to_string(hop.address),
                           "no more than " + std::to_string(vpn::most_next_hops));
   }
-  hops.push_back(std::move(hop));
+  hops.push_back(hop);
 }
 
 /// `sequence-number` is what older systems write; 0 there says nothing.

@@ -127,7 +127,7 @@ Result<Applied> parse_applied(const Element& element) {
                     "no more than " + std::to_string(most_refused) + " refused");
     }
     if (reader.failed()) break;
-    applied.refused.push_back({id, error_text(trimmed(child.text))});
+    applied.refused.push_back({id, std::string(trimmed(error_text(child.text)))});
   }
   if (reader.failed()) return reader.error();
   return applied;

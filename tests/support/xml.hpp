@@ -1,6 +1,6 @@
 #pragma once
 /// XML of tests' own making into elements and back, apart from the code under test: elements,
-/// attributes, text, the five entities and namespaces without prefixes.
+/// attributes, text, the five entities and namespaces without prefixes. Throws where it ends.
 
 #include <array>
 #include <stdexcept>
@@ -25,11 +25,11 @@ class XmlText {
     xmpp::Element made{std::string(until(" \t\r\n/>")), std::string(outer)};
     for (skip_space(); rest_.front() != '/' && rest_.front() != '>'; skip_space()) {
       const std::string name(until("="));
-      rest_.remove_prefix(1);
-      const char quote = rest_.front();
-      rest_.remove_prefix(1);
-      std::string value = unescaped(until(std::string_view(&quote, 1)));
-      rest_.remove_prefix(1);
+      expect("=");
+      const std::string quote(rest_.substr(0, 1));
+      expect(quote == "'" ? "'" : "\"");
+      std::string value = unescaped(until(quote));
+      expect(quote);
       if (name == "xmlns") {
         made.xmlns = std::move(value);
       } else {

@@ -89,6 +89,11 @@ TEST_CASE("profile codec: acknowledgement", "[channel]") {
 
   const std::string in = "<applied xmlns='urn:weft:profile:1'";
   CHECK(applied_error(in + " generation='1'><later/></applied>").empty());
+  // Read once or twice, it is the same.
+  const auto noisy = parse_applied(
+      from_xml(in + " generation='1'><refused kind='a' name='b'>\x01 no\n</refused></applied>"));
+  REQUIRE(noisy);
+  CHECK(noisy->refused.at(0).error == "no");
   CHECK(applied_error(in + "/>") == "applied: generation is missing");
   CHECK(applied_error(in + " generation='-1'/>") ==
         "applied/generation: \"-1\": a number of 0 to 18446744073709551615 was wanted");
