@@ -470,12 +470,31 @@ def streams():
     yield "doctype", b"\xff<!DOCTYPE s [<!ENTITY a 'aaaa'>]><s>&a;</s>"
 
 
+def channel():
+    """The two forms of routes, and those parts of messages that name things."""
+    source = (Path(__file__).parent.parent / "unit/control/channel/route_codec_test.cpp").read_text()
+    entries = re.findall(r'R"\((.*?)\)"', source, re.S)
+    evpn = ("<entry><nlri><af>25</af><safi>242</safi><ethernet-tag>1</ethernet-tag><mac>02:00:00:00:01:01</mac>"
+            "<address>2001:db8::1</address></nlri><next-hops><next-hop><af>2</af><address>2001:db8::2</address>"
+            "<vni>5000</vni></next-hop></next-hops><origin>a</origin><route-target-list>"
+            "<route-target>target:192.0.2.1:7</route-target></route-target-list></entry>")
+    profile = "<profile xmlns='urn:weft:profile:1' kind='vrf' name='a' generation='3'>{}</profile>"
+    items = "".join(f"<item id='1/1/blue/10.1.0.11/32'>{e.strip()}</item>" for e in entries)
+    yield from texts([
+        *(e.strip() for e in entries), evpn, profile,
+        f"<items node='blue'>{items}<retract id='25/242/blue/0-02:00:00:00:01:01,10.1.0.11'/></items>",
+        f"<items><item id='vrf/a'>{profile}</item><retract id='route/blue 10.1.0.0/24'/></items>",
+        "<applied xmlns='urn:weft:profile:1' generation='17'><refused kind='vrf' name='a'>no</refused></applied>",
+        "1/1/blue/10.1.0.11/32", "2/4/a/b/::/0", "25/242/blue/0-02:00:00:00:01:01,10.1.0.11/32",
+        "target:64512:100", "target:64512L:1", "192.0.2.1:7", "4200000000:7", "decap/blue-vxlan"])
+
+
 def texts(lines):
     return ((str(i), line.encode()) for i, line in enumerate(lines))
 
 
 TARGETS = {
-    "pipeline": pipeline, "agent": agent, "bfd": bfd, "api": api, "config": config, "http": http, "nd": nd, "frame_builder": frames,
+    "pipeline": pipeline, "agent": agent, "bfd": bfd, "api": api, "config": config, "http": http, "channel": channel, "nd": nd, "frame_builder": frames,
     "icmp": lambda: ((f"{n}-{f}", bytes([f]) + word(1400) + p) for n, p in ip_packets() for f in (0, 1, 3, 5, 7, 9)),
     "ipv4": lambda: ((f"{n}-{f}", bytes([f]) + p) for n, p in ip_packets() if p[0] >> 4 == 4 for f in (0, 1)),
     "ipv6": lambda: ((n, p) for n, p in ip_packets() if p[0] >> 4 == 6),

@@ -19,7 +19,7 @@ packages_test=(
   python3 python3-pytest python3-scapy git curl
   iproute2 iputils-ping ethtool iperf3 tshark tcpdump openvswitch-switch prometheus frr
   openssl prosody prosody-modules python3-slixmpp
-  clang-format clang-tidy-19 shellcheck valgrind
+  clang-format clang-tidy-19 libxml2-utils shellcheck valgrind
 )
 
 policy_file=/usr/sbin/policy-rc.d
