@@ -135,6 +135,8 @@ class Parser {
     table("decap", "Decapsulations");
     table("neighbour", "Neighbours on the underlay");
     table("bfd", "BFD sessions with gateways");
+    table("control", "Sessions to controllers");
+    table("profile", "Objects that controllers told");
     table("drops", "Dropped packets by reason")
         ->add_flag_callback(
             "--all", [this] { query_ = "all=true"; }, "also reasons that never were");

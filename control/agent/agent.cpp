@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <boost/asio/post.hpp>
+#include <filesystem>
 
 #include "agent/protocol_names.hpp"
 #include "agent/vif_rules.hpp"
@@ -66,11 +67,11 @@ Status Agent::start(const Config& config, const std::string& state_file) {
     if (!read) return read.error();
     kept = std::move(*read);
   }
-  auto unfit = manager_.start(config, std::move(kept));
+  auto unfit = manager_.start(config, std::move(kept), objects_of_controllers(config, state_file));
   if (!unfit) return unfit.error();
   for (const auto& object : *unfit) {
-    SPDLOG_WARN("{} from {} is left out: {}; it is kept there and tried again at each reload",
-                object.label, state_file, to_string(object.complaints.front()));
+    SPDLOG_WARN("{} from {} is left out: {}; it is tried again at each reload", object.label,
+                state_file, to_string(object.complaints.front()));
   }
   if (!state_file.empty()) {
     state_ = std::make_unique<StateWriter>(io_, state_file, [this] {
@@ -79,7 +80,13 @@ Status Agent::start(const Config& config, const std::string& state_file) {
         return state_text(api, left_out, node);
       };
     });
-    manager_.on_change([this] { state_->changed(); });
+  }
+  manager_.on_change([this] {
+    if (state_) state_->changed();
+    if (channel_) channel_->intent_changed();
+  });
+  if (journal_) {
+    manager_.on_follow([this](const Update& update) { journal_->note(update); });
   }
   watch_links();
   bfd_.settle();
@@ -88,7 +95,26 @@ Status Agent::start(const Config& config, const std::string& state_file) {
   wait_for_events();
   wait_for_tick();
   started_ = true;
-  return ok();
+  if (config.controllers.empty()) return ok();
+  channel_ = std::make_unique<Channel>(io_, manager_, times_, [this] { return reloading_; });
+  return channel_->start(config, std::filesystem::path(config_path_).parent_path());
+}
+
+/// What controllers had put when weftd ended, and from now on the journal of what they put.
+ObjectSet Agent::objects_of_controllers(const Config& config, const std::string& state_file) {
+  if (state_file.empty() || config.controllers.empty()) return {};
+  const auto path = state_file + ".channel";
+  auto read = ChannelJournal::read(path, config);
+  if (!read.damage.empty()) {
+    SPDLOG_WARN("{}: {}; controllers will tell again what is missing", path, read.damage);
+  }
+  auto journal = ChannelJournal::begin(path, read.objects, config.node);
+  if (!journal) {
+    SPDLOG_ERROR("{}; what controllers put is lost when weftd ends", journal.error().message);
+  } else {
+    journal_ = std::move(*journal);
+  }
+  return std::move(read.objects);
 }
 
 void Agent::reload(bool dry_run, ReloadDone done) {
@@ -146,6 +172,7 @@ void Agent::stop() {
   tick_.cancel();
   links_.cancel();
   reclaim_.cancel();
+  if (channel_) channel_->stop();
   if (state_) state_->flush();
 }
 

@@ -12,6 +12,8 @@
 #include <thread>
 
 #include "agent/bfd_keeper.hpp"
+#include "agent/channel.hpp"
+#include "agent/channel_journal.hpp"
 #include "agent/clock.hpp"
 #include "agent/config_manager.hpp"
 #include "agent/handler_times.hpp"
@@ -58,6 +60,8 @@ class Agent final : public EventSink, private NeighbourHost {
   [[nodiscard]] const Neighbours& neighbours() const { return neighbours_; }
   [[nodiscard]] const BfdKeeper& bfd() const { return bfd_; }
   [[nodiscard]] Resolver& resolver() { return resolver_; }
+  /// Null where no controller is configured.
+  [[nodiscard]] const Channel* channel() const { return channel_.get(); }
   [[nodiscard]] const PathMtu& path_mtu() const { return path_mtu_; }
   [[nodiscard]] Observations& observations() { return observations_; }
   /// Runs `work` on this thread, after what else waits for it.
@@ -94,6 +98,7 @@ class Agent final : public EventSink, private NeighbourHost {
 
  private:
   Result<Generation> apply(const Batch& batch);
+  ObjectSet objects_of_controllers(const Config& config, const std::string& state_file);
   void prepare_reload(bool dry_run, ReloadDone done);
   Result<ConfigManager::Reloaded> finish_reload(Result<ConfigManager::Reload> prepared,
                                                 bool dry_run);
@@ -129,6 +134,8 @@ class Agent final : public EventSink, private NeighbourHost {
   std::string config_path_;
   boost::asio::io_context& io_;
   std::unique_ptr<StateWriter> state_;
+  std::unique_ptr<ChannelJournal> journal_;
+  std::unique_ptr<Channel> channel_;
   std::thread helper_;  ///< prepares a reload
   bool reloading_ = false;
   std::vector<std::function<void()>> settling_;

@@ -33,6 +33,10 @@ std::optional<Reply> change_object(Agent& agent, std::string_view method, std::s
 /// Whether a reload is asked for as a rehearsal.
 std::variant<bool, Failure> read_reload(const Json& body);
 Reply reloaded(const Result<ConfigManager::Reloaded>& done, bool dry_run);
+/// Sessions to controllers, and what came of them.
+Reply show_control(Agent& agent, const Query& query);
+/// Objects that controllers told, and why some have no place here.
+Reply show_profiles(Agent& agent, const Query& query);
 Reply explain(Agent& agent, const Json& body);
 /// What the stages decided, with the names of what they used.
 Json explanation(Agent& agent, const ExplainReport& report);

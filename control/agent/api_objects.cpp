@@ -6,6 +6,7 @@
 
 #include "agent/api_json.hpp"
 #include "agent/config_manager.hpp"
+#include "agent/neighbourhood.hpp"
 
 namespace weft::agent::api {
 
@@ -78,225 +79,6 @@ std::optional<KeyOf<Object>> read_key(const Json& json, std::optional<Failure>& 
   }
   failure = body.failure();
   return key;
-}
-
-std::string text_of(const Json& json, const char* key) {
-  if (!json.is_object()) return "";
-  const auto found = json.find(key);
-  return found != json.end() && found->is_string() ? found->get<std::string>() : "";
-}
-
-/// The texts of a list, or a single one.
-std::vector<std::string> texts_of(const Json& json, const char* key) {
-  std::vector<std::string> out;
-  if (const auto single = text_of(json, key); !single.empty()) return {single};
-  if (!json.is_object() || !json.contains(key) || !json[key].is_array()) return out;
-  for (const auto& item : json[key]) {
-    if (item.is_string()) out.push_back(item.get<std::string>());
-  }
-  return out;
-}
-
-/// Security groups that an object is in, or that its rules speak of.
-std::vector<std::string> group_names_in(const Json& json) {
-  auto names = texts_of(json, "security_groups");
-  for (const auto* direction : {"ingress", "egress"}) {
-    const auto rules = json.find(direction);
-    if (rules == json.end() || !rules->is_array()) continue;
-    for (const auto& rule : *rules) {
-      for (const auto* side : {"from", "to"}) {
-        for (const auto& peer : texts_of(rule, side)) {
-          if (peer.starts_with(group_scheme)) names.push_back(peer.substr(group_scheme.size()));
-        }
-      }
-    }
-  }
-  return names;
-}
-
-/// Objects that could contradict a new one, so that a check need not look at all of them.
-class Neighbourhood {
- public:
-  explicit Neighbourhood(const Intent& intent) : intent_(intent), document_(intent.config) {}
-
-  void group(const std::string& name) {
-    const auto wanted = intent_.wanted<SecurityGroupConfig>(name);
-    if (!seen_.insert(label<SecurityGroupConfig>(name)).second) return;
-    if (!wanted) {  // all of them, since one was meant
-      intent_.each<SecurityGroupConfig>(
-          [&](const SecurityGroupConfig& other, Owner) { group(other.name); });
-      return;
-    }
-    groups_in(object_json(*wanted->object, intent_.config.node));
-    document_.add(*wanted->object);
-  }
-  /// Those that an object is in, or that its rules speak of.
-  void groups_in(const Json& json) {
-    for (const auto& name : group_names_in(json)) group(name);
-  }
-  void vrf(const std::string& name) {
-    const auto wanted = intent_.wanted<VrfConfig>(name);
-    if (!wanted || !seen_.insert(label<VrfConfig>(name)).second) return;
-    groups_in(object_json(*wanted->object, intent_.config.node));
-    document_.add(*wanted->object);
-  }
-  void vif(const std::string& name) {
-    const auto wanted = intent_.wanted<VifConfig>(name);
-    if (!wanted || !seen_.insert(label<VifConfig>(name)).second) return;
-    vrf(wanted->object->vrf);
-    groups_in(object_json(*wanted->object, intent_.config.node));
-    document_.add(*wanted->object);
-  }
-  void tunnel(const std::string& name) {
-    const auto wanted = intent_.wanted<TunnelConfig>(name);
-    if (wanted && seen_.insert(label<TunnelConfig>(name)).second) document_.add(*wanted->object);
-  }
-  void route(const std::string& vrf_name, const IpPrefix& prefix) {
-    const auto wanted = intent_.wanted<RouteConfig>({vrf_name, prefix});
-    if (!wanted || !seen_.insert(label<RouteConfig>({vrf_name, prefix})).second) return;
-    const auto& via = wanted->object->via;
-    vrf(vrf_name);
-    vrf(via.vrf);
-    vif(via.vif);
-    tunnel(via.tunnel);
-    for (const auto& way : via.ecmp) {
-      vif(way.vif);
-      tunnel(way.tunnel);
-    }
-    document_.add(*wanted->object);
-  }
-
-  /// Looks up what is around an object; it is given as JSON, of which nothing is known yet.
-  template <class Object>
-  void around(const Json& json, const KeyOf<Object>& own);
-
-  /// The object itself comes last, so that it is the one that is complained of.
-  ObjectDocument::Outcome check(std::string_view list, const Json& json, const std::string& name) {
-    document_.add(list, json, name);
-    return document_.check();
-  }
-
- private:
-  const Intent& intent_;
-  ObjectDocument document_;
-  std::set<std::string> seen_;
-};
-
-std::vector<IpAddress> addresses_of(const Json& json, const char* key) {
-  std::vector<IpAddress> out;
-  for (const auto& text : texts_of(json, key)) {
-    if (const auto address = parse_ip(text)) out.push_back(*address);
-  }
-  return out;
-}
-
-template <>
-void Neighbourhood::around<SecurityGroupConfig>(const Json& json, const std::string& own) {
-  seen_.insert(label<SecurityGroupConfig>(own));
-  groups_in(json);
-}
-
-template <>
-void Neighbourhood::around<VrfConfig>(const Json& json, const std::string& own) {
-  seen_.insert(label<VrfConfig>(own));
-  groups_in(json);
-  const auto id = json.find("id");
-  intent_.each<VrfConfig>([&](const VrfConfig& other, Owner) {
-    if (id != json.end() && *id == other.id && other.name != own) vrf(other.name);
-  });
-  // The VRF itself is not in the document yet, and those inside it refer to it.
-  const auto subnets = json.find("subnets");
-  intent_.each<VifConfig>([&](const VifConfig& vif_config, Owner) {
-    if (vif_config.vrf == own) vif(vif_config.name);
-  });
-  if (subnets == json.end() || !subnets->is_array()) return;
-  for (const auto& subnet : *subnets) {
-    if (const auto gateway = parse_ip(text_of(subnet, "gateway"))) {
-      route(own, IpPrefix::host(*gateway));
-    }
-    if (const auto prefix = parse_prefix(text_of(subnet, "prefix"))) route(own, prefix->masked());
-  }
-}
-
-template <>
-void Neighbourhood::around<NeighbourConfig>(const Json& json, const IpAddress&) {
-  vrf(text_of(json, "vrf"));
-}
-
-template <>
-void Neighbourhood::around<VifConfig>(const Json& json, const std::string& own) {
-  seen_.insert(label<VifConfig>(own));
-  const auto vrf_name = text_of(json, "vrf");
-  const auto device = text_of(json, "device");
-  const auto mac = parse_mac(text_of(json, "mac"));
-  const auto addresses = addresses_of(json, "addresses");
-  groups_in(json);
-  vrf(vrf_name);
-  intent_.each<VifConfig>([&](const VifConfig& other, Owner) {
-    if (other.name == own) return;
-    const bool shares = std::ranges::any_of(other.addresses, [&](const IpAddress& address) {
-      return std::ranges::find(addresses, address) != addresses.end();
-    });
-    const bool same_vrf = other.vrf == vrf_name && (other.mac == mac || shares);
-    if (other.device == device || same_vrf) vif(other.name);
-  });
-  for (const auto& address : addresses) route(vrf_name, IpPrefix::host(address));
-}
-
-template <>
-void Neighbourhood::around<TunnelConfig>(const Json& json, const std::string& own) {
-  seen_.insert(label<TunnelConfig>(own));
-  intent_.each<DecapConfig>([&](const DecapConfig& other, Owner) {
-    if (other.tunnel == own) document_.add(other);
-  });
-  if (text_of(json, "payload") != "nsh") return;
-  intent_.each<RouteConfig>([&](const RouteConfig& other, Owner) {
-    if (other.via.names_tunnel(own)) route(other.vrf, other.prefix);
-  });
-}
-
-template <>
-void Neighbourhood::around<DecapConfig>(const Json& json, const std::string& own) {
-  vrf(text_of(json, "vrf"));
-  vif(text_of(json, "vif"));
-  tunnel(text_of(json, "tunnel"));
-  intent_.each<DecapConfig>([&](const DecapConfig& other, Owner) {
-    const std::string network(describe(other.kind).network);
-    const std::uint32_t number = has_nsh(other.kind) ? other.vni >> 8 : other.vni;
-    const bool same = network.empty() || (json.contains(network) && json[network] == number);
-    if (other.name == own || !same) return;
-    vrf(other.vrf);
-    vif(other.vif);
-    tunnel(other.tunnel);
-    document_.add(other);
-  });
-}
-
-/// The members of an ecmp route, as far as they can be read.
-std::vector<Json> ecmp_members(const Json& via) {
-  if (!via.is_object() || !via.contains("ecmp") || !via["ecmp"].is_array()) return {};
-  return {via["ecmp"].begin(), via["ecmp"].end()};
-}
-
-template <>
-void Neighbourhood::around<RouteConfig>(const Json& json, const RouteKey& own) {
-  seen_.insert(label<RouteConfig>(own));
-  vrf(own.vrf);
-  if (const auto via = json.find("via"); via != json.end()) {
-    vrf(text_of(*via, "vrf"));
-    vif(text_of(*via, "vif"));
-    tunnel(text_of(*via, "tunnel"));
-    for (const Json& way : ecmp_members(*via)) {
-      vif(text_of(way, "vif"));
-      tunnel(text_of(way, "tunnel"));
-    }
-  }
-  if (own.prefix.length != own.prefix.address.width_bits()) return;
-  intent_.each<VifConfig>([&](const VifConfig& other, Owner) {
-    const bool has =
-        std::ranges::find(other.addresses, own.prefix.address) != other.addresses.end();
-    if (other.vrf == own.vrf && has) vif(other.name);
-  });
 }
 
 /// Names that lead nowhere, told with the names that there are.
@@ -418,7 +200,9 @@ Reply put(Agent& agent, const Json& body, bool must_be_new) {
   const auto result = agent.manager().put(object);
   if (!result) return Failure{409, result.error().message};
   std::string message = said(object, existing ? "has changed" : "is new");
-  if (existing && (existing->owner == Owner::file)) message += " (in place of the file's)";
+  if (existing && existing->owner != Owner::api) {
+    message += fmt::format(" (in place of the {}'s)", owner_name(existing->owner));
+  }
   return Json{{"message", message}, {"generation", *result}};
 }
 
@@ -467,18 +251,26 @@ Reply erase(Agent& agent, const Json& body) {
                                     "or put another in its place with `weftctl {} set`",
                                     own, agent.config_path(), word)};
   }
+  if (there->owner == Owner::channel) {
+    return Failure{409, fmt::format("{} comes from the controller: change it there, or put another "
+                                    "in its place with `weftctl {} set`",
+                                    own, word)};
+  }
   std::string message = own + " is gone";
-  if (const auto* of_file = find<Object>(intent.file, *key)) {
-    message = said(*of_file, "is as the file says") + " again, as the file says";
-    if constexpr (!std::is_same_v<Object, RouteConfig>)
-      message = own + " is again as the file says";
+  if (const auto behind = intent.behind<Object>(Owner::api, *key)) {
+    const auto whose = owner_name(behind->owner);
+    message = fmt::format("{} again, as the {} says", said(*behind->object, "is"), whose);
+    if constexpr (!std::is_same_v<Object, RouteConfig>) {
+      message = fmt::format("{} is again as the {} says", own, whose);
+    }
     Neighbourhood neighbourhood(intent);
-    const auto json = object_json(*of_file, intent.config.node);
+    const auto json = object_json(*behind->object, intent.config.node);
     neighbourhood.around<Object>(json, *key);
     const auto outcome = neighbourhood.check(ObjectKind<Object>::list, json, own);
     if (!outcome.good()) {
       auto contradicts = told(outcome.contradictions, own, 409);
-      contradicts.message = "the file's " + own + " cannot come back: " + contradicts.message;
+      contradicts.message =
+          fmt::format("the {}'s {} cannot come back: {}", whose, own, contradicts.message);
       return contradicts;
     }
   } else if constexpr (std::is_same_v<KeyOf<Object>, std::string>) {

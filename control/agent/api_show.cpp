@@ -1,10 +1,13 @@
 /// GET: the tables.
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 
 #include "agent/api_json.hpp"
 #include "agent/api_stream.hpp"
+#include "agent/api_table.hpp"
 #include "agent/objects.hpp"
 #include "agent/tunnel_names.hpp"
 #include "agent/vif_rules.hpp"
@@ -12,37 +15,6 @@
 namespace weft::agent::api {
 
 namespace {
-
-class Table {
- public:
-  Table(std::string title, std::vector<std::string> columns)
-      : title_(std::move(title)), columns_(std::move(columns)) {}
-
-  /// One value for each column, in their order; false when the table is full.
-  bool add(std::vector<Json> values) {
-    if (rows_.size() >= rows_max) {
-      truncated_ = true;
-      return false;
-    }
-    Json row = Json::object();
-    for (std::size_t i = 0; i < columns_.size(); ++i) row[columns_[i]] = std::move(values[i]);
-    rows_.push_back(std::move(row));
-    return true;
-  }
-
-  [[nodiscard]] Json finish() && {
-    Json out{{"title", std::move(title_)}, {"columns", std::move(columns_)}};
-    out["rows"] = std::move(rows_);
-    if (truncated_) out["truncated"] = true;
-    return out;
-  }
-
- private:
-  std::string title_;
-  std::vector<std::string> columns_;
-  Json rows_ = Json::array();
-  bool truncated_ = false;
-};
 
 template <class Values>
 Json texts(const Values& values) {
@@ -84,7 +56,7 @@ std::string_view kind_text(NexthopUse::Kind kind) {
 }
 
 std::string_view source_text(RouteSource source) {
-  constexpr std::string_view names[] = {"own",       "vif",       "configured",
+  constexpr std::string_view names[] = {"own",       "moved",     "vif",    "configured",
                                         "connected", "neighbour", "gateway"};
   return names[static_cast<std::size_t>(source)];
 }
@@ -99,11 +71,12 @@ std::string_view link_text(const PortStatus* status) {
   return status == nullptr ? "gone" : status->link_up ? "up" : "down";
 }
 
-/// Who owns an object, and whether it stands in place of one of the file.
+/// Who owns an object, and in place of whose it stands.
 template <class Object>
 std::string owner_text(Agent& agent, const KeyOf<Object>& key, Owner owner) {
   const auto wanted = agent.manager().intent().wanted<Object>(key);
-  return std::string(owner_name(owner)) + (wanted && wanted->overrides ? " over file" : "");
+  if (!wanted || !wanted->instead_of) return std::string(owner_name(owner));
+  return fmt::format("{} over {}", owner_name(owner), owner_name(*wanted->instead_of));
 }
 
 double rounded(double value) { return std::round(value * 10) / 10; }
@@ -477,6 +450,7 @@ constexpr Shown tables[] = {
     {"workers", show_workers},  {"observers", show_observers},
     {"stages", show_stages},    {"policy", show_policy},
     {"bfd", show_bfd},          {"security-group", show_security_groups},
+    {"control", show_control},  {"profile", show_profiles},
 };
 
 }  // namespace

@@ -105,15 +105,24 @@ struct SecurityGroupConfig {
   std::optional<std::vector<RuleConfig>> ingress;
   std::optional<std::vector<RuleConfig>> egress;
 
+  /// The groups that its rules speak of, some perhaps twice.
+  [[nodiscard]] std::vector<std::string> named_groups() const {
+    std::vector<std::string> names;
+    for (const auto* rules : {&ingress, &egress}) {
+      if (!*rules) continue;
+      for (const auto& rule : **rules) {
+        for (const auto* peers : {&rule.from, &rule.to}) {
+          for (const auto& peer : *peers) {
+            if (!peer.group.empty()) names.push_back(peer.group);
+          }
+        }
+      }
+    }
+    return names;
+  }
   /// Whether its rules speak of the group.
   [[nodiscard]] bool names_group(std::string_view other) const {
-    const auto meant = [&](const PeerConfig& peer) { return peer.group == other; };
-    const auto speaks = [&](const std::optional<std::vector<RuleConfig>>& rules) {
-      return rules && std::ranges::any_of(*rules, [&](const RuleConfig& rule) {
-               return std::ranges::any_of(rule.from, meant) || std::ranges::any_of(rule.to, meant);
-             });
-    };
-    return speaks(ingress) || speaks(egress);
+    return std::ranges::count(named_groups(), other) > 0;
   }
   friend bool operator==(const SecurityGroupConfig&, const SecurityGroupConfig&) = default;
 };
@@ -196,10 +205,14 @@ struct RouteTarget {
   friend bool operator==(const RouteTarget&, const RouteTarget&) = default;
 };
 
+/// Whether a VIF here may have the route's address, too, and which of both is used then.
+enum class BesideVif : std::uint8_t { no, behind, before };
+
 struct RouteConfig {
   std::string vrf;
   IpPrefix prefix;
   RouteTarget via;
+  BesideVif beside_vif = BesideVif::no;
   friend bool operator==(const RouteConfig&, const RouteConfig&) = default;
 };
 
@@ -207,6 +220,27 @@ struct MetricsConfig {
   std::string address;     ///< empty: only the API's socket has them
   std::uint16_t port = 0;  ///< TCP
   friend bool operator==(const MetricsConfig&, const MetricsConfig&) = default;
+};
+
+/// Files in PEM. Relative paths start where the configuration's file lies.
+struct TlsFiles {
+  std::string ca;
+  std::string cert;
+  std::string key;
+  friend bool operator==(const TlsFiles&, const TlsFiles&) = default;
+};
+
+struct ControllerConfig {
+  IpAddress address;
+  std::uint16_t port = 5269;  ///< TCP
+  TlsFiles tls;
+  friend bool operator==(const ControllerConfig&, const ControllerConfig&) = default;
+};
+
+struct ChannelConfig {
+  unsigned hold_s = 90;    ///< a controller that was not heard for so long is gone
+  unsigned stale_s = 300;  ///< what no controller tells any more is kept for so long
+  friend bool operator==(const ChannelConfig&, const ChannelConfig&) = default;
 };
 
 struct Config {
@@ -227,6 +261,8 @@ struct Config {
   std::vector<TunnelConfig> tunnels;
   std::vector<DecapConfig> decaps;
   std::vector<RouteConfig> routes;
+  std::vector<ControllerConfig> controllers{};
+  ChannelConfig channel{};
 };
 
 }  // namespace weft::agent

@@ -456,7 +456,7 @@ class Checker {
   void check_route(RouteDraft& route) {
     auto& [config, map] = static_cast<Draft<RouteConfig>&>(route);
     const bool vrf_known = vrf_or_underlay(map, config.vrf);
-    if (vrf_known && map.good("prefix")) {
+    if (vrf_known && map.good("prefix") && config.beside_vif == BesideVif::no) {
       claims_.claim(config.vrf, config.prefix, map.at("prefix"), "the prefix of " + route.place());
     }
     if (!route.via) return;

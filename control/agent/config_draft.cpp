@@ -370,11 +370,6 @@ std::optional<VifDraft> read_vif(const Value& v) {
   return vif;
 }
 
-std::optional<bool> read_controllers(const Value& v) {
-  v.error("controllers come later; leave this key out");
-  return std::nullopt;
-}
-
 template <class T, class Reader>
 void read_list(Map& map, std::string_view key, std::vector<T>& into, Reader reader) {
   std::vector<Placed<T>> placed;
@@ -394,7 +389,6 @@ auto configs(Drafts& drafts) {
 
 ConfigDraft read_draft(const Value& root) {
   ConfigDraft draft;
-  bool controllers = false;
   Map map(root);
   map.required("node", draft.node, read_node);
   map.optional("dpdk", draft.dpdk, read_dpdk);
@@ -412,8 +406,10 @@ ConfigDraft read_draft(const Value& root) {
   read_list(map, "tunnels", draft.tunnels, read_tunnel);
   read_list(map, "decaps", draft.decaps, read_decap);
   read_list(map, "routes", draft.routes, read_route);
-  map.optional("controllers", controllers, read_controllers);
+  read_list(map, "controllers", draft.controllers, read_controller);
+  map.optional("channel", draft.channel, read_channel);
   map.finish();
+  check_controllers(draft.controllers);
   return draft;
 }
 
@@ -435,6 +431,8 @@ Config take_config(ConfigDraft& draft) {
       .tunnels = configs(draft.tunnels),
       .decaps = configs(draft.decaps),
       .routes = configs(draft.routes),
+      .controllers = configs(draft.controllers),
+      .channel = draft.channel,
   };
 }
 

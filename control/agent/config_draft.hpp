@@ -86,6 +86,8 @@ struct ConfigDraft {
   std::vector<Draft<TunnelConfig>> tunnels;
   std::vector<DecapDraft> decaps;
   std::vector<RouteDraft> routes;
+  std::vector<Draft<ControllerConfig>> controllers;
+  ChannelConfig channel;
 };
 
 /// Bytes, `auto` or `off`.
@@ -94,6 +96,9 @@ std::optional<RouteDraft> read_route(const yaml::Value& v);
 std::optional<Draft<TunnelConfig>> read_tunnel(const yaml::Value& v);
 std::optional<DecapDraft> read_decap(const yaml::Value& v);
 std::optional<SecurityGroupDraft> read_security_group(const yaml::Value& v);
+std::optional<Draft<ControllerConfig>> read_controller(const yaml::Value& v);
+std::optional<ChannelConfig> read_channel(const yaml::Value& v);
+void check_controllers(const std::vector<Draft<ControllerConfig>>& controllers);
 ConfigDraft read_draft(const yaml::Value& root);
 
 /// The values of a draft that was checked and holds no error.

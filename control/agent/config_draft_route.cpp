@@ -89,6 +89,9 @@ std::optional<RouteDraft> read_route(const Value& v) {
   map.required("vrf", config.vrf, yaml::name);
   map.required("prefix", config.prefix, yaml::network);
   map.required("via", via, [](const Value& value) { return std::optional(value); });
+  map.optional(
+      "beside_vif", config.beside_vif,
+      yaml::choice<BesideVif>({{"behind", BesideVif::behind}, {"before", BesideVif::before}}));
   map.finish();
   if (via) read_via(route, *via);
   return route;

@@ -86,18 +86,23 @@ Result<PortStatus> ConfigManager::open_vif(const VifConfig& vif) {
   return open("vif", request_for(vif));
 }
 
-Result<std::vector<Unfit>> ConfigManager::start(const Config& config, ObjectSet kept) {
+Result<std::vector<Unfit>> ConfigManager::start(const Config& config, ObjectSet kept,
+                                                ObjectSet of_channel) {
   Intent next;
   next.config = config;
   next.file = object_set(config);
   std::vector<Unfit> unfit;
-  const bool any = [&] {
-    std::size_t count = 0;
-    for_each_kind([&]<class Object>() { count += objects_of<Object>(kept).size(); });
-    return count > 0;
-  }();
-  if (any) unfit = fit(config, kept, next.unfit);
-  next.api = std::move(kept);
+  if (!empty(of_channel)) {
+    ObjectSet lost;
+    unfit = fit(config, of_channel, lost);
+    next.channel = std::move(of_channel);
+  }
+  if (!empty(kept)) {
+    for (auto& object : fit(overlaid(config, next.channel), kept, next.unfit)) {
+      unfit.push_back(std::move(object));
+    }
+    next.api = std::move(kept);
+  }
 
   auto objects = difference({}, next).update;
   std::vector<PortStatus> ports;
@@ -166,8 +171,8 @@ Result<Generation> ConfigManager::erase(const KeyOf<Object>& key) {
   }
   Update update;
   auto& changes = update.*ObjectKind<Object>::changes;
-  if (const auto* of_file = agent::find<Object>(intent_.file, key)) {
-    changes.put.push_back({*of_file, Owner::file});
+  if (const auto behind = intent_.behind<Object>(Owner::api, key)) {
+    changes.put.push_back({*behind->object, behind->owner});
   } else {
     changes.erase.push_back(key);
   }
@@ -177,6 +182,19 @@ Result<Generation> ConfigManager::erase(const KeyOf<Object>& key) {
   changed();
   return result;
 }
+
+namespace {
+
+Error contradicted(const std::vector<Unfit>& conflicts, const char* whom, const char* remedy) {
+  std::string text = fmt::format("the file contradicts what was put by {}:", whom);
+  for (const auto& conflict : conflicts) {
+    text += fmt::format("\n{} ({} is {}'s: {})", to_string(conflict.complaints.front()),
+                        conflict.label, whom, remedy);
+  }
+  return Error{text};
+}
+
+}  // namespace
 
 Result<ConfigManager::Reload> ConfigManager::prepare(const Intent& now, const Config& config) {
   if (const auto fixed = fixed_keys(now.config, config); !fixed.empty()) {
@@ -188,19 +206,19 @@ Result<ConfigManager::Reload> ConfigManager::prepare(const Intent& now, const Co
   next.config = config;
   next.file = object_set(config);
   // Those that had no place may have one now; those that have one must keep it.
+  next.channel = now.channel;
   next.api = now.api;
   ObjectSet lost;
-  if (const auto conflicts = fit(config, next.api, lost); !conflicts.empty()) {
-    std::string text = "the file contradicts what was put by the API:";
-    for (const auto& conflict : conflicts) {
-      text += "\n" + to_string(conflict.complaints.front()) + " (" + conflict.label +
-              " is the API's: delete it with weftctl, or change the file)";
-    }
-    return Error{text};
+  if (const auto conflicts = fit(config, next.channel, lost); !conflicts.empty()) {
+    return contradicted(conflicts, "the controller", "change it there, or change the file");
+  }
+  const Config below = overlaid(config, next.channel);
+  if (const auto conflicts = fit(below, next.api, lost); !conflicts.empty()) {
+    return contradicted(conflicts, "the API", "delete it with weftctl, or change the file");
   }
   ObjectSet candidates = now.unfit;
   Reloaded& report = reload.report;
-  for (const auto& unfit : fit(overlaid(config, next.api), candidates, next.unfit)) {
+  for (const auto& unfit : fit(overlaid(below, next.api), candidates, next.unfit)) {
     report.unfit.push_back(unfit.label);
   }
   for_each_kind(

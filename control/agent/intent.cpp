@@ -23,36 +23,74 @@ std::map<KeyOf<Object>, std::pair<const Object*, Owner>> all(const Intent& inten
 
 }  // namespace
 
+namespace {
+
+// What an object refers to: `f(kind, name)` for each; the name may be empty.
+template <class F>
+void each_reference(const SecurityGroupConfig& group, F&& f) {
+  for (const auto& name : group.named_groups()) {
+    if (name != group.name) f("security-group", name);
+  }
+}
+template <class F>
+void each_reference(const VrfConfig& vrf, F&& f) {
+  for (const auto& name : vrf.security_groups) f("security-group", name);
+}
+template <class F>
+void each_reference(const NeighbourConfig&, F&&) {}
+template <class F>
+void each_reference(const VifConfig& vif, F&& f) {
+  f("vrf", vif.vrf);
+  if (!vif.security_groups) return;
+  for (const auto& name : *vif.security_groups) f("security-group", name);
+}
+template <class F>
+void each_reference(const TunnelConfig&, F&&) {}
+template <class F>
+void each_reference(const DecapConfig& decap, F&& f) {
+  f("vrf", decap.vrf);
+  f("vif", decap.vif);
+  f("tunnel", decap.tunnel);
+}
+template <class F>
+void each_reference(const RouteConfig& route, F&& f) {
+  f("vrf", route.vrf);
+  f("vrf", route.via.vrf);
+  f("vif", route.via.vif);
+  f("tunnel", route.via.tunnel);
+  for (const auto& way : route.via.ecmp) {
+    f("vif", way.vif);
+    f("tunnel", way.tunnel);
+  }
+}
+
+}  // namespace
+
 std::vector<std::string> referrers(const Intent& intent, std::string_view kind,
                                    const std::string& name) {
   std::vector<std::string> out;
-  const auto look = [&]<class Object>(auto refers) {
+  for_each_kind([&]<class Object>() {
     intent.each<Object>([&](const Object& object, Owner) {
-      if (refers(object)) out.push_back(label<Object>(ObjectKind<Object>::key(object)));
+      bool refers = false;
+      each_reference(object, [&](std::string_view of, const std::string& to) {
+        refers = refers || (of == kind && to == name);
+      });
+      if (refers) out.push_back(label<Object>(ObjectKind<Object>::key(object)));
     });
-  };
-  const auto names = [&](const std::vector<std::string>& list) {
-    return std::ranges::find(list, name) != list.end();
-  };
-  if (kind == "security-group") {
-    look.operator()<SecurityGroupConfig>(
-        [&](const auto& group) { return group.name != name && group.names_group(name); });
-    look.operator()<VrfConfig>([&](const auto& vrf) { return names(vrf.security_groups); });
-    look.operator()<VifConfig>(
-        [&](const auto& vif) { return vif.security_groups && names(*vif.security_groups); });
-  } else if (kind == "vrf") {
-    look.operator()<VifConfig>([&](const auto& vif) { return vif.vrf == name; });
-    look.operator()<DecapConfig>([&](const auto& decap) { return decap.vrf == name; });
-    look.operator()<RouteConfig>(
-        [&](const auto& route) { return route.vrf == name || route.via.vrf == name; });
-  } else if (kind == "vif") {
-    look.operator()<DecapConfig>([&](const auto& decap) { return decap.vif == name; });
-    look.operator()<RouteConfig>([&](const auto& route) { return route.via.names_vif(name); });
-  } else if (kind == "tunnel") {
-    look.operator()<DecapConfig>([&](const auto& decap) { return decap.tunnel == name; });
-    look.operator()<RouteConfig>([&](const auto& route) { return route.via.names_tunnel(name); });
-  }
+  });
   return out;
+}
+
+std::set<std::string> names_in_use(const Intent& intent, std::string_view kind) {
+  std::set<std::string> names;
+  for_each_kind([&]<class Object>() {
+    intent.each<Object>([&](const Object& object, Owner) {
+      each_reference(object, [&](std::string_view of, const std::string& to) {
+        if (of == kind && !to.empty()) names.insert(to);
+      });
+    });
+  });
+  return names;
 }
 
 Difference difference(const Intent& from, const Intent& to) {
@@ -97,6 +135,8 @@ std::vector<std::string> fixed_keys(const Config& from, const Config& to) {
   compare(from.flows, to.flows, "flows");
   compare(from.reassembly, to.reassembly, "reassembly");
   compare(from.ports, to.ports, "ports");
+  compare(from.controllers, to.controllers, "controllers");
+  compare(from.channel, to.channel, "channel");
   return out;
 }
 

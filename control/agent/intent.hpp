@@ -1,9 +1,12 @@
 #pragma once
-/// What is wanted of the node, and by whom. An object of the API stands in place of the file's of
-/// the same key, until it is deleted.
+/// What is wanted of the node, and by whom. Of several objects with one key that of the API is in
+/// force, else that of the control channel, else that of the file.
 
+#include <array>
 #include <optional>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "agent/objects.hpp"
@@ -11,9 +14,10 @@
 namespace weft::agent {
 
 struct Intent {
-  Config config;   ///< the file as it was read last
-  ObjectSet file;  ///< its objects by key
-  ObjectSet api;   ///< what the API asked for
+  Config config;      ///< the file as it was read last
+  ObjectSet file;     ///< its objects by key
+  ObjectSet channel;  ///< what controllers asked for
+  ObjectSet api;      ///< what the API asked for
   ObjectSet
       unfit;  ///< what the API asked for and what has no place beside the file; kept for later
 
@@ -21,33 +25,69 @@ struct Intent {
   struct Wanted {
     const Object* object = nullptr;
     Owner owner = Owner::file;
-    bool overrides = false;  ///< the file has one of that key, too
+    std::optional<Owner> instead_of{};  ///< who else has one of that key
   };
+
+  /// Whose objects go before whose.
+  static constexpr std::array order{Owner::api, Owner::channel, Owner::file};
+  [[nodiscard]] const ObjectSet& of(Owner owner) const {
+    return owner == Owner::api ? api : owner == Owner::channel ? channel : file;
+  }
+  ObjectSet& of(Owner owner) { return const_cast<ObjectSet&>(std::as_const(*this).of(owner)); }
 
   template <class Object>
   [[nodiscard]] std::optional<Wanted<Object>> wanted(const KeyOf<Object>& key) const {
-    const auto* of_file = agent::find<Object>(file, key);
-    if (const auto* of_api = agent::find<Object>(api, key)) {
-      return Wanted<Object>{of_api, Owner::api, of_file != nullptr};
+    std::optional<Wanted<Object>> found;
+    for (const Owner owner : order) {
+      const auto* object = agent::find<Object>(of(owner), key);
+      if (object == nullptr) continue;
+      if (found) {
+        found->instead_of = owner;
+        break;
+      }
+      found = Wanted<Object>{object, owner};
     }
-    if (of_file == nullptr) return std::nullopt;
-    return Wanted<Object>{of_file, Owner::file, false};
+    return found;
+  }
+
+  /// What would be in force if `owner` had nothing of that key: of those behind it.
+  template <class Object>
+  [[nodiscard]] std::optional<Wanted<Object>> behind(Owner owner, const KeyOf<Object>& key) const {
+    bool passed = false;
+    for (const Owner other : order) {
+      const auto* object = passed ? agent::find<Object>(of(other), key) : nullptr;
+      if (object != nullptr) return Wanted<Object>{object, other};
+      passed = passed || other == owner;
+    }
+    return std::nullopt;
+  }
+  /// Whether one of those that go before `owner` has an object of that key.
+  template <class Object>
+  [[nodiscard]] bool hidden(Owner owner, const KeyOf<Object>& key) const {
+    for (const Owner other : order) {
+      if (other == owner) return false;
+      if (agent::find<Object>(of(other), key) != nullptr) return true;
+    }
+    return false;
   }
 
   /// Calls `f(object, owner)` for each object of a kind that counts.
   template <class Object, class F>
   void each(F&& f) const {
-    const auto& of_api = objects_of<Object>(api);
-    for (const auto& [key, object] : objects_of<Object>(file)) {
-      if (!of_api.contains(key)) f(object, Owner::file);
+    for (auto owner = order.rbegin(); owner != order.rend(); ++owner) {
+      for (const auto& [key, object] : objects_of<Object>(of(*owner))) {
+        if (!hidden<Object>(*owner, key)) f(object, *owner);
+      }
     }
-    for (const auto& [key, object] : of_api) f(object, Owner::api);
   }
 };
 
 /// Labels of the objects that cannot do without this one.
 std::vector<std::string> referrers(const Intent& intent, std::string_view kind,
                                    const std::string& name);
+
+/// Names of objects of a kind that others refer to.
+std::set<std::string> names_in_use(const Intent& intent, std::string_view kind);
 
 /// What must be done to get from one intent to another.
 struct Difference {

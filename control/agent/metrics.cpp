@@ -172,6 +172,28 @@ void write_bfd(MetricsText& out, Agent& agent) {
        [](const BfdStatus& s, const Entry&) { return s.received; });
 }
 
+void write_channel(MetricsText& out, const Channel* channel) {
+  if (channel == nullptr) return;
+  const auto controllers = channel->controllers();
+  const auto each = [&](const char* name, const char* type, const char* help, auto&& value) {
+    out.family(name, type, help);
+    for (const auto& controller : controllers) {
+      out.sample({{"controller", controller.address}}, std::uint64_t{value(controller)});
+    }
+  };
+  using Status = Channel::ControllerStatus;
+  each("weft_controller_up", "gauge", "Whether the session to the controller is up.",
+       [](const Status& s) { return s.state == xmpp::ClientState::up ? 1U : 0U; });
+  each("weft_controller_sessions_total", "counter", "Sessions to it that came up.",
+       [](const Status& s) { return s.sessions; });
+  each("weft_controller_routes", "gauge", "Routes that it tells.",
+       [](const Status& s) { return s.routes; });
+  each("weft_controller_stale_routes", "gauge", "Of these, told by a session that ended.",
+       [](const Status& s) { return s.stale; });
+  out.family("weft_profiles_refused", "gauge", "Objects of controllers that have no place here.");
+  out.sample({}, std::uint64_t{channel->profiles().refused().size()});
+}
+
 void write_workers(MetricsText& out, const CountersSnapshot& counters) {
   const auto each = [&](std::string_view name, std::string_view type, std::string_view help,
                         auto value) {
@@ -347,6 +369,7 @@ http::Response metrics(Agent& agent) {
                counters.punts[i].limited);
   }
   write_bfd(out, agent);
+  write_channel(out, agent.channel());
   write_workers(out, counters);
   write_tables(out, agent);
   write_flows(out, agent.plane());

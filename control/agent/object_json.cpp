@@ -236,7 +236,10 @@ Json object_json(const RouteConfig& route, const NodeConfig&) {
     via["ecmp"].push_back(way.tunnel.empty() ? Json{{"vif", way.vif}}
                                              : Json{{"tunnel", way.tunnel}});
   }
-  return {{"vrf", route.vrf}, {"prefix", to_string(route.prefix)}, {"via", via}};
+  Json out{{"vrf", route.vrf}, {"prefix", to_string(route.prefix)}, {"via", via}};
+  if (route.beside_vif == BesideVif::behind) out["beside_vif"] = "behind";
+  if (route.beside_vif == BesideVif::before) out["beside_vif"] = "before";
+  return out;
 }
 
 Json object_json(const PortConfig& port) {
@@ -256,6 +259,27 @@ Json object_json(const NodeConfig& node) {
 
 yaml::Element to_element(const Json& json, const std::string& label) {
   return element(json, label, 0);
+}
+
+std::string text_of(const Json& json, const char* key) {
+  if (!json.is_object()) return "";
+  const auto found = json.find(key);
+  return found != json.end() && found->is_string() ? found->get<std::string>() : "";
+}
+
+std::vector<std::string> texts_of(const Json& json, const char* key) {
+  std::vector<std::string> out;
+  if (const auto single = text_of(json, key); !single.empty()) return {single};
+  if (!json.is_object() || !json.contains(key) || !json[key].is_array()) return out;
+  for (const auto& item : json[key]) {
+    if (item.is_string()) out.push_back(item.get<std::string>());
+  }
+  return out;
+}
+
+std::vector<Json> ecmp_members(const Json& via) {
+  if (!via.is_object() || !via.contains("ecmp") || !via["ecmp"].is_array()) return {};
+  return {via["ecmp"].begin(), via["ecmp"].end()};
 }
 
 }  // namespace weft::agent

@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
 #include "agent/config.hpp"
 #include "agent/yaml_reader.hpp"
@@ -30,5 +31,13 @@ Json object_json(const NodeConfig& node);
 /// The tree that the configuration's readers take. Maps in it are called `label` in messages, since
 /// they stand in no line. What is nested deeper than any object becomes null.
 yaml::Element to_element(const Json& json, const std::string& label);
+
+// What stands in the JSON of an object that nobody has checked, as far as it can be read.
+/// A text, or none.
+std::string text_of(const Json& json, const char* key);
+/// The texts of a list, or a single one.
+std::vector<std::string> texts_of(const Json& json, const char* key);
+/// The members of an ecmp route.
+std::vector<Json> ecmp_members(const Json& via);
 
 }  // namespace weft::agent

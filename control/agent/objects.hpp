@@ -132,6 +132,12 @@ const auto& objects_of(const ObjectSet& set) {
   return set.*ObjectKind<Object>::objects;
 }
 
+inline bool empty(const ObjectSet& set) {
+  bool none = true;
+  for_each_kind([&]<class Object>() { none = none && objects_of<Object>(set).empty(); });
+  return none;
+}
+
 /// The object of that key, or null.
 template <class Object>
 const Object* find(const ObjectSet& set, const KeyOf<Object>& key) {

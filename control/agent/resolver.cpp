@@ -75,19 +75,27 @@ Result<Generation> Resolver::erase_route(const std::string& vrf, const IpPrefix&
   return publish(tx);
 }
 
+namespace {
+
+bool was_told(const RibEntry& entry) {
+  return entry.source == RouteSource::configured || entry.source == RouteSource::moved;
+}
+
+}  // namespace
+
 Status Resolver::remove_route(Transaction& tx, const std::string& vrf, const IpPrefix& prefix) {
   const auto found = model_.vrfs.find(vrf);
   if (found == model_.vrfs.end()) return Error{"no VRF " + vrf};
   const auto id = found->second.id;
   const auto wanted = prefix.masked();
   const auto& slot = model_.ribs.at(id).at(wanted);
-  const auto old = std::find_if(slot.begin(), slot.end(), [](const auto& entry) {
-    return entry.source == RouteSource::configured;
-  });
-  if (old == slot.end()) return Error{"no configured route " + to_string(wanted) + " in " + vrf};
-
-  leave_target(tx, old->nexthop);
-  change_route(tx, id, wanted, RouteSource::configured, std::nullopt);
+  const auto found_entry = std::find_if(slot.begin(), slot.end(), was_told);
+  if (found_entry == slot.end()) {
+    return Error{"no configured route " + to_string(wanted) + " in " + vrf};
+  }
+  const RibEntry old = *found_entry;
+  leave_target(tx, old.nexthop);
+  change_route(tx, id, wanted, old.source, std::nullopt);
   if (id == underlay_vrf) underlay_changed(tx, wanted);
   return ok();
 }
@@ -174,19 +182,23 @@ Status Resolver::add_route(Transaction& tx, const RouteConfig& route, Owner owne
     if (entry.source == RouteSource::own) {
       return Error{what + " is an address of the router; route another prefix"};
     }
-    if (entry.source == RouteSource::vif) {
+    if (entry.source == RouteSource::vif && route.beside_vif == BesideVif::no) {
       return Error{what + " is an address of vif " + model_.nexthops.at(entry.nexthop).name +
                    "; take it from the vif first"};
     }
-    if (entry.source == RouteSource::configured) old = entry.nexthop;
+    if (was_told(entry)) old = entry.nexthop;
   }
+  const auto source =
+      route.beside_vif == BesideVif::before ? RouteSource::moved : RouteSource::configured;
   const auto nexthop = target_nexthop(tx, route, old);
   if (!nexthop) return Error{"route " + what + ": " + nexthop.error().message};
   // A gateway is pinned once more by now; an ecmp next hop that serves on has one owner.
   const bool same_group = old == *nexthop && model_.ecmp_groups.contains(*nexthop);
   if (old && !same_group) leave_target(tx, *old);
-  change_route(tx, id, prefix, RouteSource::configured,
-               RibEntry{RouteSource::configured, owner, *nexthop});
+  for (const auto other : {RouteSource::configured, RouteSource::moved}) {
+    if (other != source) change_route(tx, id, prefix, other, std::nullopt);
+  }
+  change_route(tx, id, prefix, source, RibEntry{source, owner, *nexthop});
   if (id == underlay_vrf) underlay_changed(tx, prefix);
   return ok();
 }

@@ -14,6 +14,7 @@ namespace weft::agent {
 /// Where a route comes from; of several for one prefix the first in this order is used.
 enum class RouteSource : std::uint8_t {
   own,         ///< an address of the router
+  moved,       ///< an address of a VIF that is elsewhere now
   vif,         ///< an address of a VIF
   configured,  ///< told by the file, the API or the channel
   connected,   ///< the subnet of a fabric port

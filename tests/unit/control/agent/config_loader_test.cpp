@@ -215,7 +215,18 @@ TEST_CASE("config: shape") {
     expect(with("compute-a", "^" + std::string(64, 'x')), "node.name", "wanted a name");
     load(with("compute-a", std::string(63, 'x')));
   }
-  SECTION("controllers") { expect(sample + "controllers: ^[]\n", "controllers", "come later"); }
+  SECTION("controllers") {
+    const std::string one = "{address: 192.0.2.10, tls: {ca: a, cert: b, key: c}}";
+    const auto config = load(sample + "controllers: [" + one + "]\nchannel: {hold_time: 3}\n");
+    REQUIRE(config.controllers.size() == 1);
+    CHECK(config.controllers[0].port == 5269);
+    CHECK(config.controllers[0].tls == TlsFiles{"a", "b", "c"});
+    CHECK(config.channel == ChannelConfig{3, 300});
+    expect(sample + "controllers: [" + one + ", ^" + one + "]\n", "controllers[1]",
+           "same address and port as controllers[0]");
+    expect(sample + "controllers: [^{address: 192.0.2.10}]\n", "controllers[0].tls", "missing");
+    expect(sample + "channel: {hold_time: ^0}\n", "channel.hold_time", "from 1 to 3600");
+  }
 }
 
 TEST_CASE("config: numbers and words") {

@@ -1,0 +1,89 @@
+#pragma once
+/// Profiles that controllers tell: objects in the words of `weft.yaml`, and how far each
+/// controller's are applied.
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "agent/channel_routes.hpp"
+#include "agent/config_manager.hpp"
+#include "channel/profile_codec.hpp"
+
+namespace weft::agent {
+
+class ChannelProfiles {
+ public:
+  ChannelProfiles(ConfigManager& manager, std::size_t sources)
+      : manager_(manager), heard_(sources) {}
+
+  /// What controller number `source` says.
+  void hear(std::size_t source, channel::ProfileItems items);
+  void mark_stale(std::size_t source);
+  /// Forgets what is stale of it.
+  void sweep(std::size_t source);
+
+  [[nodiscard]] bool pending() const { return !changed_.empty(); }
+  /// Brings at most `most` changed profiles into force, as far as they have a place.
+  void apply(std::size_t most);
+
+  /// What is to be acknowledged to a controller, each once: nothing while something waits.
+  std::optional<channel::Applied> take_acknowledgement(std::size_t source);
+
+  /// Tunnels among them, by what they lead to; `changed_since` tells whether they are other ones.
+  [[nodiscard]] const ChannelRoutes::Offered& tunnels() const { return tunnels_; }
+  bool take_tunnels_changed() { return std::exchange(tunnels_changed_, false); }
+
+  /// `see(id, generation, stale)` for each.
+  template <class See>
+  void each(See see) const {
+    for (const auto& [id, voices] : profiles_) {
+      if (voices.empty()) continue;
+      const auto& told = strongest(voices);
+      see(id, told.generation, told.stale);
+    }
+  }
+  [[nodiscard]] std::size_t size() const { return profiles_.size(); }
+  [[nodiscard]] std::size_t stale() const;
+  [[nodiscard]] std::uint64_t applied(std::size_t source) const { return heard_[source].applied; }
+  /// Why profiles have no place here, by their names.
+  [[nodiscard]] const std::map<channel::ProfileName, std::string>& refused() const {
+    return refused_;
+  }
+  /// Whether a profile of that kind (a word like `vrf`) and name stands now.
+  [[nodiscard]] bool has(std::string_view kind, const std::string& name) const {
+    return profiles_.contains({std::string(kind), name});
+  }
+
+ private:
+  struct Told {
+    std::uint64_t generation = 0;
+    std::string json;
+    bool stale = false;
+  };
+  /// What the controllers say of one profile, by their numbers.
+  using Voices = std::map<std::size_t, Told>;
+  struct Heard {
+    std::uint64_t generation = 0;  ///< the highest that was told
+    std::uint64_t applied = 0;     ///< that was acknowledged
+  };
+
+  static const Told& strongest(const Voices& voices);
+  template <class Object>
+  void apply_kind(std::set<channel::ProfileName>& names);
+  void refuse(const channel::ProfileName& name, const std::string& why);
+
+  ConfigManager& manager_;
+  std::map<channel::ProfileName, Voices> profiles_;
+  std::set<channel::ProfileName> changed_;
+  std::map<channel::ProfileName, std::string> refused_;
+  std::vector<Heard> heard_;
+  ChannelRoutes::Offered tunnels_;
+  std::map<std::string, TunnelKey> tunnel_keys_;
+  bool tunnels_changed_ = false;
+};
+
+}  // namespace weft::agent
