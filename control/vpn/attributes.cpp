@@ -8,15 +8,17 @@ namespace weft::vpn {
 namespace {
 
 template <class T>
-void share(Shared<T>& value, std::set<Shared<T>>& known) {
-  if (!value.empty()) value = *known.insert(value).first;
+void share(Shared<T>& value, std::map<Shared<T>, std::size_t>& known) {
+  if (value.empty()) return;
+  const auto at = known.try_emplace(value).first;
+  ++at->second;
+  value = at->first;
 }
 
-/// Where nobody shares it any more but `value` and `known`.
 template <class T>
-void forget(const Shared<T>& value, std::set<Shared<T>>& known) {
+void forget(const Shared<T>& value, std::map<Shared<T>, std::size_t>& known) {
   const auto at = known.find(value);
-  if (at != known.end() && at->shares() <= 2) known.erase(at);
+  if (at != known.end() && --at->second == 0) known.erase(at);
 }
 
 }  // namespace
@@ -66,15 +68,11 @@ AttributesRef AttributePool::intern(Attributes attributes) {
 }
 
 void AttributePool::erase(const Attributes& attributes) {
-  const Shared<std::string> network = attributes.virtual_network;
-  const Shared<std::string> origin = attributes.origin;
-  const auto targets = attributes.targets;
-  const auto groups = attributes.security_groups;
+  forget(attributes.virtual_network, names_);
+  forget(attributes.origin, names_);
+  forget(attributes.targets, targets_);
+  forget(attributes.security_groups, lists_);
   slots_.erase(slots_.find(attributes));
-  forget(network, names_);
-  forget(origin, names_);
-  forget(targets, targets_);
-  forget(groups, lists_);
 }
 
 }  // namespace weft::vpn

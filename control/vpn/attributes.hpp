@@ -4,8 +4,8 @@
 #include <compare>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <optional>
-#include <set>
 #include <string>
 #include <unordered_map>
 #include <utility>
@@ -119,9 +119,10 @@ class AttributePool {
   void erase(const Attributes& attributes);
 
   std::unordered_map<Attributes, AttributesRef::Use, AttributesHash> slots_;
-  std::set<Shared<std::string>> names_;
-  std::set<Shared<std::vector<std::string>>> lists_;
-  std::set<Shared<std::vector<RouteTarget>>> targets_;
+  // Each with how many slots have it.
+  std::map<Shared<std::string>, std::size_t> names_;
+  std::map<Shared<std::vector<std::string>>, std::size_t> lists_;
+  std::map<Shared<std::vector<RouteTarget>>, std::size_t> targets_;
 };
 
 }  // namespace weft::vpn

@@ -175,7 +175,7 @@ TEST_CASE("vpn: equal names and lists are kept once, too", "[vpn]") {
   b.security_groups = {"web"};
   b.targets = {test::target("1:1")};
   b.virtual_network = "compute-a";
-  const AttributesRef first = pool.intern(a);
+  AttributesRef first = pool.intern(a);
   {
     const AttributesRef second = pool.intern(b);
     CHECK(&*first->origin == &*second->origin);
@@ -188,6 +188,13 @@ TEST_CASE("vpn: equal names and lists are kept once, too", "[vpn]") {
   a = {};
   CHECK(first->origin.shares() == 2);
   CHECK(first->origin == "compute-a");
+  const auto origin = first->origin;
+  const auto groups = first->security_groups;
+  const auto targets = first->targets;
+  first = {};
+  CHECK(origin.shares() == 1);
+  CHECK(groups.shares() == 1);
+  CHECK(targets.shares() == 1);
 }
 
 TEST_CASE("vpn: shared values read as what they are", "[vpn]") {
