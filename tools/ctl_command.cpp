@@ -132,7 +132,12 @@ class Parser {
             "of this VIF alone");
     table("nexthop", "Next hops");
     table("tunnel", "Encapsulations");
-    table("decap", "Decapsulations");
+    table("decap", "Decapsulations")
+        ->add_option_function<std::string>(
+            "name",
+            [this](const std::string& name) { query_ = "name=" + http::percent_encode(name); },
+            "what this one has let in, by the marks of the packets")
+        ->type_name("TEXT");
     table("neighbour", "Neighbours on the underlay");
     table("bfd", "BFD sessions with gateways");
     table("control", "Sessions to controllers");

@@ -114,6 +114,13 @@ std::vector<std::string> values_of(const CLI::Option& option, const LiveNames& l
   return words_of(option.get_type_name());
 }
 
+/// Whether a command of `show` shows one of them by its name, too.
+bool takes_name(const CLI::App& app) {
+  return std::ranges::any_of(options_of(app), [](const CLI::Option* option) {
+    return option->get_positional() && option->get_name() == "name";
+  });
+}
+
 }  // namespace
 
 std::vector<std::string> candidates(const CLI::App& app, const std::vector<std::string>& words,
@@ -136,6 +143,9 @@ std::vector<std::string> candidates(const CLI::App& app, const std::vector<std::
     const auto way = line.path.back()->get_name();
     if (all.empty() && names_one && (way == "set" || way == "del")) {
       all = live(line.path[1]->get_name());
+    } else if (all.empty() && names_one && line.path[1]->get_name() == "show" &&
+               takes_name(*line.path.back())) {
+      all = live(way);
     }
   }
   std::erase_if(all, [&](const std::string& one) { return !one.starts_with(typed); });

@@ -23,6 +23,23 @@ void network(CLI::App& command, Fields& fields) {
   fields.number(command, "--index", "index", 255, "service index of NSH (255)");
 }
 
+/// NAME=BITS/MASK, for each mark.
+Json marks(const CLI::Option& option) {
+  Json out = Json::array();
+  for (const auto& word : option.as<std::vector<std::string>>()) {
+    const auto equals = word.find('=');
+    const auto slash = word.find('/', equals);
+    if (equals == std::string::npos || slash == std::string::npos) {
+      throw CLI::ValidationError(
+          "--mark", "wanted NAME=BITS/MASK, like bare-metal=0000000000000001/00000000000000ff");
+    }
+    out.push_back({{"name", word.substr(0, equals)},
+                   {"bits", word.substr(equals + 1, slash - equals - 1)},
+                   {"mask", word.substr(slash + 1)}});
+  }
+  return out;
+}
+
 /// PREFIX=GATEWAY, for each subnet.
 Json subnets(const CLI::Option& option) {
   Json out = Json::array();
@@ -72,13 +89,17 @@ void mss_clamp(CLI::App& command, Fields& fields) {
       ->type_name("BYTES|auto|off");
 }
 
+/// An option that says that there are none.
+CLI::Option* empty_list(CLI::App& command, Fields& fields, const std::string& option,
+                        const std::string& key) {
+  return fields.flag(command, option, key, "an empty list of them",
+                     [](const CLI::Option&) { return Json::array(); });
+}
+
 /// --security-group, and --no-security-groups, which says that there are none.
 void security_groups(CLI::App& command, Fields& fields, const std::string& help) {
   auto* some = fields.texts(command, "--security-group", "security_groups", help);
-  fields
-      .flag(command, "--no-security-groups", "security_groups", "an empty list of them",
-            [](const CLI::Option&) { return Json::array(); })
-      ->excludes(some);
+  empty_list(command, fields, "--no-security-groups", "security_groups")->excludes(some);
 }
 
 }  // namespace
@@ -166,6 +187,8 @@ void ObjectCommands::add_to(CLI::App& app, Ask ask) {
                       "of SRv6, in the order of the visits; all of them, instead of --remote");
          fields.on_off(command, "--reduced", "reduced",
                        "SRv6: leave the first segment out of the header");
+         fields.text(command, "--reserved", "reserved",
+                     "reserved bits of VXLAN and VXLAN-GPE that are sent: 16 hex digits");
          fields.text(command, "--context", "context", "of NSH with MD type 1: 32 hex digits");
          fields.text(command, "--payload", "payload", "what is inside: ethernet, ip or nsh");
          fields.number_or_copy(command, "--ttl", "ttl", 255,
@@ -197,6 +220,12 @@ void ObjectCommands::add_to(CLI::App& app, Ask ask) {
          fields.number(command, "--port", "port", 65535, "UDP destination port (the kind's own)");
          fields.on_off(command, "--zero-udp-checksum6", "zero_udp_checksum6",
                        "take UDP checksum zero over IPv6");
+         auto* some = fields
+                          .add(command, "--mark", "marks", marks,
+                               "NAME=BITS/MASK of reserved bits, each 16 hex digits: packets "
+                               "with them count under the name; all of them")
+                          ->take_all();
+         empty_list(command, fields, "--no-marks", "marks")->excludes(some);
          fields.keep_or_copy(command, "--dscp", "dscp",
                              "the inner DSCP stays as it is (keep), or becomes the outer one");
        });

@@ -365,9 +365,15 @@ PacketCount Agent::nexthop_count(NexthopId id) const {
 }
 
 PacketCount Agent::decap_count(DecapId id) const {
-  const auto before = model_.baselines.decaps.find(id.index());
-  const auto count = plane_.decap_counters(id);
-  return before == model_.baselines.decaps.end() ? count : since(count, before->second);
+  return model_.baselines.since_it_is(id, plane_.decap_counters(id));
+}
+
+PacketCount Agent::decap_count(const DecapEntry& entry) const {
+  PacketCount all = entry.left;
+  all += decap_count(entry.id);
+  for (const auto& [name, id] : entry.marks) all += decap_count(id);
+  for (const auto id : entry.leaving) all += decap_count(id);
+  return all;
 }
 
 void Agent::on_punt(const PuntedPacket& packet) {

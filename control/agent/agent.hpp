@@ -81,7 +81,10 @@ class Agent final : public EventSink, private NeighbourHost {
   // Counters of the objects that there are now; an index that had another tenant starts at zero.
   [[nodiscard]] CountersSnapshot counters() const;
   [[nodiscard]] PacketCount nexthop_count(NexthopId id) const;
+  /// Of those alone that count under this id: a mark's, or those without one.
   [[nodiscard]] PacketCount decap_count(DecapId id) const;
+  /// Of all that the entry has let in.
+  [[nodiscard]] PacketCount decap_count(const DecapEntry& entry) const;
 
   /// To be called about once a second, for ailments() to know of workers.
   void watch_workers();

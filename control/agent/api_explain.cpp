@@ -138,7 +138,8 @@ std::string names_of(Agent& agent, const ExplainStep& step) {
   const Model& model = agent.model();
   if (step.stage == "decap" && step.decap.valid()) {
     for (const auto& [key, entry] : model.decap_entries) {
-      if (entry.id == step.decap) return fmt::format("decap {}", fmt::join(entry.profiles, ", "));
+      if (entry.counts_under(step.decap))
+        return fmt::format("decap {}", fmt::join(entry.profiles, ", "));
     }
   }
   if (step.stage == "resolve") {

@@ -5,33 +5,13 @@
 #include <algorithm>
 #include <cmath>
 
-#include "agent/api_json.hpp"
 #include "agent/api_stream.hpp"
 #include "agent/api_table.hpp"
-#include "agent/objects.hpp"
-#include "agent/tunnel_names.hpp"
 #include "agent/vif_rules.hpp"
 
 namespace weft::agent::api {
 
 namespace {
-
-template <class Values>
-Json texts(const Values& values) {
-  Json out = Json::array();
-  for (const auto& value : values) out.push_back(to_string(value));
-  return out;
-}
-
-std::string neighbour_text(const Model& model, const NeighbourKey& key) {
-  return model.port_names.at(key.port) + " " + to_string(key.address);
-}
-
-std::string ways_text(const Model& model, const Ways& ways) {
-  std::string text;
-  for (const auto& key : ways) text += (text.empty() ? "" : ", ") + neighbour_text(model, key);
-  return text;
-}
 
 std::string_view kind_text(NexthopUse::Kind kind) {
   switch (kind) {
@@ -69,14 +49,6 @@ const PortStatus* status_of(const std::vector<PortStatus>& ports, PortId id) {
 
 std::string_view link_text(const PortStatus* status) {
   return status == nullptr ? "gone" : status->link_up ? "up" : "down";
-}
-
-/// Who owns an object, and in place of whose it stands.
-template <class Object>
-std::string owner_text(Agent& agent, const KeyOf<Object>& key, Owner owner) {
-  const auto wanted = agent.manager().intent().wanted<Object>(key);
-  if (!wanted || !wanted->instead_of) return std::string(owner_name(owner));
-  return fmt::format("{} over {}", owner_name(owner), owner_name(*wanted->instead_of));
 }
 
 double rounded(double value) { return std::round(value * 10) / 10; }
@@ -206,102 +178,6 @@ Reply show_nexthops(Agent& agent, const Query&) {
     const auto count = agent.nexthop_count(id);
     if (!table.add({id.index(), kind_text(use.kind), use_text(agent.model(), id), count.packets,
                     count.bytes})) {
-      break;
-    }
-  }
-  return std::move(table).finish();
-}
-
-/// Why packets do not go by a neighbour; empty: they do.
-std::string way_state(const Model& model, const NeighbourKey& key) {
-  const auto& a = model.adjacencies.at(key);
-  if (!a.link_up) return "link of " + model.port_names.at(key.port) + " down";
-  if (a.mac && !a.alive) return "BFD down with " + to_string(key.address);
-  if (a.mac) return "";
-  return std::string("waiting for ") + (key.address.is_v4() ? "ARP" : "ND") + " of " +
-         to_string(key.address);
-}
-
-std::string tunnel_state(const Model& model, const TunnelObject& tunnel) {
-  if (tunnel.via.empty()) return "no route";
-  std::string wrong;
-  std::size_t usable = 0;
-  for (const auto& key : tunnel.via) {
-    const auto state = way_state(model, key);
-    if (!state.empty()) wrong += (wrong.empty() ? "" : ", ") + state;
-    usable += state.empty() ? 1 : 0;
-  }
-  if (wrong.empty() || usable == 0) return wrong.empty() ? "resolved" : wrong;
-  return "resolved by " + std::to_string(usable) + " of " + std::to_string(tunnel.via.size()) +
-         ": " + wrong;
-}
-
-/// Nothing where the kind has no networks.
-Json network_or_none(TunnelKind kind, std::uint32_t network,
-                     const std::vector<std::uint32_t>& labels) {
-  if (describe(kind).network.empty()) return {};
-  return network_text(kind, network, labels);
-}
-/// Of a tunnel.
-Json network_or_none(const TunnelProfile& p) {
-  return p.payload == TunnelPayload::nsh ? Json() : network_or_none(p.kind, p.vni, p.labels);
-}
-/// Where a decap leads.
-std::string target_text(const DecapConfig& config) {
-  std::string text;
-  if (config.kind == TunnelKind::srv6) text = std::string(behaviour_text(config.behaviour));
-  const auto add = [&](const std::string& what, const std::string& name) {
-    if (!name.empty()) text += (text.empty() ? "" : " ") + what + " " + name;
-  };
-  add("vrf", config.vrf);
-  add("vif", config.vif);
-  add("tunnel", config.tunnel);
-  add("gateway", config.gateway ? to_string(*config.gateway) : "");
-  return text;
-}
-Json udp_port(std::uint16_t port) { return port == 0 ? Json() : Json(port); }
-Json local_address(TunnelKind kind, const IpAddress& local) {
-  return describe(kind).on_ethernet ? Json() : Json(to_string(local));
-}
-
-Reply show_tunnels(Agent& agent, const Query&) {
-  Table table("Tunnels", {"name", "kind", "network", "local", "remote", "port", "source_ports",
-                          "ttl", "dscp", "via", "state", "path_mtu", "packets", "bytes", "owner"});
-  const auto& model = agent.model();
-  for (const auto& [name, tunnel] : model.tunnels) {
-    const auto& p = tunnel.profile;
-    const auto count = agent.nexthop_count(tunnel.nexthop);
-    const auto mtu = path_mtu(model, tunnel);
-    if (!table.add({name, describe(p.kind).name, network_or_none(p), local_address(p.kind, p.local),
-                    to_string(p.remote), udp_port(p.destination_port),
-                    p.destination_port == 0 ? Json()
-                                            : Json(std::to_string(p.source_ports.first) + "-" +
-                                                   std::to_string(p.source_ports.last)),
-                    number_or_copy(p.ttl, p.copy_ttl), number_or_copy(p.dscp, p.copy_dscp),
-                    tunnel.via.empty() ? Json() : Json(ways_text(model, tunnel.via)),
-                    tunnel_state(model, tunnel), mtu ? Json(*mtu) : Json(), count.packets,
-                    count.bytes, owner_text<TunnelConfig>(agent, name, tunnel.owner)})) {
-      break;
-    }
-  }
-  return std::move(table).finish();
-}
-
-Reply show_decaps(Agent& agent, const Query&) {
-  // Profiles that share an entry of the data plane share its counters.
-  Table table("Decapsulation", {"name", "kind", "port", "network", "local", "sources", "dscp", "to",
-                                "entry", "packets", "bytes", "owner"});
-  const auto& model = agent.model();
-  for (const auto& [name, decap] : model.decaps) {
-    const auto& config = decap.config;
-    const auto& entry = model.decap_entries.at(key_of(config));
-    const auto count = agent.decap_count(entry.id);
-    if (!table.add({name, describe(config.kind).name, udp_port(config.destination_port),
-                    network_or_none(config.kind, config.vni, config.labels),
-                    local_address(config.kind, config.local), texts(config.sources),
-                    config.copy_dscp ? "copy" : "keep", target_text(config), entry.id.index(),
-                    count.packets, count.bytes,
-                    owner_text<DecapConfig>(agent, name, decap.owner)})) {
       break;
     }
   }

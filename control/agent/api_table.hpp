@@ -1,11 +1,12 @@
 #pragma once
-/// A table as the API answers it.
+/// What the tables of GET are made of.
 
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "agent/api_json.hpp"
+#include "agent/objects.hpp"
 
 namespace weft::agent::api {
 
@@ -39,5 +40,35 @@ class Table {
   Json rows_ = Json::array();
   bool truncated_ = false;
 };
+
+template <class Values>
+Json texts(const Values& values) {
+  Json out = Json::array();
+  for (const auto& value : values) out.push_back(to_string(value));
+  return out;
+}
+
+inline std::string neighbour_text(const Model& model, const NeighbourKey& key) {
+  return model.port_names.at(key.port) + " " + to_string(key.address);
+}
+
+inline std::string ways_text(const Model& model, const Ways& ways) {
+  std::string text;
+  for (const auto& key : ways) text += (text.empty() ? "" : ", ") + neighbour_text(model, key);
+  return text;
+}
+
+/// Who owns an object, and in place of whose it stands.
+template <class Object>
+std::string owner_text(Agent& agent, const KeyOf<Object>& key, Owner owner) {
+  const auto wanted = agent.manager().intent().wanted<Object>(key);
+  std::string text(owner_name(owner));
+  if (wanted && wanted->instead_of) text += " over " + std::string(owner_name(*wanted->instead_of));
+  return text;
+}
+
+// api_show_tunnel.cpp
+Reply show_tunnels(Agent& agent, const Query& query);
+Reply show_decaps(Agent& agent, const Query& query);
 
 }  // namespace weft::agent::api

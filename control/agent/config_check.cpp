@@ -430,6 +430,8 @@ class Checker {
       map.at("zero_udp_checksum6").error(same + ", but another zero_udp_checksum6");
     } else if (config.copy_dscp != other.copy_dscp) {
       map.at("dscp").error(same + ", but another dscp");
+    } else if (config.marks != other.marks) {
+      map.at("marks").error(same + ", but other marks");
     } else if (static_cast<const DecapTerms&>(config) != other) {
       map.value().error(same +
                         ", but other labels or options, or another behaviour, vni or "

@@ -145,6 +145,60 @@ std::optional<NshContext> context(const Value& v) {
   return read ? read : v.wanted("16 bytes as 32 hexadecimal digits");
 }
 
+/// Some of the reserved bits of a kind's header.
+auto reserved(TunnelKind kind) {
+  return [kind](const Value& v) -> std::optional<std::uint64_t> {
+    const auto text = yaml::text(v);
+    if (!text) return std::nullopt;
+    const auto bits = parse_header_bits(*text);
+    if (!bits) return v.wanted("the first eight bytes of the header as 16 hexadecimal digits");
+    const std::uint64_t others = *bits & ~reserved_bits(kind);
+    if (others == 0) return bits;
+    v.error(fmt::format("the bits {} are not reserved; those that {} reserves are {}",
+                        header_bits_text(others), describe(kind).name,
+                        header_bits_text(reserved_bits(kind))));
+    return std::nullopt;
+  };
+}
+
+/// Whether each header with `later` has `earlier`, too.
+bool hides(const DecapMark& earlier, const DecapMark& later) {
+  return (earlier.mask & ~later.mask) == 0 && earlier.is_in(later.bits);
+}
+
+std::vector<DecapMark> marks(KindReader& of_kind, const Map& map, TunnelKind kind) {
+  const auto one = [kind](const Value& v) -> std::optional<DecapMark> {
+    DecapMark mark;
+    Map members(v);
+    members.required("name", mark.name, yaml::name);
+    members.required("bits", mark.bits, reserved(kind));
+    members.required("mask", mark.mask, reserved(kind));
+    members.finish();
+    if (!members.good("bits") || !members.good("mask")) return std::nullopt;
+    if (mark.mask == 0) members.at("mask").error("wanted at least one bit, found none");
+    if (const std::uint64_t others = mark.bits & ~mark.mask; others != 0) {
+      members.at("bits").error("the mask leaves out " + header_bits_text(others));
+    }
+    return mark;
+  };
+  std::vector<Placed<DecapMark>> list;
+  of_kind.optional(reserved_bits(kind) != 0, "marks", list, yaml::placed_list(one));
+  if (list.size() > max_marks) {
+    map.at("marks").error(fmt::format("wanted at most {}, found {}", max_marks, list.size()));
+  }
+  for (auto later = list.begin(); later != list.end(); ++later) {
+    for (auto earlier = list.begin(); earlier != later; ++earlier) {
+      const std::string name = yaml::quoted(earlier->value.name);
+      if (earlier->value.name == later->value.name) {
+        later->where.error("there is a mark " + name + " already");
+      } else if (hides(earlier->value, later->value)) {
+        later->where.error("no packet can have it: the mark " + name + " takes them all before");
+      }
+    }
+  }
+  return values(std::move(list));
+}
+
 std::optional<SegmentBehaviour> behaviour(const Value& v) {
   return yaml::choice<SegmentBehaviour>({segment_behaviours.begin(), segment_behaviours.end()})(v);
 }
@@ -263,6 +317,8 @@ std::optional<Draft<TunnelConfig>> read_tunnel(const Value& v) {
   if (map.good("context") && map.good("options")) {
     map.at("context").error("wanted context (MD type 1) or options (MD type 2), found both");
   }
+  of_kind.optional(reserved_bits(profile.kind) != 0, "reserved", profile.reserved,
+                   reserved(profile.kind));
   const bool on_ip = !of_kind.info().on_ethernet;
   of_kind.optional(on_ip, "local", profile.local, yaml::address);
   of_kind.optional(of_kind.info().default_udp_port != 0, "source_ports", profile.source_ports,
@@ -297,6 +353,7 @@ std::optional<DecapDraft> read_decap(const Value& v) {
   of_kind.read_service(config.vni, config.carrier_network, false);
   config.labels = labels(of_kind, map);
   config.options = options(of_kind, map, false);
+  config.marks = marks(of_kind, map, config.kind);
   of_kind.optional(srv6, "behaviour", config.behaviour, behaviour);
   map.optional("vrf", config.vrf, yaml::name);
   map.optional("vif", config.vif, yaml::name);

@@ -139,14 +139,19 @@ void write_tunnels(MetricsText& out, Agent& agent) {
   out.sample({{"result", "ignored"}}, messages.ignored);
   // Profiles that share an entry of the data plane share its counters: each entry is told once.
   Counts decaps;
+  Counts marks;
   for (const auto& [key, entry] : model.decap_entries) {
     const auto& config = model.decaps.find(entry.profiles.front())->second.config;
     std::string names;
     for (const auto& name : entry.profiles) names += (names.empty() ? "" : ",") + name;
     decaps.add({{"decap", names}, {"vrf", config.vrf}, {"vif", config.vif}},
-               agent.decap_count(entry.id));
+               agent.decap_count(entry));
+    for (const auto& [mark, id] : entry.marks) {
+      marks.add({{"decap", names}, {"mark", mark}}, agent.decap_count(id));
+    }
   }
   decaps.write(out, "weft_decap_receive", "that came out of a tunnel.");
+  marks.write(out, "weft_decap_mark_receive", "that came out of a tunnel with a mark.");
 }
 
 void write_bfd(MetricsText& out, Agent& agent) {

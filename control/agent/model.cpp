@@ -16,6 +16,16 @@ constexpr unsigned lookups_max = 4;
 
 }  // namespace
 
+PacketCount Baselines::since_it_is(DecapId id, PacketCount now) const {
+  const auto before = decaps.find(id.index());
+  return before == decaps.end() ? now : now -= before->second;
+}
+
+bool DecapEntry::counts_under(DecapId other) const {
+  return other == id ||
+         std::ranges::any_of(marks, [&](const auto& m) { return m.second == other; });
+}
+
 const PortObject* Model::port(PortId id) const { return by_id(port_names, ports, id); }
 const VrfObject* Model::vrf(VrfId id) const { return by_id(vrf_names, vrfs, id); }
 const VifObject* Model::vif(VifId id) const { return by_id(vif_names, vifs, id); }

@@ -19,6 +19,9 @@ struct Baselines {
   std::unordered_map<std::uint32_t, PacketCount> nexthops;
   std::unordered_map<std::uint32_t, PacketCount> decaps;
   std::unordered_map<PortId, PortCounters> ports;
+
+  /// Of a decap or mark, whose index has counted `now` in all.
+  [[nodiscard]] PacketCount since_it_is(DecapId id, PacketCount now) const;
 };
 
 struct Model {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -147,6 +148,13 @@ struct DecapEntry {
   DecapId id;
   std::vector<std::string> profiles;  ///< names, in order of arrival
   std::optional<NeighbourKey> via{};  ///< of SRv6 End.X
+  /// By its name: under which a mark's packets count, and not under `id`.
+  std::map<std::string, DecapId> marks{};
+  std::vector<DecapId> leaving{};  ///< of marks that are gone, until no worker can use them
+  PacketCount left{};              ///< what those have counted that went before
+
+  /// Whether packets that it lets in count under `other`.
+  [[nodiscard]] bool counts_under(DecapId other) const;
 };
 
 /// A neighbour in the data plane: the adjacency and the interface next hop that leads to it.

@@ -177,6 +177,7 @@ Json object_json(const TunnelConfig& tunnel, const NodeConfig& node) {
     out["reduced"] = p.reduced;
   }
   put_header(out, p.labels, p.options);
+  if (p.reserved != 0) out["reserved"] = header_bits_text(p.reserved);
   if (!kind.on_ethernet && p.local != IpAddress{} && !is_default_local(node, p.local)) {
     out["local"] = to_string(p.local);
   }
@@ -212,6 +213,11 @@ Json object_json(const DecapConfig& decap, const NodeConfig& node) {
     out["sid"] = to_string(decap.local);
   }
   put_header(out, decap.labels, decap.options);
+  for (const DecapMark& mark : decap.marks) {
+    out["marks"].push_back({{"name", mark.name},
+                            {"bits", header_bits_text(mark.bits)},
+                            {"mask", header_bits_text(mark.mask)}});
+  }
   if (!kind.on_ethernet) out["sources"] = texts(decap.sources);
   if (decap.kind != TunnelKind::srv6 && decap.local != IpAddress{} &&
       !is_default_local(node, decap.local)) {

@@ -143,6 +143,12 @@ class Resolver {
   void remove_static_neighbour(Transaction& tx, const IpAddress& address);
   Status change_decaps(Transaction& tx, const Update::Changes<DecapConfig, std::string>& changes);
   Status publish_entry(Transaction& tx, const DecapKey& key);
+  /// Their ids: a mark that keeps its name keeps its counter.
+  std::vector<DecapId> put_marks(Transaction& tx, const DecapKey& key,
+                                 const std::vector<DecapMark>& marks);
+  void delete_decap(Transaction& tx, DecapId id);
+  /// Adds what a mark that is gone has counted to what its entry has.
+  void absorb_mark(const ForwardingPlane& plane, const DecapKey& key, DecapId mark);
   Status remove_route(Transaction& tx, const std::string& vrf, const IpPrefix& prefix);
   void remove_tunnel(Transaction& tx, const std::string& name, Erased& erased);
   Status add_route(Transaction& tx, const RouteConfig& route, Owner owner);

@@ -85,8 +85,8 @@ Status Resolver::publish_entry(Transaction& tx, const DecapKey& key) {
   lean(tx, key, via);
   if (profiles.empty()) {
     tx.decaps[id] = std::nullopt;
-    tx.later.decaps.push_back(id);
-    tx.later.release.emplace_back([this, id = id] { decap_ids_.release(id); });
+    delete_decap(tx, id);
+    for (const auto& [name, mark] : model_.decap_entries.at(key).marks) delete_decap(tx, mark);
     tx.erase(model_.decap_entries, key);
     return ok();
   }
@@ -110,8 +110,39 @@ Status Resolver::publish_entry(Transaction& tx, const DecapKey& key) {
     decap.sources.insert(decap.sources.end(), config.sources.begin(), config.sources.end());
   }
   decap.sources = aggregate_prefixes(std::move(decap.sources));
+  decap.mark_ids = put_marks(tx, key, decap.marks);
   tx.decaps[id] = std::move(decap);
   return ok();
+}
+
+std::vector<DecapId> Resolver::put_marks(Transaction& tx, const DecapKey& key,
+                                         const std::vector<DecapMark>& marks) {
+  auto entry = model_.decap_entries.at(key);
+  auto before = std::exchange(entry.marks, {});
+  std::vector<DecapId> ids;
+  for (const auto& mark : marks) {
+    const auto known = before.extract(mark.name);
+    ids.push_back(known ? known.mapped() : take(tx, decap_ids_));
+    entry.marks.emplace(mark.name, ids.back());
+  }
+  for (const auto& [name, id] : before) {
+    entry.leaving.push_back(id);
+    tx.later.marks.emplace_back(key, id);
+    delete_decap(tx, id);
+  }
+  tx.put(model_.decap_entries, key, std::move(entry));
+  return ids;
+}
+
+void Resolver::delete_decap(Transaction& tx, DecapId id) {
+  tx.later.decaps.push_back(id);
+  tx.later.release.emplace_back([this, id] { decap_ids_.release(id); });
+}
+
+void Resolver::absorb_mark(const ForwardingPlane& plane, const DecapKey& key, DecapId mark) {
+  const auto entry = model_.decap_entries.find(key);
+  if (entry == model_.decap_entries.end() || std::erase(entry->second.leaving, mark) == 0) return;
+  entry->second.left += model_.baselines.since_it_is(mark, plane.decap_counters(mark));
 }
 
 void Resolver::lean(Transaction& tx, const DecapKey& key, std::optional<NeighbourKey> via) {

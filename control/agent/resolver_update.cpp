@@ -99,6 +99,7 @@ void Resolver::finish_deletions(ForwardingPlane& plane) {
     for (const auto& change : next.what.batch.nexthops) {
       model_.baselines.nexthops[change.id.index()] = plane.nexthop_counters(change.id);
     }
+    for (const auto& [key, id] : next.what.marks) absorb_mark(plane, key, id);
     for (const auto id : next.what.decaps) {
       model_.baselines.decaps[id.index()] = plane.decap_counters(id);
     }

@@ -38,7 +38,8 @@ class Transaction {
     Batch batch;
     std::vector<std::function<void()>> release;
     std::vector<PortId> close;
-    std::vector<DecapId> decaps;  ///< that are gone already
+    std::vector<DecapId> decaps;                      ///< that are gone already, and marks
+    std::vector<std::pair<DecapKey, DecapId>> marks;  ///< of decaps that stay
   };
   Deletions later;
 

@@ -67,6 +67,15 @@ std::optional<NshContext> parse_context(std::string_view text) {
 }
 std::string context_text(const NshContext& context) { return digits(context); }
 
+std::optional<std::uint64_t> parse_header_bits(std::string_view text) {
+  const auto read = bytes(text);
+  if (!read || read->size() != sizeof(std::uint64_t)) return std::nullopt;
+  std::uint64_t bits = 0;
+  for (const std::uint8_t byte : *read) bits = bits << 8 | byte;
+  return bits;
+}
+std::string header_bits_text(std::uint64_t bits) { return fmt::format("{:016x}", bits); }
+
 std::string network_text(TunnelKind kind, std::uint32_t network,
                          const std::vector<std::uint32_t>& labels) {
   const std::string_view name = describe(kind).network;

@@ -27,6 +27,10 @@ using NshContext = std::array<std::uint8_t, nsh_context_bytes>;
 std::optional<NshContext> parse_context(std::string_view text);
 std::string context_text(const NshContext& context);
 
+/// The first eight bytes of a header: 16 hexadecimal digits.
+std::optional<std::uint64_t> parse_header_bits(std::string_view text);
+std::string header_bits_text(std::uint64_t bits);
+
 /// What tells a tunnel's network, like "vni 100", "label 100/200" or "path 5/255".
 std::string network_text(TunnelKind kind, std::uint32_t network,
                          const std::vector<std::uint32_t>& labels);

@@ -184,6 +184,12 @@ template <class Tracer>
   return Next::again;
 }
 
+/// Who has marked the packet, which counts under `id`.
+inline std::string originator_text(const DecapEntry& entry, DecapId id) {
+  const DecapMark* const mark = entry.mark(id);
+  return mark != nullptr ? "; originator: " + mark->name : "";
+}
+
 /// Takes off the headers of a tunnel of `kind`, whose header stands behind what carries it.
 template <tunnel::Carrier carrier, class Tracer>
 [[gnu::always_inline]] inline Next take_off(StageContext<Tracer>& ctx, PacketContext& p,
@@ -220,12 +226,14 @@ template <tunnel::Carrier carrier, class Tracer>
   } else if (header.checksum && !checksum_right(p, l4_bytes)) {
     return drop(p, DropReason::tunnel_checksum);
   }
+  DecapId id = entry->id;
   if (entry->asks || header.asks) [[unlikely]] {
     const std::size_t before = udp ? sizeof(wire::Udp) : 0;
     const DropReason r = tunnel::refusal(entry->decap, header, {l4 + before, readable - before});
     if (r != DropReason::none) return drop(p, r);
+    id = entry->id_of(l4 + before);
   }
-  p.decap = entry->id;
+  p.decap = id;
   if constexpr (Tracer::enabled)
     ctx.tracer.note(decap_name, p, [&] {
       const TunnelKindInfo& info = describe(kind);
@@ -234,7 +242,7 @@ template <tunnel::Carrier carrier, class Tracer>
                                : " " + std::string(info.network) + " " + std::to_string(header.vni);
       return std::string(info.name) + network +
              (on_ip ? " to " + to_string(entry->decap.local) : "") + ": decap " +
-             std::to_string(entry->id.index());
+             std::to_string(entry->id.index()) + originator_text(*entry, id);
     });
   ++p.tunnels;
   if (carrier == tunnel::Carrier::ip && passes_on(entry->decap.behaviour)) {

@@ -136,11 +136,12 @@ struct WayIn {
   [[nodiscard, gnu::always_inline]] bool has_ends_of(const Ip& ip) const {
     return std::memcmp(&ip.source, ends, sizeof ends) == 0;
   }
-  /// Whether packets with that outer header are let in, to be routed in a VRF.
+  /// Whether packets with that outer header are let in, to be routed in a VRF. Where a decap knows
+  /// marks it is open for the one packet.
   [[gnu::always_inline]] bool open(const Tables& tables, const Ip& ip, std::uint64_t wanted) {
     key = ~std::uint64_t{0};
     const DecapEntry* const entry = find_entry(tables, ip, wanted);
-    if (entry == nullptr || entry->asks || !accepts_source(*entry, ip)) return false;
+    if (entry == nullptr || !accepts_source(*entry, ip)) return false;
     const bool unsummed = entry->decap.zero_udp_checksum6 || entry->decap.destination_port == 0;
     if (sizeof(Ip) == sizeof(wire::Ipv6) && !unsummed) return false;
     const NexthopEntry* const nexthop = tables.nexthops.get(entry->decap.nexthop);
@@ -148,9 +149,15 @@ struct WayIn {
     if (nexthop->vrf() == underlay_vrf) return false;  // there may be a tunnel inside
     vrf = tables.vrfs.get(nexthop->vrf());
     if (vrf == nullptr) return false;
+    decap = static_cast<const DecapTraits&>(*entry);
+    if (entry->asks) [[unlikely]] {
+      // Whatever has marks rides on UDP.
+      const auto* const udp = reinterpret_cast<const wire::Udp*>(&ip + 1);
+      decap.id = entry->id_of(reinterpret_cast<const std::uint8_t*>(udp + 1));
+      return !entry->decap.marks.empty();
+    }
     key = wanted;
     std::memcpy(ends, &ip.source, sizeof ends);
-    decap = static_cast<const DecapTraits&>(*entry);
     return true;
   }
 };

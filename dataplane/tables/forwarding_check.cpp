@@ -59,6 +59,19 @@ bool fit(TunnelKind kind, const std::vector<TunnelOption>& options) {
   return bytes <= (nsh ? max_metadata_bytes : max_options_bytes);
 }
 
+/// What is wrong with marks, each by itself; "": nothing.
+std::string marks_error(const Decap& decap) {
+  const std::uint64_t reserved = reserved_bits(decap.kind);
+  if (decap.marks.size() != decap.mark_ids.size()) return "each mark must have an id";
+  for (const DecapMark& mark : decap.marks) {
+    if ((mark.mask & ~reserved) != 0 || (mark.bits & ~mark.mask) != 0 || mark.mask == 0) {
+      return fmt::format("mark {} must be of some of the kind's reserved bits, {:016x}", mark.name,
+                         reserved);
+    }
+  }
+  return "";
+}
+
 /// What is wrong with a profile's header, as far as that is particular to its kind; "": nothing.
 std::string header_error(const TunnelProfile& p) {
   const TunnelKindInfo& info = describe(p.kind);
@@ -74,6 +87,9 @@ std::string header_error(const TunnelProfile& p) {
                ? "metadata has at most 127 bytes, and all together 244 with headers and padding"
                : "an option has at most 124 bytes in whole words, and all together 252 with "
                  "headers";
+  }
+  if (const auto others = p.reserved & ~reserved_bits(p.kind); others != 0) {
+    return fmt::format("the kind does not reserve the bits {:016x}", others);
   }
   if (p.kind == TunnelKind::srv6 &&
       (p.segments.empty() || p.segments.size() > max_segments || p.remote != p.segments.front())) {
@@ -91,7 +107,8 @@ Status ForwardingState::check_udp_ports(const Batch& batch) const {
   std::unordered_map<std::uint16_t, std::uint32_t> leaving;
   for (const auto& change : batch.decaps) {
     const DecapEntry* old = tables_.decaps_by_id.get(change.id);
-    if (changed.insert(change.id.index()).second && old != nullptr) {
+    const bool is_own = old != nullptr && old->id.index() == change.id.index();  // and no mark's
+    if (changed.insert(change.id.index()).second && is_own) {
       ++leaving[old->decap.destination_port];
     }
   }
@@ -284,7 +301,8 @@ Status ForwardingState::check(const Batch& batch, Compiled& compiled) const {
     }
   }
   std::map<std::tuple<TunnelKind, std::uint16_t, std::uint32_t, IpAddress>, DecapId> decap_keys;
-  std::unordered_set<std::uint32_t> changed;  // decaps whose present key says nothing
+  std::unordered_set<std::uint32_t> changed;    // decaps whose present key says nothing
+  std::unordered_set<std::uint32_t> decap_ids;  // of what the batch puts, marks among them
   for (const auto& change : batch.decaps) changed.insert(change.id.index());
   const std::vector<bool> void_decaps = superseded(batch.decaps);
   for (std::size_t i = 0; i < batch.decaps.size(); ++i) {
@@ -342,6 +360,16 @@ Status ForwardingState::check(const Batch& batch, Compiled& compiled) const {
     }
     if (twin != nullptr && twin->id.index() != id.index() && !changed.contains(twin->id.index())) {
       return bad("decap", id, fmt::format("decap {} has the same key", twin->id.index()));
+    }
+    if (const auto error = marks_error(*decap); !error.empty()) return bad("decap", id, error);
+    std::vector<DecapId> own = decap->mark_ids;
+    own.push_back(id);
+    for (const DecapId mine : own) {
+      const bool fits = mine.valid() && mine.index() < max_objects;
+      const DecapEntry* user = fits ? tables_.decaps_by_id.get(mine) : nullptr;
+      const bool taken = user != nullptr && user->id.index() != id.index();
+      if (fits && !taken && decap_ids.insert(mine.index()).second) continue;
+      return bad("decap", id, fmt::format("its id {}, or a mark's, is not free", mine.index()));
     }
     compiled.decaps.push_back(std::make_unique<DecapEntry>(id, *decap));
   }

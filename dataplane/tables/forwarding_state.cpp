@@ -32,7 +32,13 @@ ForwardingState::~ForwardingState() {
   clear(tables_.vifs, vifs_);
   clear(tables_.policies, policies_);
   clear(tables_.adjacencies, adjacencies_);
-  clear(tables_.decaps_by_id, decaps_);
+  for (std::uint32_t i = 0; decaps_ > 0; ++i) {
+    const DecapEntry* entry = tables_.decaps_by_id.get(i);
+    if (entry == nullptr || entry->id.index() != i) continue;
+    name_marks(*entry, nullptr);
+    delete entry;
+    --decaps_;
+  }
   for (std::uint32_t i = 0; nexthops_ > 0; ++i) {
     if (const auto* entry = tables_.nexthops.get(i)) {
       NexthopEntry::Delete{}(entry);
@@ -41,6 +47,10 @@ ForwardingState::~ForwardingState() {
   }
   delete tables_.local_addresses.load();
   rcu_.reclaim(~std::size_t{0});
+}
+
+void ForwardingState::name_marks(const DecapEntry& entry, const DecapEntry* to) {
+  for (const DecapId mark : entry.decap.mark_ids) tables_.decaps_by_id.exchange(mark.index(), to);
 }
 
 void ForwardingState::count_user(const DecapEntry& entry, int change) {
@@ -176,6 +186,7 @@ void ForwardingState::publish(const Batch& batch, Compiled& compiled) {
     const DecapEntry* entry = compiled.decaps[i].release();
     const DecapEntry* old = tables_.decaps_by_id.get(batch.decaps[i].id);
     if (entry == nullptr && (old == nullptr || old->id != batch.decaps[i].id)) continue;
+    if (entry != nullptr) name_marks(*entry, entry);
     const bool same_key =
         entry != nullptr && old != nullptr && entry->decap.kind == old->decap.kind &&
         entry->decap.destination_port == old->decap.destination_port &&
@@ -195,6 +206,13 @@ void ForwardingState::publish(const Batch& batch, Compiled& compiled) {
       }
     }
     tables_.decaps_by_id.exchange(batch.decaps[i].id.index(), entry);
+    if (old != nullptr) {
+      for (const DecapId mark : old->decap.mark_ids) {
+        if (tables_.decaps_by_id.get(mark) == old) {
+          tables_.decaps_by_id.exchange(mark.index(), nullptr);
+        }
+      }
+    }
     rcu_.retire(old);
   }
 

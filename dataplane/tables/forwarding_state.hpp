@@ -38,6 +38,8 @@ class ForwardingState {
   void publish(const Batch& batch, Compiled& compiled);
   /// One user more or less of what tells the decap's kind.
   void count_user(const DecapEntry& entry, int change);
+  /// Has the ids of the marks of `entry` lead to `to`.
+  void name_marks(const DecapEntry& entry, const DecapEntry* to);
   void retire(const NexthopEntry* entry);
   template <class Entry>
   void retire(const Entry* entry) {

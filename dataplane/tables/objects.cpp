@@ -154,6 +154,22 @@ DecapEntry::DecapEntry(DecapId entry_id, const Decap& value)
   }
 }
 
+DecapId DecapEntry::id_of(const std::uint8_t* header) const {
+  if (decap.marks.empty()) return id;
+  const std::uint64_t bits = reinterpret_cast<const be64*>(header)->get();
+  for (std::size_t i = 0; i < decap.marks.size(); ++i) {
+    if (decap.marks[i].is_in(bits)) return decap.mark_ids[i];
+  }
+  return id;
+}
+
+const DecapMark* DecapEntry::mark(DecapId by) const {
+  for (std::size_t i = 0; i < decap.marks.size(); ++i) {
+    if (decap.mark_ids[i] == by) return &decap.marks[i];
+  }
+  return nullptr;
+}
+
 bool DecapEntry::accepts_one_of(std::uint32_t source) const { return holds(ranges4, source); }
 bool DecapEntry::accepts(const Ipv6Address& source) const { return holds(ranges6, source); }
 

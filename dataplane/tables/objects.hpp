@@ -191,7 +191,7 @@ struct DecapEntry : DecapTraits {
   /// The first of ranges4: its begin and how far it reaches; most decaps have one.
   std::uint32_t first_source4 = 0;
   std::uint32_t first_span4 = 0;
-  bool asks = false;  ///< it looks at each header before it takes it
+  bool asks = false;  ///< it looks at each header before it takes it, or for marks
   Decap decap;
   /// Sources as inclusive ranges, sorted; IPv4 in host order.
   std::vector<std::pair<std::uint32_t, std::uint32_t>> ranges4;
@@ -208,6 +208,10 @@ struct DecapEntry : DecapTraits {
     return accepts_one_of(source);
   }
   [[nodiscard]] bool accepts(const Ipv6Address& source) const;
+  /// For whom a packet with that tunnel header counts: a mark's id, or the entry's.
+  [[nodiscard]] DecapId id_of(const std::uint8_t* header) const;
+  /// nullptr: `by` is the id of the entry itself.
+  [[nodiscard]] const DecapMark* mark(DecapId by) const;
 
  private:
   [[nodiscard]] bool accepts_one_of(std::uint32_t source) const;

@@ -30,7 +30,7 @@ struct Tables {
   StableTable<PolicyEntry> policies{max_objects};
   StableTable<AdjacencyEntry> adjacencies{max_objects};
   StableTable<NexthopEntry> nexthops{max_objects};
-  StableTable<DecapEntry> decaps_by_id{max_objects};
+  StableTable<DecapEntry> decaps_by_id{max_objects};  ///< under the ids of their marks, too
   DecapTable decaps;
   /// Tunnel kind by UDP destination port as it lies in the packet, TunnelKind::none for ports that
   /// no decap uses.

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -128,6 +129,13 @@ constexpr TunnelKind kind_of_port(TunnelKind kind) {
   return kind;
 }
 
+/// The bits that the kind's header, which is eight bytes then, has for nobody, as one number (RFC
+/// 7348 §5, draft-ietf-nvo3-vxlan-gpe §3.1); 0: none that a profile could use.
+constexpr std::uint64_t reserved_bits(TunnelKind kind) {
+  if (kind == TunnelKind::vxlan) return 0xf7ffffff000000ff;
+  return kind == TunnelKind::vxlan_gpe ? 0xc0ffff00000000ff : 0;
+}
+
 /// An inclusive range of UDP ports, host byte order.
 struct PortRange {
   std::uint16_t first = 49152;
@@ -148,6 +156,18 @@ inline constexpr std::size_t max_options_bytes = 252;
 inline constexpr std::size_t nsh_context_bytes = 16;  ///< of MD type 1 (RFC 8300 §2.4)
 inline constexpr std::size_t max_metadata_data = 127;
 inline constexpr std::size_t max_metadata_bytes = 244;  ///< with their headers and padding
+
+/// What packets say by reserved bits: who made them, as peers have agreed among themselves.
+struct DecapMark {
+  std::string name;
+  std::uint64_t bits = 0;
+  std::uint64_t mask = 0;  ///< which of reserved_bits() are looked at
+
+  /// Whether a header has it; `header`: its first eight bytes as one number.
+  [[nodiscard]] bool is_in(std::uint64_t header) const { return (header & mask) == bits; }
+  friend bool operator==(const DecapMark&, const DecapMark&) = default;
+};
+inline constexpr std::size_t max_marks = 16;
 
 inline constexpr std::size_t max_labels = 8;     ///< in a stack, the one of the network included
 inline constexpr std::size_t max_segments = 16;  ///< that a packet may visit
@@ -191,6 +211,7 @@ struct TunnelProfile {
   std::array<std::uint8_t, nsh_context_bytes> context{};  ///< of NSH with MD type 1
   /// NSH: VNI or key of the header in front of it; GRE has a key only where it is given.
   std::optional<std::uint32_t> carrier_network{};
+  std::uint64_t reserved = 0;  ///< those of reserved_bits() that are sent as ones
   /// Of SRv6, in the order in which they are visited; the first is `remote`.
   std::vector<Ipv6Address> segments{};
   bool reduced = false;  ///< H.Encaps.Red: the header does not list the first (RFC 8986 §5.2)
@@ -214,6 +235,7 @@ struct DecapTerms {
   /// NSH: what the header in front of it must have: a VNI, or a key, or no key.
   std::optional<std::uint32_t> carrier_network{};
   bool relays = false;  ///< NSH: the packet goes on with it by the tunnel that is the next hop
+  std::vector<DecapMark> marks{};  ///< a packet has the first that is in it, or none
 
   friend bool operator==(const DecapTerms&, const DecapTerms&) = default;
 };
@@ -228,6 +250,8 @@ struct Decap : DecapTerms {
   std::vector<IpPrefix> sources;          ///< on Ethernet: none, and none is asked for
   /// Of what is inside; SRv6 End.X: to the neighbour that gets the packet, End: none.
   NexthopId nexthop;
+  /// Of each mark: instead of the decap's own, for packets that have the mark.
+  std::vector<DecapId> mark_ids{};
 
   friend bool operator==(const Decap&, const Decap&) = default;
 };

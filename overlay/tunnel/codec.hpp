@@ -10,12 +10,14 @@
 #endif
 
 #include <array>
+#include <bit>
 #include <concepts>
 #include <cstdint>
 #include <cstring>
 #include <optional>
 #include <span>
 
+#include "weft/big_endian.hpp"
 #include "weft/drop_reason.hpp"
 #include "weft/tunnel.hpp"
 
@@ -88,6 +90,12 @@ constexpr std::optional<Payload> payload_of(std::uint16_t ether_type) {
   if (ether_type == ipv6_ether_type) return Payload::ipv6;
   if (ether_type == transparent_ethernet) return Payload::ethernet;
   return std::nullopt;
+}
+
+/// Sets bits that `header` has for nobody; see reserved_bits().
+template <class Header>
+void set_reserved(Header& header, std::uint64_t bits) {
+  header = std::bit_cast<Header>(be64(std::bit_cast<be64>(header).get() | bits));
 }
 
 /// Of a kind that goes by several IP protocols, parse() is told which. A kind whose header has more

@@ -75,7 +75,7 @@ inline TunnelKind kind_on_udp(TunnelKind kind, std::span<const std::uint8_t> in)
 
 /// Whether `decap` looks at each header before it takes it.
 inline bool asks(const Decap& decap) {
-  return with_codec(decap.kind, false, [&](auto codec) {
+  return !decap.marks.empty() || with_codec(decap.kind, false, [&](auto codec) {
     if constexpr (requires { codec.asks(decap); }) return codec.asks(decap);
     return false;
   });

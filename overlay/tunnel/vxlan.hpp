@@ -16,11 +16,12 @@ struct Vxlan {
     wire::Vxlan header;
     header.flags = wire::Vxlan::vni_valid;
     header.vni_reserved = profile.vni << 8;
+    set_reserved(header, profile.reserved);
     out.append(header);
     return {};
   }
 
-  /// RFC 7348 §5: the I flag must be set; reserved bits are ignored.
+  /// RFC 7348 §5: the I flag must be set; of reserved bits only a decap's marks speak.
   [[gnu::always_inline]] static ParsedHeader parse(std::span<const std::uint8_t> in) {
     if (in.size() < sizeof(wire::Vxlan)) return {.reason = DropReason::tunnel_header_truncated};
     const auto& header = *reinterpret_cast<const wire::Vxlan*>(in.data());

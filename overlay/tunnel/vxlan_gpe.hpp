@@ -30,8 +30,15 @@ struct VxlanGpe {
 
   static VersionSlot append(const TunnelProfile& profile, HeaderBuffer& out) {
     const std::size_t begin = out.size();
-    out.append(make(profile.vni, wire::VxlanGpe::ethernet));
-    return {static_cast<std::uint16_t>(begin + 2), wire::VxlanGpe::ipv4, wire::VxlanGpe::ipv6};
+    wire::VxlanGpe header = make(profile.vni, wire::VxlanGpe::ethernet);
+    set_reserved(header, profile.reserved);
+    out.append(header);
+    const auto reserved = static_cast<std::uint16_t>(header.reserved[1] << 8);
+    const auto with = [&](std::uint8_t next) {
+      return static_cast<std::uint16_t>(reserved | next);
+    };
+    return {static_cast<std::uint16_t>(begin + 2), with(wire::VxlanGpe::ipv4),
+            with(wire::VxlanGpe::ipv6)};
   }
 
   /// §3.1: without the P flag there is Ethernet inside.

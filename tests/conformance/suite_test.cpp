@@ -245,6 +245,17 @@ TEMPLATE_LIST_TEST_CASE("reserved bits are sent as zero", "", tunnel::Kinds) {
   }
 }
 
+TEMPLATE_LIST_TEST_CASE("a profile may set none but reserved bits", "", tunnel::Kinds) {
+  const Bytes reserved = Traits<TestType>::reserved();
+  const std::uint64_t usable = reserved_bits(TestType::kind);
+  if (usable == 0) return;
+  REQUIRE(reserved.size() == sizeof usable);
+  for (std::size_t i = 0; i < sizeof usable; ++i) {
+    const auto byte = static_cast<std::uint8_t>(usable >> (56 - 8 * i));
+    REQUIRE((byte & ~reserved[i]) == 0);
+  }
+}
+
 TEMPLATE_LIST_TEST_CASE("reserved bits are ignored on receipt", "", tunnel::Kinds) {
   const Bytes reserved = Traits<TestType>::reserved();
   const Bytes header = tunnel_header<TestType>(tunnel::build_template(profile_of<TestType>(

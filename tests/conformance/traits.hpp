@@ -77,6 +77,7 @@ struct Row {
   bool reduced = false;
   std::string_view context{};  ///< of NSH
   std::optional<std::uint32_t> carrier_network{};
+  std::uint64_t reserved = 0;
   std::string_view header;
 };
 inline Golden golden_of(TunnelKind kind, const Row& row) {
@@ -96,6 +97,7 @@ inline Golden golden_of(TunnelKind kind, const Row& row) {
     std::ranges::copy(test::hex(row.context), golden.profile.context.begin());
   }
   if (row.carrier_network) golden.profile.carrier_network = row.carrier_network;
+  golden.profile.reserved = row.reserved;
   golden.inner_bytes = row.inner_bytes;
   golden.inner_v4 = row.inner_v4;
   golden.inner_source = {{2, 0, 0x5e, 0, 2, 1}};

@@ -44,6 +44,10 @@ struct Traits<tunnel::Vxlan> {
       profile.zero_udp_checksum6 = true;
       return profile;
     };
+    TunnelProfile some = v4(7, 4789, 64, 0);
+    some.reserved = 0x021234560000005a;
+    TunnelProfile most = v6(7, 4789, 64, 0);
+    most.reserved = 0x73ffffff000000ff;
     return {
         // v4(0)
         {v4(0, 4789, 64, 0), 84, true, from, 49152,
@@ -69,6 +73,14 @@ struct Traits<tunnel::Vxlan> {
         {v6(0xffffff, 65535, 255, 63), 65465, false, from, 1,
          "6fc00000ffd711ff 20010db8000000000000000000000001 20010db8000000010000000000000002"
          "0001ffffffd70000 08000000ffffff00 02005e00010102005e00020186dd"},
+        // v4(7) with VXLAN(flags=0x0a, reserved1=0x123456, reserved2=0x5a)
+        {some, 84, true, from, 49152,
+         "450000860000400040114e30c0000201c6336402"
+         "c00012b5007200000a1234560000075a02005e00010102005e0002010800"},
+        // v6(7) with VXLAN(flags=0x7b, reserved1=0xffffff, reserved2=0xff)
+        {most, 84, false, from, 49152,
+         "600000000072114020010db800000000000000000000000120010db8000000010000000000000002"
+         "c00012b5007200007bffffff000007ff02005e00010102005e00020186dd"},
     };
   }
 

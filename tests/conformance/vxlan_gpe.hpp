@@ -42,6 +42,21 @@ struct Traits<tunnel::VxlanGpe> {
          .header =
              "6fc0000005b411ff20010db800000000000000000000000120010db8000000010000000000000002"
              "000112b705b400000c000003ffffff0002005e00010102005e00020186dd"},
+        // v4(udp(4790)/VXLAN(flags=0x4c, reserved0=0xabcd, NextProtocol=1, vni=7, reserved2=1))
+        {.vni = 7,
+         .payload = TunnelPayload::ip,
+         .reserved = 0x40abcd0000000001,
+         .header = "450000780000400040114e3ec0000201c6336402"
+                   "c00012b6006400004cabcd0100000701"},
+        // v6(udp(4790)/VXLAN(flags=0x4c, reserved0=0x1234, NextProtocol=3, vni=7, reserved2=0x5a)
+        //   /eth(0x86dd))
+        {.v4 = false,
+         .vni = 7,
+         .inner_v4 = false,
+         .reserved = 0x401234000000005a,
+         .header =
+             "600000000072114020010db800000000000000000000000120010db8000000010000000000000002"
+             "c00012b6007200004c1234030000075a02005e00010102005e00020186dd"},
     };
     return golden_of(tunnel::VxlanGpe::kind, rows);
   }

@@ -1,7 +1,8 @@
-"""Runs rows.py, tunnel_rows.py and service_rows.py against a real router, two tenants and a raw underlay."""
+"""Runs rows.py and its companions against a real router, two tenants and a raw underlay."""
 
 import os
 
+import mark_rows
 import pytest
 import service_rows
 import tunnel_rows
@@ -52,6 +53,7 @@ class Network:
                              {"vrf": "blue", "prefix": "10.66.0.0/16", "via": {"discard": True}}]
         tunnel_rows.configure(config)
         service_rows.configure(config)
+        mark_rows.configure(config)
         self.router = lab.router(node, "golden", config).start()
         for name in vms:
             vms[name].ip("link", "set", "vm0", "up")
@@ -103,10 +105,17 @@ def comparable(frame):
 
 
 def counts(router, row):
-    return {key: router.row(*key)["packets"] for key in row.counts}
+    return {key: packets(router, *key) for key in row.counts}
 
 
-@pytest.mark.parametrize("row", ROWS + tunnel_rows.ROWS + service_rows.ROWS, ids=lambda row: row.name)
+def packets(router, table, name, *mark):
+    """`mark`: of a decap that mark alone, None standing for packets that have none."""
+    if not mark:
+        return router.row(table, name)["packets"]
+    return next(row["packets"] for row in router.ctl("show", table, name)["rows"] if row["mark"] == mark[0])
+
+
+@pytest.mark.parametrize("row", ROWS + tunnel_rows.ROWS + service_rows.ROWS + mark_rows.ROWS, ids=lambda row: row.name)
 def test_row(network, row: Row):
     before, counted = network.router.drops(), counts(network.router, row)
     wanted, found = network.run(row)
@@ -130,14 +139,14 @@ FIELDS = ("frame.protocols", *NETWORKS, *SERVICE, *ROUTING, "mpls.bottom", "mpls
 GOOD, MISSING = "1", "3"
 
 
-def read_by_tshark(directory, frames):
+def read_by_tshark(directory, frames, names=FIELDS):
     """[{field: values}] of each frame."""
     path = directory / "leaving.pcap"
     wrpcap(str(path), frames)
-    options = [word for field in FIELDS for word in ("-e", field)]
+    options = [word for field in names for word in ("-e", field)]
     text = run("tshark", "-n", "-r", path, "-o", "ip.check_checksum:TRUE", "-o", "udp.check_checksum:TRUE", "-T",
                "fields", "-E", "separator=|", *options, env={**os.environ, "HOME": str(directory)})
-    return [dict(zip(FIELDS, line.split("|"))) for line in text.splitlines() if "|" in line]
+    return [dict(zip(names, line.split("|"))) for line in text.splitlines() if "|" in line]
 
 
 def test_tshark_reads_what_leaves(tmp_path):
@@ -168,3 +177,9 @@ def test_tshark_reads_what_leaves(tmp_path):
         assert udp == [MISSING if len(udp) == 2 and not way.six else GOOD, GOOD][-len(udp):], row.name
         expert = fields["_ws.expert.message"]
         assert "alformed" not in expert and "hecksum" not in expert, (row.name, expert)
+
+
+@pytest.mark.parametrize("vni", mark_rows.READ)
+def test_tshark_reads_reserved_bits(tmp_path, vni):
+    fields, = read_by_tshark(tmp_path, [mark_rows.leaving(vni).out[0][1]], tuple(mark_rows.READ[vni]))
+    assert {name: int(value, 0) for name, value in fields.items()} == mark_rows.READ[vni]

@@ -168,7 +168,8 @@ def nd(tables, verdict, where, packet):
             faults.add("neighbour_malformed")
         if body[0] == ADVERTISEMENT and destination[0] == 0xFF and body[4] & 0x40:  # RFC 4861 §7.1.2
             faults.add("neighbour_malformed")
-        if unspecified(source) and body[0] == SOLICITATION and (slla or destination != solicited_node(target)):
+        if unspecified(source) and body[0] == SOLICITATION and (
+                slla or destination[:13] != solicited_node(target)[:13]):   # of any target: RFC 4861 §7.1.1
             faults.add("neighbour_malformed")
     if where.kind == "vif" and where.device.strict:
         if source not in where.device.addresses and not unspecified(source) and not covers(LINK_LOCAL, source):

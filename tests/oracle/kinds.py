@@ -16,6 +16,7 @@ FIXED, VARIABLE = 1, 2   # MD types
 NSH_TTL, TTL_BITS = 63, 0x3F
 OAM, NSH_VERSION = 0x2000, 0xC000
 GRE_ROUTING = 0x4C00   # bits 1, 4 and 5: who sets them wants RFC 1701
+RESERVED = {"vxlan": 0xF7FFFFFF000000FF, "vxlan_gpe": 0xC0FFFF00000000FF}   # bits: RFC 7348 §5, draft §3.1
 TRUNCATED, INVALID, UNSUPPORTED = "tunnel_header_truncated", "tunnel_header_invalid", "tunnel_payload_unsupported"
 
 
@@ -148,6 +149,11 @@ def nsh(path, index, protocol, context=(FIXED, bytes(CONTEXT_BYTES)), *, ttl=NSH
     return struct.pack("!HBBI", first | ttl << 6 | words, unassigned << 4 | kind, protocol, path << 8 | index) + data
 
 
+def with_bits(header, bits):
+    """What begins with a header of eight bytes, with bits of it set."""
+    return (int.from_bytes(header[:8], "big") | bits).to_bytes(8, "big") + header[8:]
+
+
 def in_front(kind, network, data):
     """`data`, which begins with NSH, behind what carries it."""
     if kind == "nsh_over_vxlan_gpe":
@@ -188,6 +194,7 @@ class Opened:
     whole: bool = True    # no header was cut short
     keyed: bool = False
     service: bytes = b""
+    bits: int = 0         # the whole header, of those that have eight bytes
 
 
 def cut(kind, faults=(), keyed=False):
@@ -212,7 +219,8 @@ def _open_vxlan(data):
     if len(data) < 8:
         return cut("vxlan")
     faults = set() if data[0] & 8 else {INVALID}
-    return Opened("vxlan", faults, int.from_bytes(data[4:7], "big"), ETHERNET, data[8:])
+    return Opened("vxlan", faults, int.from_bytes(data[4:7], "big"), ETHERNET, data[8:],
+                  bits=int.from_bytes(data[:8], "big"))
 
 
 def _open_gpe(data):
@@ -229,7 +237,8 @@ def _open_gpe(data):
     if inside is None:
         faults.add(UNSUPPORTED)
     faults |= disagreeing(inside, data[8:])
-    return Opened("vxlan_gpe", faults, int.from_bytes(data[4:7], "big"), inside, data[8:])
+    return Opened("vxlan_gpe", faults, int.from_bytes(data[4:7], "big"), inside, data[8:],
+                  bits=int.from_bytes(data[:8], "big"))
 
 
 def _open_geneve(data):

@@ -339,7 +339,7 @@ class Oracle:
 
     def _let_in(self, verdict, where, decap, tunnel, outer, outer_class):
         """`outer`, `outer_class`: flow and traffic class of the outer IP header, if there is one."""
-        verdict.decap = decap.name
+        verdict.decap, verdict.mark = decap.name, decap.mark_of(tunnel.bits)
         if decap.tunnel:
             return self._relay(verdict, decap, tunnel, outer, outer_class)
         inside = Where("tunnel", decap, decap.vrf, self.tables.vrfs[decap.vrf].mac, where.mtu, where.kernel,

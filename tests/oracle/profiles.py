@@ -116,9 +116,34 @@ def tunnel(number, config, random):
         entry["dscp"] = random.choice(("copy", random.randint(0, 63)))
     if random.random() < 0.4:
         entry["mss_clamp"] = random.choice(CLAMPS)
+    if entry["kind"] in kinds.RESERVED and random.random() < 0.5:
+        entry["reserved"] = _bits(random.getrandbits(64) & kinds.RESERVED[entry["kind"]])
     if len(config["ports"]) > 1 and random.random() < 0.3:
         entry["local"] = config["ports"][1]["addresses"][":" in there].split("/")[0]
     return entry
+
+
+def _bits(number):
+    return f"{number:016x}"
+
+
+def _hidden(mark, earlier):
+    """Whether each packet with the mark has the earlier one."""
+    (bits, mask), (first, wide) = ((int(m["bits"], 16), int(m["mask"], 16)) for m in (mark, earlier))
+    return wide & ~mask == 0 and bits & wide == first
+
+
+def marks(kind, random):
+    """None to three, of which each can be met; mostly of bits that shapes.py sets."""
+    usable, made = kinds.RESERVED[kind], []
+    for name in random.sample(("bare-metal", "gateway", "m3", "m4"), random.randint(0, 3)):
+        mask = random.choice((0xFF, 0xFF, 0xF0, 0x0A, 0x40 << 56, 0x80 << 56, 0xFF << 56, 0xFF << 32 | 0xFF,
+                              random.getrandbits(64), usable)) & usable or 0xFF
+        bits = random.choice((0x5A, 0x5A, usable & ~0xA5, usable, 0, random.getrandbits(64))) & mask
+        mark = {"name": name, "bits": _bits(bits), "mask": _bits(mask)}
+        if not any(_hidden(mark, earlier) for earlier in made):
+            made.append(mark)
+    return made
 
 
 def sources(config, six, random):
@@ -164,6 +189,8 @@ def decap(number, config, random):
         entry["zero_udp_checksum6"] = True
     if not known.ethertype and random.random() < 0.3:
         entry["dscp"] = random.choice(("copy", "keep"))
+    if entry["kind"] in kinds.RESERVED and random.random() < 0.5:
+        entry["marks"] = marks(entry["kind"], random)
     return entry
 
 
@@ -196,6 +223,10 @@ def for_routes(config):
 def _options(entry, keys):
     """The options of weftctl that set these keys."""
     return [word for key in keys for word in (f"--{key.replace('_', '-')}", entry[key])]
+
+
+def _mark_options(marks):
+    return [word for m in marks for word in ("--mark", f"{m['name']}={m['bits']}/{m['mask']}")] or ["--no-marks"]
 
 
 def _change_common(random, config, entry, key):
@@ -234,7 +265,8 @@ def change_tunnel(random, config):
     entry = random.choice(config["tunnels"])
     known = KINDS[entry["kind"]]
     ethernet = entry.get("payload", known.payloads[0]) == "ethernet"
-    key = random.choice(("remote", "remote", "network", "port", "source_ports", "inner_destination_mac", "payload"))
+    key = random.choice(("remote", "remote", "network", "port", "source_ports", "inner_destination_mac", "payload",
+                         "reserved"))
     if key in ("network", "port"):
         keys = _change_common(random, config, entry, key)
     elif key == "remote" and "remote" in entry:
@@ -244,6 +276,9 @@ def change_tunnel(random, config):
     elif key == "source_ports" and known.port is not None:
         entry["source_ports"] = random.choice(RANGES)
         keys = ["source_ports"]
+    elif key == "reserved" and entry["kind"] in kinds.RESERVED:
+        entry["reserved"] = _bits(random.choice((0, random.getrandbits(64))) & kinds.RESERVED[entry["kind"]])
+        keys = ["reserved"]
     elif key == "inner_destination_mac" and ethernet:
         entry["inner_destination_mac"] = random.choice(ROUTER_MACS)
         keys = ["inner_destination_mac"]
@@ -258,6 +293,9 @@ def change_tunnel(random, config):
 def change_decap(random, config):
     """The same of a decap, and whether it is another one now, which has let nothing in yet."""
     entry = random.choice(config["decaps"])
+    if entry["kind"] in kinds.RESERVED and random.random() < 0.4:
+        entry["marks"] = marks(entry["kind"], random)
+        return entry["name"], _mark_options(entry["marks"]), False
     old = dict(entry)
     keys = _change_common(random, config, entry, random.choice(("network", "network", "port", "sources")))
     if not keys and "sources" not in entry:

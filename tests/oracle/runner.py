@@ -62,6 +62,7 @@ class Session:
         self.heard = Counter()
         self.through = Counter()   # tunnel → frames that left by it
         self.opened = Counter()    # decap → frames that it let in
+        self.marked = Counter()    # decap and mark, None without one → those of them
         self.forwarded = 0
 
     def tunnel_locals(self):
@@ -127,6 +128,7 @@ class Session:
         self.heard += this.heard
         self.through += this.through
         self.opened += Counter(v.decap for _, _, v in known if v.decap)
+        self.marked += Counter((v.decap, v.mark) for _, _, v in known if v.decap)
         self.forwarded += sum(len(v.out) for _, _, v in known)
         self.before = now
         self.late = [[v for _, _, v in known if v.maybe or v.extra or len(v.reasons) > 1], *self.late[:LATE_ROUNDS - 1]]
@@ -208,6 +210,10 @@ class Session:
             self.flows.forget(done.tunnel)
         if done.decap:
             self.opened[done.decap] = 0
+        for key in list(self.marked):
+            if key[0] == done.decap:
+                del self.marked[key]
+        self.forget_marks()
 
     def apply(self, done):
         if done.command == ["reload"]:
@@ -243,6 +249,7 @@ class Session:
         self.round([])
         self.check_counters("tunnel", self.through)
         self.check_counters("decap", self.opened)
+        self.check_marks()
         narrow = self.flows.narrow(self.oracle.tables.tunnels)
         if narrow:
             raise Disagreement(f"seed {self.seed}: {narrow}")
@@ -254,6 +261,21 @@ class Session:
                  if n != wanted[name]]
         if wrong:
             raise Disagreement(f"seed {self.seed}, {table}: {', '.join(wrong)}")
+
+    def forget_marks(self):
+        """A mark that is gone leaves what it counted to those that have none, and one that comes begins anew."""
+        now = {(d.name, name) for d in self.oracle.tables.decaps for name in (None, *(m[0] for m in d.marks))}
+        for decap, mark in set(self.marked) - now:
+            self.marked[decap, None] += self.marked.pop((decap, mark))
+
+    def check_marks(self):
+        """What `weftctl show decap NAME` counted is what each mark was seen on."""
+        for decap in self.oracle.tables.decaps:
+            rows = self.tester.api.get(f"/v1/decap?name={decap.name}")["rows"]
+            counted = {row["mark"]: row["packets"] for row in rows}
+            wanted = {mark: self.marked[decap.name, mark] for mark in (*(m[0] for m in decap.marks), None)}
+            if counted != wanted:
+                raise Disagreement(f"seed {self.seed}, marks of {decap.name}: {counted} counted, {wanted} were right")
 
     def close(self):
         self.tester.close()

@@ -84,6 +84,7 @@ class Tunnel:
     context: tuple
     segments: list         # of SRv6, in the order of the visits
     reduced: bool
+    reserved: int          # bits of the header that are sent though it has them for nobody
 
     @property
     def on_ethernet(self):
@@ -116,6 +117,11 @@ class Decap:
     copy_dscp: bool
     behaviour: str = None   # of SRv6, whose SID is `local`
     gateway: bytes = None
+    marks: tuple = ()       # (name, bits, mask) of the header's reserved bits
+
+    def mark_of(self, bits):
+        """The first mark that a header with these bits has, or None."""
+        return next((name for name, wanted, mask in self.marks if bits & mask == wanted), None)
 
 
 def source_ports(text):
@@ -187,7 +193,7 @@ class Tables:
         return Tunnel(t["name"], kind, network, remote, local, port, payload,
                       source_ports(t.get("source_ports", "49152-65535")), mac, t.get("ttl", 64), t.get("dscp", 0),
                       t.get("zero_udp_checksum6", False), t.get("mss_clamp"), kinds.metadata(t), visits,
-                      t.get("reduced", False))
+                      t.get("reduced", False), int(t.get("reserved", "0"), 16))
 
     def _decap(self, d):
         sources = [prefix(s) for s in d.get("sources", [])]
@@ -200,7 +206,8 @@ class Tables:
             return Decap(d["name"], *kinds.settings(d), local, sources, vrf, d.get("vif"), None, False,
                          d.get("dscp") == "copy", segments.behaviour(d), gateway)
         return Decap(d["name"], *kinds.settings(d), local, sources, vrf, d.get("vif"), d.get("tunnel"),
-                     d.get("zero_udp_checksum6", False), d.get("dscp") == "copy")
+                     d.get("zero_udp_checksum6", False), d.get("dscp") == "copy",
+                     marks=tuple((m["name"], int(m["bits"], 16), int(m["mask"], 16)) for m in d.get("marks", [])))
 
     def tunnel_locals(self):
         """(local address, UDP port or None for GRE) → kind, of those tunnels; any of those that share these."""

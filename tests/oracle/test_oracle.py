@@ -10,6 +10,7 @@ import random
 import sys
 import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ from scapy.packet import Raw
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "golden")]
 
+import mark_rows  # noqa: E402
 import rows  # noqa: E402
 import service_rows  # noqa: E402
 import tunnel_rows  # noqa: E402
@@ -68,6 +70,9 @@ def scapy_header(t, inside):
     if KINDS[t.kind].has_labels:
         label = Raw(b"".join(bytes(MPLS(label=n, s=at == len(t.network), ttl=64 if t.ttl == "copy" else t.ttl))
                              for at, n in enumerate(t.network, 1)))
+    if t.reserved:   # scapy shifts what stands behind some of the flags
+        plain = bytes(scapy_header(replace(t, reserved=0), inside))
+        return Raw(bytes(a | b for a, b in zip(plain, t.reserved.to_bytes(8, "big"))))
     return {"vxlan": lambda: VXLAN(flags=8, vni=t.network),
             "vxlan_gpe": lambda: VXLAN(flags=0x0C, NextProtocol=next_protocol, vni=t.network),
             "geneve": lambda: GENEVE(proto=inside, vni=t.network), "gre": lambda: GRE(proto=inside, **key),
@@ -124,7 +129,7 @@ def scapy_outer(tables, sent, inner):
 
 def test_outer_headers_are_scapys():
     compared = Counter()
-    for seed in range(16):
+    for seed in range(24):
         chance = random.Random(seed)
         config = topology(chance)
         oracle, packets = Oracle(config, MACS), Packets(chance, config, MACS)
@@ -190,10 +195,12 @@ def golden_config():
                          {"vrf": "blue", "prefix": "10.66.0.0/16", "via": {"discard": True}}]
     tunnel_rows.configure(config)
     service_rows.configure(config)
+    mark_rows.configure(config)
     return config
 
 
-@pytest.mark.parametrize("row", rows.ROWS + tunnel_rows.ROWS + service_rows.ROWS, ids=lambda row: row.name)
+@pytest.mark.parametrize("row", rows.ROWS + tunnel_rows.ROWS + service_rows.ROWS + mark_rows.ROWS,
+                         ids=lambda row: row.name)
 def test_golden_rows_agree(row):
     """Two people who wrote down what a router does, by hand there and as rules here."""
     oracle = Oracle(golden_config(), {"fab0": rows.FABRIC})
@@ -203,6 +210,8 @@ def test_golden_rows_agree(row):
     for port, frame in row.out:
         this.came("fab0" if port == "fabric" else port, bytes(frame))
     assert this.judge(row.drops) == [], str(verdict)
+    marks = {key[2] for key, n in row.counts.items() if len(key) == 3 and n}
+    assert marks <= {verdict.mark}
 
 
 def test_the_comparison_sees_what_is_wrong():

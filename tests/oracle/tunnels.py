@@ -66,6 +66,8 @@ def _with_outer(tables, tunnel, inside, data, packet):
         return port, ethernet(mac, port.mac, IPV6, packet)
     body = kinds.headed(tunnel.kind, tunnel.network, inside, data, 64 if tunnel.ttl == "copy" else tunnel.ttl,
                         tunnel.context)
+    if tunnel.reserved:
+        body = kinds.with_bits(body, tunnel.reserved)
     if tunnel.on_ethernet:
         return port, ethernet(mac, port.mac, kinds.KINDS[tunnel.kind].ethertype, body)
     six = len(tunnel.remote) == 16

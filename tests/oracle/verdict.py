@@ -46,6 +46,7 @@ class Verdict:
     flow: tuple = ()
     path: tuple = ()   # packets of one path keep their order
     decap: str = ""    # the decap that let it in
+    mark: str = None   # what it said by reserved bits then
     crossing: object = None  # how it goes through, once routed; sessions learn from it
     admitted: bool = False   # no policy denied it
     lost: tuple = ()         # (VRF, Identity) of what was not routed

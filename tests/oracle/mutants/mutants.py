@@ -64,6 +64,18 @@ MUTANTS = [
     Mutant("fragment taken for a whole packet", r"p\.fragment = ip\.fragment\(\);", "p.fragment = false;"),
     Mutant("unfinished checksum passes", r"return wire::checksum_fold\(pseudo \+ p\.packet\.sum\(l4, l4_bytes\)\) "
            r"!= 0xffff;", "return false;"),
+    # reserved bits
+    Mutant("mark of the packet before", r"return !entry->decap\.marks\.empty\(\);",
+           "key = wanted; std::memcpy(ends, &ip.source, sizeof ends); return !entry->decap.marks.empty();"),
+    Mutant("mark that is the last that fits", r"for \(std::size_t i = 0; i < decap\.marks\.size\(\); \+\+i\) \{ "
+           r"if \(decap\.marks\[i\]\.is_in", "for (std::size_t i = decap.marks.size(); i-- > 0;) { "
+           "if (decap.marks[i].is_in"),
+    Mutant("mark of half a header", r"\.is_in\(bits\)", ".is_in(bits & 0xffffffff)"),
+    Mutant("mark keeps no counter", r"ids\.push_back\(known \? known\.mapped\(\) : take\(tx, decap_ids_\)\);",
+           "ids.push_back(take(tx, decap_ids_));"),
+    Mutant("reserved bits beside the payload lost", r"static_cast<std::uint16_t>\(reserved \| next\)",
+           "static_cast<std::uint16_t>(reserved & 0 | next)"),
+    Mutant("reserved bits sent in part", r"\(header\)\.get\(\) \| bits\)", "(header).get() | (bits & 0xff))"),
     # decapsulation
     Mutant("source not looked at", r"if \(on_ip && !source_accepted\(\*entry, p\)\)", "if (false)"),
     Mutant("VNI of 16 bits", r"return vni_reserved\.get\(\) >> 8; \} \}; static_assert\(sizeof\(Vxlan\)",

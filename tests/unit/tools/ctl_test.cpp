@@ -81,6 +81,20 @@ TEST_CASE("weftctl: each command is one request") {
               "--inner-destination-mac", "02:00:00:00:00:01", "--kind", "vxlan"}) ==
         R"(PUT /v1/tunnel {"name":"to-b","vni":5,"port":8472,"source_ports":"1-2",)"
         R"("inner_destination_mac":"02:00:00:00:00:01","kind":"vxlan"})");
+  CHECK(asks({"tunnel", "set", "to-b", "--reserved", "0000000000000051"}) ==
+        R"(PUT /v1/tunnel {"name":"to-b","reserved":"0000000000000051"})");
+  CHECK(asks({"decap", "set", "d", "--mark", "a=01/ff", "--mark", "b=02/ff"}) ==
+        R"(PUT /v1/decap {"name":"d","marks":[{"name":"a","bits":"01","mask":"ff"},)"
+        R"({"name":"b","bits":"02","mask":"ff"}]})");
+  CHECK(asks({"decap", "set", "d", "--no-marks"}) == R"(PUT /v1/decap {"name":"d","marks":[]})");
+  for (const char* bad : {"a", "a=1", "a/1", "1/2=a"}) {
+    CHECK_THAT(parse({"decap", "set", "d", "--mark", bad}).err,
+               Catch::Contains("wanted NAME=BITS/MASK"));
+  }
+  CHECK(std::holds_alternative<int>(
+      parse({"decap", "set", "d", "--no-marks", "--mark", "a=1/1"}).result));
+  CHECK(asks({"show", "decap"}) == "GET /v1/decap");
+  CHECK(asks({"show", "decap", "from b"}) == "GET /v1/decap?name=from%20b");
   CHECK(asks({"explain", "--vif", "vm1", "--hex", "02:00 0A"}) ==
         R"(POST /v1/explain {"vif":"vm1","hex":"02000A"})");
   CHECK(asks({"explain",   "--port",
@@ -236,6 +250,7 @@ TEST_CASE("weftctl: completion") {
   show->add_subcommand("vif");
   show->add_subcommand("vrf");
   show->add_subcommand("drops")->add_flag("--all");
+  show->add_subcommand("decap")->add_option("name");
   auto* flow = show->add_subcommand("flow");
   Fields fields;
   add_flow_filters(*flow, fields);
@@ -263,6 +278,10 @@ TEST_CASE("weftctl: completion") {
   CHECK(of({"tunnel", "del", ""}).size() == 3);
   CHECK(asked == "tunnel");
   CHECK(of({"tunnel", "add", ""}).empty());
+  CHECK(of({"show", "vrf", ""}).empty());
+  CHECK(of({"show", "decap", "bl"}) == Words{"black", "blue"});
+  CHECK(asked == "decap");
+  CHECK(of({"show", "decap", "blue", ""}).empty());
   CHECK(of({"route", "add", "--vrf", "r"}) == Words{"red"});
   CHECK(of({"route", "add", "--vrf", "red", "10.0.0.0/8", "--tu"}) == Words{"--tunnel"});
   CHECK(of({"tunnel", "add", "x", "--kind", "v"}) == Words{"vxlan", "vxlan_gpe"});

@@ -275,6 +275,73 @@ TEST_CASE("config: tunnels and decaps") {
   expect(decap("vrf: blue, dscp: ^46"), "decaps[1].dscp", "one of keep, copy");
 }
 
+TEST_CASE("config: reserved bits and marks") {
+  const std::string last = "00000000000000ff";
+  const auto tunnel = [](const std::string& bits) {
+    return with("vni: 100, remote", "vni: 100, reserved: " + bits + ", remote");
+  };
+  CHECK(load(tunnel("0200000000000051")).tunnels[0].profile.reserved == 0x0200000000000051);
+  CHECK(load(tunnel("\"F7FFFFFF000000ff\"")).tunnels[0].profile.reserved == 0xf7ffffff000000ff);
+  expect(tunnel("^0a00000000000151"), "tunnels[0].reserved",
+         "the bits 0800000000000100 are not reserved; those that vxlan reserves are "
+         "f7ffffff000000ff");
+  for (const std::string bad : {"51", "000000000000005", "000000000000005g", "0x00000000000051",
+                                "00000000000000051", "\"\"", "[]"}) {
+    expect(tunnel("^" + bad), "tunnels[0].reserved", "wanted");
+  }
+  expect(with("kind: vxlan, vni: 100, remote",
+              "kind: geneve, vni: 100, reserved: ^" + last + ", remote"),
+         "tunnels[0].reserved", "tunnels of kind geneve have none");
+  expect(with("kind: vxlan, vni: 100, remote",
+              "kind: vxlan_gpe, vni: 100, reserved: ^0200000000000000, remote"),
+         "tunnels[0].reserved", "vxlan_gpe reserves are c0ffff00000000ff");
+
+  const auto decap = [](const std::string& list) {
+    return with("vrf: blue, sources", "vrf: blue, marks: " + list + ", sources");
+  };
+  const auto mark = [](const std::string& name, const std::string& bits, const std::string& mask) {
+    return "{name: " + name + ", bits: " + bits + ", mask: " + mask + "}";
+  };
+  const std::string one = mark("a", "0000000000000051", last);
+  const auto read = load(decap("[" + one + ", " + mark("b", "0000000000000000", last) + "]"));
+  CHECK(read.decaps[0].marks == std::vector<DecapMark>{{"a", 0x51, 0xff}, {"b", 0, 0xff}});
+  CHECK(load(decap("[]")).decaps[0].marks.empty());
+  expect(decap("^" + one), "decaps[0].marks", "wanted a list");
+  expect(decap("[" + mark("a", "0000000000000051", "^0800000000000000") + "]"),
+         "decaps[0].marks[0].mask", "0800000000000000 are not reserved");
+  expect(decap("[" + mark("a", "^1", last) + "]"), "decaps[0].marks[0].bits", "16 hexadecimal");
+  expect(decap("[" + mark("a", "0000000000000000", "^0000000000000000") + "]"),
+         "decaps[0].marks[0].mask", "at least one bit");
+  expect(decap("[" + mark("a", "^0000000000000051", "000000000000000f") + "]"),
+         "decaps[0].marks[0].bits", "the mask leaves out 0000000000000050");
+  expect(decap("[^{name: a, bits: 0000000000000051}]"), "decaps[0].marks[0].mask", "missing");
+  expect(decap("[{name: a, bits: 0000000000000051, mask: " + last + ", ^port: 7}]"),
+         "decaps[0].marks[0].port", "unknown key");
+  expect(decap("[" + one + ", ^" + mark("a", "0000000000000052", last) + "]"), "decaps[0].marks[1]",
+         "there is a mark \"a\" already");
+  expect(decap("[" + mark("a", "0000000000000050", "00000000000000f0") + ", ^" +
+               mark("b", "0000000000000051", last) + "]"),
+         "decaps[0].marks[1]", "the mark \"a\" takes them all");
+  load(decap("[" + one + ", " + mark("b", "0000000000000050", "00000000000000f0") + "]"));
+  std::string many = one;
+  for (unsigned i = 1; i <= max_marks; ++i) {
+    many += ", " + mark("m" + std::to_string(i),
+                        i < 10 ? "000000000000000" + std::to_string(i)
+                               : "00000000000000" + std::to_string(i),
+                        last);
+  }
+  expect(decap("^[" + many + "]"), "decaps[0].marks", "at most 16, found 17");
+  expect(with("kind: vxlan, vni: 100, vrf", "kind: geneve, vni: 100, marks: ^[" + one + "], vrf"),
+         "decaps[0].marks", "tunnels of kind geneve have none");
+  const auto two = [](const std::string& rest) {
+    return plus("  - {name: other, kind: vxlan, vni: 100, sources: [10.0.0.0/8], vrf: blue, " +
+                    rest + "}\n",
+                "routes:");
+  };
+  expect(two("marks: ^[" + one + "]"), "decaps[1].marks",
+         "same kind, port, vni and local as decaps[0] (line");
+}
+
 TEST_CASE("config: SRv6") {
   const auto tunnel = [](const std::string& text) {
     return with(

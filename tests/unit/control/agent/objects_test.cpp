@@ -13,6 +13,90 @@ const std::string vm9 =
 const std::string green =
     R"({"name":"green","id":3,"subnets":[{"prefix":"10.1.0.0/24","gateway":"10.1.0.1"}]})";
 
+TEST_CASE("objects by API: marks have counters of their own, and keep them") {
+  Service s;
+  const auto json = [](const std::string& name, const std::string& bits) {
+    return R"({"name":")" + name + R"(","bits":"00000000000000)" + bits +
+           R"(","mask":"00000000000000ff"})";
+  };
+  const auto set = [&](const std::string& list) {
+    s.done("PUT", "/v1/decap", R"({"name":"from-fabric","marks":[)" + list + "]}");
+  };
+  const auto& model = s.agent.model();
+  const auto entry = [&]() -> const DecapEntry& {
+    return model.decap_entries.at(key_of(model.decaps.find("from-fabric")->second.config));
+  };
+  const auto decap = [&] { return s.plane.tables.decaps.at(entry().id); };
+  const auto shown = [&] { return s.row("decap", "name", "from-fabric")["packets"]; };
+  const auto of_mark = [&](const Json& name) {
+    for (const auto& row : s.rows("decap?name=from-fabric")) {
+      if (row["mark"] == name) return row["packets"];
+    }
+    return Json();
+  };
+  const PacketCount each = s.plane.decap_counters(DecapId(0));  // of all ids the same
+  CHECK(shown() == each.packets);
+  CHECK(of_mark(nullptr) == each.packets);
+
+  set(json("a", "01") + "," + json("b", "02"));
+  const auto ids = decap().mark_ids;
+  REQUIRE(ids.size() == 2);
+  CHECK(std::set<DecapId>{entry().id, ids[0], ids[1]}.size() == 3);
+  CHECK(decap().marks == std::vector<DecapMark>{{"a", 1, 0xff}, {"b", 2, 0xff}});
+  CHECK(s.row("decap", "name", "from-fabric")["marks"] == Json{"a", "b"});
+  CHECK(shown() == 3 * each.packets);
+  CHECK(of_mark("a") == each.packets);
+  CHECK(of_mark(nullptr) == each.packets);
+  CHECK(s.call("GET", "/v1/decap?name=from-fabri").error().find("from-fabric\"?") !=
+        std::string::npos);
+
+  // A mark that stays keeps its id; the counter of the whole goes on from where it was.
+  s.plane.workers_stand_still = true;
+  set(json("b", "03") + "," + json("c", "04"));
+  CHECK(decap().mark_ids[0] == ids[1]);
+  CHECK(decap().mark_ids[1] != ids[0]);
+  CHECK(shown() == 4 * each.packets);
+  s.plane.workers_stand_still = false;
+  s.settle();
+  CHECK(shown() == 4 * each.packets);
+  CHECK(entry().leaving.empty());
+  set(json("b", "03"));
+  s.settle();
+  // The index of the first one is free again, and counts from nothing.
+  set(json("b", "03") + "," + json("d", "05"));
+  CHECK(decap().mark_ids[1].index() == ids[0].index());
+  CHECK(of_mark("d") == 0);
+  CHECK(shown() == 4 * each.packets);
+  // What traces say of a mark is of the decap.
+  CHECK((entry().counts_under(ids[1]) && !entry().counts_under(ids[0])));
+
+  s.refused("PUT", "/v1/decap", R"({"name":"from-fabric","marks":[{"name":"x"}]})", 400, "missing");
+  s.done("DELETE", "/v1/decap", R"({"name":"from-fabric"})");
+  CHECK(decap().marks.empty());
+  CHECK(shown() == 4 * each.packets);
+}
+
+TEST_CASE("objects by API: of two decaps that share an entry both have the same marks") {
+  Service s;
+  const std::string marks = R"("marks":[{"name":"a","bits":"0000000000000001",
+                                         "mask":"00000000000000ff"}])";
+  const auto other = [&](const std::string& more) {
+    return R"({"name":"other","kind":"vxlan","vni":100,"vrf":"blue","sources":["10.0.0.0/8"])" +
+           more + "}";
+  };
+  s.refused("POST", "/v1/decap", other("," + marks), 409, "but other marks");
+  s.done("POST", "/v1/decap", other(""));
+  s.refused("PUT", "/v1/decap", R"({"name":"other",)" + marks + "}", 409, "but other marks");
+  s.done("POST", "/v1/tunnel",
+         R"({"name":"marking","kind":"vxlan","vni":7,"remote":"192.0.2.3",
+             "inner_destination_mac":"02:00:5e:00:01:01","reserved":"0000000000000001"})");
+  CHECK(s.agent.model().tunnels.at("marking").profile.reserved == 1);
+  s.done("PUT", "/v1/tunnel", R"({"name":"marking","vni":8})");  // and keeps what is not named
+  CHECK(s.agent.model().tunnels.at("marking").profile.reserved == 1);
+  s.done("PUT", "/v1/tunnel", R"({"name":"marking","reserved":"0000000000000000"})");
+  CHECK(s.agent.model().tunnels.at("marking").profile.reserved == 0);
+}
+
 TEST_CASE("objects by API: what a tunnel's header has beside its network") {
   Service s;
   const auto decap = [&](const std::string& name) {
