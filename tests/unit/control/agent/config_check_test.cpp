@@ -59,6 +59,46 @@ TEST_CASE("config: the host interface") {
          "\"host\" is the name of the host interface");
 }
 
+TEST_CASE("config: VLANs of ports") {
+  const auto at_port = [](const std::string& text) {
+    return with("gateway: 192.0.2.254, mtu: 1500", "gateway: 192.0.2.254, mtu: 1500" + text);
+  };
+  CHECK(load(sample).ports.front().vlan == 0);
+  CHECK(load(at_port(", vlan: 1")).ports.front().vlan == 1);
+  CHECK(load(at_port(", vlan: 4094")).ports.front().vlan == 4094);
+  for (const char* wrong : {"0", "4095", "-1", "1.5", "all", "[1]"}) {
+    expect(at_port(std::string(", vlan: ^") + wrong), "ports[0].vlan", "from 1 to 4094");
+  }
+  // Several on one device; that of the sample says `workers: shared`.
+  const std::string shared = ", workers: shared";
+  const std::string eth1 = "\"af_packet:eth1\"";
+  const auto beside = [&](const std::string& first, const std::string& second,
+                          const std::string& device) {
+    const std::string port =
+        "  - {name: fab1, device: " + device + ", addresses: [198.51.100.1/24]" + second + "}\n";
+    return replaced(at_port(first), "neighbours:", port + "neighbours:");
+  };
+  CHECK(load(beside(", vlan: 100", ", vlan: 200" + shared, eth1)).ports.size() == 2);
+  CHECK(load(beside("", ", vlan: 200" + shared, eth1)).ports.back().vlan == 200);
+  CHECK(load(beside(", vlan: 100", shared, eth1)).ports.back().vlan == 0);
+  CHECK(load(beside(", vlan: 7", ", vlan: 7", "\"af_packet:eth2\"")).ports.back().vlan == 7);
+  expect(beside("", shared, "^" + eth1), "ports[1].device",
+         eth1 + " is already the device of ports[0] (line 6); a `vlan` would tell them apart");
+  expect(beside(", vlan: 100", ", vlan: ^100" + shared, eth1), "ports[1].vlan",
+         "100 is already the VLAN of ports[0] (line 6) on " + eth1);
+  expect(beside(", vlan: 100", ", vlan: 200, mtu: ^1400" + shared, eth1), "ports[1].mtu",
+         "ports on one device have the same `mtu`, and ports[0] (line 6) on " + eth1 + " has 1500");
+  const std::string alike =
+      "ports on one device have the same `workers`, and ports[0] (line 6) on ";
+  expect(beside(", vlan: 100", ", vlan: 200, workers: ^exclusive", eth1), "ports[1].workers",
+         alike + eth1 + " says shared");
+  expect(
+      replaced(beside(", vlan: 100", ", vlan: 200", eth1), "workers: shared", "workers: ^shared"),
+      "ports[0].workers", alike + eth1 + " says shared");
+  expect(replaced(at_port(", vlan: 100"), "\"tap:vm1@vm1-ns\"", "^\"af_packet:eth1\""),
+         "vifs[0].device", "already the device of ports[0] (line 6)");
+}
+
 TEST_CASE("config: references lead somewhere") {
   expect(with("vrf: blue, mac", "vrf: ^green, mac"), "vifs[0].vrf", "there is no vrf \"green\"");
   expect(with("vrf: blue, mac", "vrf: ^underlay, mac"), "vifs[0].vrf", "come later");
