@@ -20,6 +20,7 @@ struct Ingress {
   MacAddress far_mac;
   MacAddress router_mac;
   std::vector<IpAddress> far_addresses;
+  std::uint16_t vlan = 0;  ///< of frames there
 };
 
 std::variant<Ingress, Failure> find_ingress(const Model& model, Members& body) {
@@ -34,13 +35,13 @@ std::variant<Ingress, Failure> find_ingress(const Model& model, Members& body) {
     if (found == model.vifs.end()) return no_such("vif", *vif_name, model.vifs);
     const auto& vif = found->second;
     return Ingress{vif.port, vif.config.mac, model.vrf(vif.vrf)->config.router_mac,
-                   vif.config.addresses};
+                   vif.config.addresses, 0};
   }
   const auto found = model.ports.find(*port_name);
   if (found == model.ports.end()) return no_such("port", *port_name, model.ports);
   // Any MAC will do as the far end of a fabric port; this one is nobody's.
   constexpr MacAddress somebody{{0x02, 0, 0, 0, 0, 0xfe}};
-  return Ingress{found->second.id, somebody, found->second.mac, {}};
+  return Ingress{found->second.id, somebody, found->second.mac, {}, found->second.config.vlan};
 }
 
 std::optional<std::vector<std::uint8_t>> parse_hex(std::string_view text) {
@@ -120,6 +121,7 @@ std::variant<std::vector<std::uint8_t>, Failure> frame_from(const Json& json,
   packet.dont_fragment = fields.boolean("dont_fragment").value_or(false);
   packet.source_mac = fields.mac("source_mac").value_or(ingress.far_mac);
   packet.destination_mac = fields.mac("destination_mac").value_or(ingress.router_mac);
+  packet.vlan = ingress.vlan;
   if (fields.failure()) return *fields.failure();
   auto frame = build_frame(packet);
   if (!frame) return Failure{400, "fields: " + frame.error().message};

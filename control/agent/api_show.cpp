@@ -54,13 +54,14 @@ std::string_view link_text(const PortStatus* status) {
 double rounded(double value) { return std::round(value * 10) / 10; }
 
 Reply show_ports(Agent& agent, const Query&) {
-  Table table("Fabric ports", {"name", "device", "mac", "mtu", "addresses", "gateways", "host",
-                               "link", "rx_queues", "owner"});
+  Table table("Fabric ports", {"name", "device", "vlan", "mac", "mtu", "addresses", "gateways",
+                               "host", "link", "rx_queues", "owner"});
   const auto statuses = agent.plane().ports();
   for (const auto& [name, port] : agent.model().ports) {
     const auto* status = status_of(statuses, port.id);
-    table.add({name, port.config.device, to_string(port.mac), port.mtu_bytes,
-               texts(port.config.addresses), texts(port.config.gateways),
+    table.add({name, port.config.device, port.config.vlan == 0 ? Json() : Json(port.config.vlan),
+               to_string(port.mac), port.mtu_bytes, texts(port.config.addresses),
+               texts(port.config.gateways),
                port.config.host.empty() ? Json() : Json(port.config.host), link_text(status),
                status == nullptr ? 0 : status->rx_queues, owner_name(port.owner)});
   }

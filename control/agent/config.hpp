@@ -62,6 +62,7 @@ struct PortConfig {
   std::string host{};  ///< the tap that gives the kernel its traffic; empty: none does
   bool flows = false;  ///< flows of what it receives for the underlay are kept
   std::optional<BfdSettings> bfd{};  ///< spoken with the gateways on its link
+  std::uint16_t vlan = 0;            ///< of its frames on the wire; 0: they have no tag
   friend bool operator==(const PortConfig&, const PortConfig&) = default;
 };
 

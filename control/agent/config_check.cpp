@@ -140,7 +140,7 @@ class Checker {
 
   void run() {
     check_vrf_numbers();
-    check_devices();
+    check_devices(draft_);
     check_ports();
     check_neighbours();
     check_security_groups();
@@ -164,29 +164,6 @@ class Checker {
       vrf.map.at("id").error(std::to_string(vrf.config.id) + " is already the id of " +
                              first->second->place());
     }
-  }
-
-  void check_devices() {
-    std::map<std::string_view, std::string> seen;
-    const auto claim = [&](const auto& draft, std::string_view key, const std::string& device,
-                           const std::string& owner) {
-      if (!draft.map.good(key) || device.empty() || device == "null:") return;
-      const auto [first, added] = seen.try_emplace(device, owner);
-      if (added) return;
-      draft.map.at(key).error(quoted(device) + " is already the device of " + first->second);
-    };
-    const PortDraft* with_host = nullptr;
-    for (const auto& port : draft_.ports) {
-      claim(port, "device", port.config.device, port.place());
-      if (!port.map.good("host")) continue;
-      claim(port, "host", port.config.host, "the host interface of " + port.place());
-      if (with_host != nullptr) {
-        port.map.at("host").error("wanted one host interface on a node, and " + with_host->place() +
-                                  " has one already");
-      }
-      with_host = &port;
-    }
-    for (const auto& vif : draft_.vifs) claim(vif, "device", vif.config.device, vif.place());
   }
 
   void check_ports() {

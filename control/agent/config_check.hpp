@@ -9,4 +9,7 @@ namespace weft::agent {
 /// decaps' `local`, the port of a neighbour.
 void check(ConfigDraft& draft);
 
+/// The part of check() that is about devices: each has one owner, or ports that VLANs tell apart.
+void check_devices(const ConfigDraft& draft);
+
 }  // namespace weft::agent

@@ -2,6 +2,8 @@
 
 #include <sys/un.h>
 
+#include "wire/vlan.hpp"
+
 namespace weft::agent {
 namespace {
 
@@ -285,6 +287,7 @@ std::optional<PortDraft> read_port(const Value& v) {
   map.optional("addresses", port.addresses, yaml::placed_list(yaml::host_prefix));
   map.optional("gateway", port.gateways, yaml::one_or_list(yaml::address));
   map.optional("mtu", config.mtu_bytes, yaml::number(min_mtu, max_mtu));
+  map.optional("vlan", config.vlan, yaml::number(wire::least_vlan, wire::most_vlan));
   map.optional("workers", config.workers,
                yaml::choice<QueueSharing>({{"shared", QueueSharing::shared},
                                            {"exclusive", QueueSharing::exclusive},

@@ -21,6 +21,7 @@ PortRequest request_for(const PortConfig& port, const NodeConfig& node) {
                       .device = port.device,
                       .mac = std::nullopt,
                       .mtu_bytes = port.mtu_bytes,
+                      .vlan = port.vlan,
                       .shared_queues = port.workers == QueueSharing::shared,
                       .addresses = node.tunnel_addresses,
                       .host = port.host};
@@ -70,7 +71,8 @@ Result<PortStatus> ConfigManager::open(const char* what, const PortRequest& requ
   for (const auto& counters : plane_.counters().ports) {
     if (counters.port == status->id) model_.baselines.ports[status->id] = counters;
   }
-  SPDLOG_INFO("{} {}: opened {}, MAC {}", what, request.name, request.device,
+  SPDLOG_INFO("{} {}: opened {}{}, MAC {}", what, request.name, request.device,
+              request.vlan == 0 ? "" : fmt::format(", VLAN {}", request.vlan),
               to_string(status->mac));
   return status;
 }

@@ -7,6 +7,7 @@
 #include "wire/ipv6.hpp"
 #include "wire/tcp.hpp"
 #include "wire/udp.hpp"
+#include "wire/vlan.hpp"
 
 namespace weft::agent {
 
@@ -114,6 +115,10 @@ Result<Frame> build_frame(const PacketFields& fields) {
   const auto type = v4 ? wire::EtherType::ipv4 : wire::EtherType::ipv6;
   auto frame = bytes_of(wire::Ethernet{fields.destination_mac, fields.source_mac,
                                        be16(static_cast<std::uint16_t>(type))});
+  if (fields.vlan != 0) {
+    frame.insert(frame.begin(), sizeof(wire::VlanTag), 0);
+    wire::put_vlan_tag(frame.data() + sizeof(wire::VlanTag), fields.vlan);
+  }
   const auto ip = ip_header(fields, upper.size());
   frame.insert(frame.end(), ip.begin(), ip.end());
   frame.insert(frame.end(), upper.begin(), upper.end());

@@ -21,6 +21,7 @@ struct PacketFields {
   std::uint8_t ttl = 64;
   std::uint16_t bytes = 64;  ///< of the whole IP packet; as few as the headers need at least
   bool dont_fragment = false;
+  std::uint16_t vlan = 0;  ///< other than 0: the frame has its tag
 };
 
 /// An Ethernet frame with right lengths and checksums. An Error when the families differ.

@@ -252,6 +252,7 @@ Json object_json(const PortConfig& port) {
   Json out{{"name", port.name}, {"device", port.device}, {"addresses", texts(port.addresses)}};
   out["gateway"] = texts(port.gateways);
   out["mtu"] = port.mtu_bytes;
+  if (port.vlan != 0) out["vlan"] = port.vlan;
   if (!port.host.empty()) out["host"] = port.host;
   if (port.bfd) {
     out["bfd"] = {{"interval", port.bfd->interval_ms}, {"multiplier", port.bfd->multiplier}};

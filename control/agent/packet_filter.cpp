@@ -6,6 +6,7 @@
 #include <array>
 #include <memory>
 #include <string_view>
+#include <vector>
 
 #include "weft/address.hpp"
 
@@ -50,17 +51,23 @@ bool is_number_or_address(std::string_view word) {
          word.find_first_not_of("0123456789abcdefABCDEF") == word.npos;
 }
 
-/// The first word that libpcap would ask the resolver for; empty: there is none.
-std::string_view name_to_look_up(std::string_view expression) {
-  std::string_view before;
+std::vector<std::string_view> words_of(std::string_view expression) {
+  std::vector<std::string_view> words;
   for (std::size_t at = 0; at < expression.size();) {
-    if (!is_word_character(expression[at])) {
-      ++at;
-      continue;
-    }
     const std::size_t start = at;
     while (at < expression.size() && is_word_character(expression[at])) ++at;
-    const auto word = expression.substr(start, at - start);
+    if (at != start)
+      words.push_back(expression.substr(start, at - start));
+    else
+      ++at;
+  }
+  return words;
+}
+
+/// The first word that libpcap would ask the resolver for; empty: there is none.
+std::string_view name_to_look_up(const std::vector<std::string_view>& words) {
+  std::string_view before;
+  for (const auto word : words) {
     // Ports and protocols are found in files of this host.
     const bool of_files =
         before == "port" || before == "portrange" || before == "proto" || before == "protochain";
@@ -71,6 +78,14 @@ std::string_view name_to_look_up(std::string_view expression) {
     before = word;
   }
   return {};
+}
+
+/// Whether one of the words says where the rest of the expression looks.
+bool moves_on(const std::vector<std::string_view>& words) {
+  constexpr auto movers = std::to_array<std::string_view>({"geneve", "mpls", "pppoes", "vlan"});
+  return std::any_of(words.begin(), words.end(), [&](const auto word) {
+    return std::find(movers.begin(), movers.end(), word) != movers.end();
+  });
 }
 
 struct Close {
@@ -89,7 +104,8 @@ Result<PacketFilter> compile_filter(const std::string& expression) {
     return fail("longer than " + std::to_string(expression_max_bytes) + " characters");
   }
   if (expression.find('\0') != std::string::npos) return fail("it holds a NUL character");
-  if (const auto name = name_to_look_up(expression); !name.empty()) {
+  const auto words = words_of(expression);
+  if (const auto name = name_to_look_up(words); !name.empty()) {
     return fail("`" + std::string(name) +
                 "` is no word of pcap-filter(7); names of hosts are not looked up, write the "
                 "address, and `port NAME` for a port's name");
@@ -97,8 +113,16 @@ Result<PacketFilter> compile_filter(const std::string& expression) {
   const std::unique_ptr<pcap_t, Close> handle(pcap_open_dead(DLT_EN10MB, snap_bytes));
   if (!handle) return fail("no memory");
   bpf_program program{};
-  if (pcap_compile(handle.get(), &program, expression.c_str(), 1, PCAP_NETMASK_UNKNOWN) != 0) {
-    return fail(pcap_geterr(handle.get()));
+  const auto compile = [&](const std::string& text) {
+    return pcap_compile(handle.get(), &program, text.c_str(), 1, PCAP_NETMASK_UNKNOWN) == 0;
+  };
+  if (!compile(expression)) return fail(pcap_geterr(handle.get()));
+  if (!moves_on(words)) {  // what it says holds behind a VLAN tag as well
+    pcap_freecode(&program);
+    if (!compile("(ether[12:2] != 0x8100 and (" + expression + ")) or (vlan and (" + expression +
+                 "))")) {
+      return fail(pcap_geterr(handle.get()));
+    }
   }
   for (unsigned i = 0; i < program.bf_len; ++i) {
     const bpf_insn& insn = program.bf_insns[i];

@@ -9,6 +9,8 @@
 #include <algorithm>
 #include <ctime>
 
+#include "io/vlan.hpp"
+
 namespace weft::io {
 namespace {
 
@@ -166,6 +168,20 @@ std::unique_ptr<ObserverSet> Observers::make_set() const {
   const std::size_t burst_bytes = std::size_t{set->drop_snap_bytes} * max_burst;
   set->bursts.assign(workers_, std::vector<std::uint8_t>(burst_bytes));
   return set;
+}
+
+void note_tag_taken(const rte_mbuf* mbuf, ExplainReport& report) {
+  if (!is_untagged_from(mbuf)) return;
+  const unsigned vlan = wire::VlanTag::identifier_in(mbuf->vlan_tci);
+  report.steps.push_back({.stage = "input", .text = fmt::format("VLAN {}", vlan)});
+}
+
+void note_tag_put(std::uint16_t vlan, ExplainReport& report) {
+  if (vlan == 0 || report.verdict != "transmit") return;
+  report.steps.push_back({.stage = "transmit", .text = fmt::format("VLAN {}", vlan)});
+  auto& frame = report.frame;
+  frame.insert(frame.begin(), sizeof(wire::VlanTag), 0);
+  wire::put_vlan_tag(frame.data() + sizeof(wire::VlanTag), vlan);
 }
 
 void conclude(const Exits& exits, DropReason reason, PortId way_out, ExplainReport& report) {

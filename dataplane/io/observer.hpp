@@ -140,6 +140,11 @@ class Observers {
   std::vector<std::unique_ptr<Observer>> observers_;
 };
 
+/// The tag that a frame lost where it arrived, or gets where it leaves, as a step of its own; no
+/// step where there is none.
+void note_tag_taken(const rte_mbuf* mbuf, ExplainReport& report);
+void note_tag_put(std::uint16_t vlan, ExplainReport& report);
+
 /// What became of a packet that went through the stages alone: `reason` where it was dropped,
 /// `way_out` where it was sent.
 void conclude(const Exits& exits, DropReason reason, PortId way_out, ExplainReport& report);

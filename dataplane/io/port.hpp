@@ -1,85 +1,74 @@
 #pragma once
-/// An attached device with its queues.
+/// A port of the router: all of a device, or one VLAN of it.
 
-#include <rte_spinlock.h>
-
+#include <bit>
 #include <cstdint>
-#include <ctime>
 #include <memory>
-#include <optional>
-#include <string>
-#include <vector>
+#include <utility>
 
-#include "io/device.hpp"
-#include "io/ingress_drop.hpp"
-#include "packet/packet.hpp"
+#include "io/attached_device.hpp"
+#include "tables/counters.hpp"
 #include "weft/forwarding.hpp"
-
-struct rte_mempool;
 
 namespace weft::io {
 
+/// Which indices ports have. One is free again when its port is destroyed, which no worker knows
+/// any more then.
+class PortIndices {
+ public:
+  /// The lowest that is free; max_ports: none is.
+  std::uint16_t take() {
+    const auto index = static_cast<std::uint16_t>(std::countr_one(taken_));
+    if (index < max_ports) taken_ |= std::uint32_t{1} << index;
+    return index;
+  }
+  void give_back(std::uint16_t index) { taken_ &= ~(std::uint32_t{1} << index); }
+
+ private:
+  static_assert(max_ports == 32);
+  std::uint32_t taken_ = 0;
+};
+
 class AttachedPort {
  public:
-  /// Attaches, configures and starts the device with one queue pair for each of `workers`, or one
-  /// for all. Errors name the device, what failed and the remedy where it is known.
-  static Result<std::unique_ptr<AttachedPort>> open(const PortRequest& request, unsigned workers,
-                                                    rte_mempool* pool);
-  /// Stops and removes the device.
-  ~AttachedPort();
+  /// `id`: its index is of `indices`, which outlive the port.
+  AttachedPort(PortId id, PortRequest request, std::shared_ptr<AttachedDevice> device,
+               PortIndices& indices)
+      : id_(id),
+        vlan_(request.vlan),
+        device_(std::move(device)),
+        request_(std::move(request)),
+        indices_(indices) {}
+  ~AttachedPort() {
+    device_.reset();
+    indices_.give_back(index());
+  }
   AttachedPort(const AttachedPort&) = delete;
   AttachedPort& operator=(const AttachedPort&) = delete;
 
-  [[nodiscard]] std::uint16_t index() const { return index_; }
-  /// The index, and which of its ports this is: DPDK gives an index anew.
+  [[nodiscard]] std::uint16_t index() const { return static_cast<std::uint16_t>(id_.index()); }
+  /// The index, and which of its ports this is: an index is given anew.
   [[nodiscard]] PortId id() const { return id_; }
-  void set_generation(std::uint8_t generation) { id_ = PortId(index_, generation); }
-  [[nodiscard]] PortStatus status() const;
-  /// Whether it can send.
-  [[nodiscard]] bool link_up() const;
-  /// Packets that the device lost since no buffer was free for them.
-  [[nodiscard]] std::uint64_t lost_for_buffers() const;
-  [[nodiscard]] unsigned queues() const { return queues_; }
-  /// Who polls it, where it has not a queue for each worker: always the same one, since DPDK lets
-  /// nobody else look into a queue at the same time.
-  void set_worker(unsigned worker) { worker_ = worker; }
-  [[nodiscard]] unsigned worker() const { return worker_; }
-  /// A descriptor that turns readable when the queue has packets; -1: there is none.
-  [[nodiscard]] int descriptor(unsigned queue) const {
-    return queue < descriptors_.size() ? descriptors_[queue] : -1;
+  /// Of its frames on the wire; 0: they have no tag.
+  [[nodiscard]] std::uint16_t vlan() const { return vlan_; }
+  [[nodiscard]] const PortRequest& request() const { return request_; }
+  [[nodiscard]] AttachedDevice& device() const { return *device_; }
+  [[nodiscard]] const std::shared_ptr<AttachedDevice>& shared_device() const { return device_; }
+  [[nodiscard]] PortStatus status() const {
+    PortStatus status = device_->status();
+    status.id = id_;
+    status.name = request_.name;
+    status.device = request_.device;
+    status.mtu_bytes = request_.mtu_bytes;
+    return status;
   }
-  /// Sends what the device takes; answers how many. Safe for all workers at once.
-  std::uint16_t transmit(unsigned worker, rte_mbuf** packets, std::uint16_t count);
 
  private:
-  AttachedPort() = default;
-  Status attach();
-  /// What the kernel has and does at the interface must not get in our way.
-  [[nodiscard]] Status check_interface() const;
-  /// The kernel's part in a host interface: nothing at the port, all of it at the tap.
-  Status set_up_host();
-  Status configure(unsigned workers, rte_mempool* pool);
-  /// The kernel has taken the interface away; there is no way back for the device.
-  [[nodiscard]] bool vanished() const;
-  void find_descriptors(const std::vector<int>& sockets_before);
-  /// Makes DPDK's tap look for packets now and then. It reads when a signal has announced some, and
-  /// stops where no buffer is free; if the kernel's queue is full by then, whatever comes is
-  /// dropped without a signal, and it would never read again.
-  Status remind();
-
-  PortRequest request_;
-  DeviceSpec spec_;
-  std::string vdev_;
-  std::uint16_t index_ = 0;
   PortId id_;
-  unsigned queues_ = 0;
-  unsigned worker_ = 0;
-  bool attached_ = false;
-  bool shared_ = false;  ///< more workers than queues: transmit takes the lock
-  rte_spinlock_t transmit_lock_ = RTE_SPINLOCK_INITIALIZER;
-  std::vector<int> descriptors_;
-  std::optional<timer_t> reminder_;
-  std::unique_ptr<IngressDrop> drop_;
+  std::uint16_t vlan_;
+  std::shared_ptr<AttachedDevice> device_;
+  PortRequest request_;
+  PortIndices& indices_;
 };
 
 }  // namespace weft::io

@@ -97,84 +97,6 @@ Result<std::shared_ptr<const CompiledPolicy>> Router::compile(const Policy& poli
   return std::shared_ptr<const CompiledPolicy>(std::move(*made));
 }
 
-Result<PortStatus> Router::open_port(const PortRequest& request) {
-  if (ports_.size() >= max_ports) {
-    return Error{fmt::format("{}: there are {} ports and VIFs, and DPDK takes no more; delete some",
-                             request.name, max_ports)};
-  }
-  auto port = AttachedPort::open(request, static_cast<unsigned>(workers_.size()), eal_->pool());
-  if (!port) return port.error();
-  if ((*port)->index() >= max_ports) {
-    return Error{fmt::format("{}: more than {} ports", request.name, max_ports)};
-  }
-  if ((*port)->queues() < workers_.size()) (*port)->set_worker(least_busy());
-  (*port)->set_generation(generations_[(*port)->index()]++);
-  counters_before_[(*port)->index()] = port_totals((*port)->index());
-  ports_.push_back(std::move(*port));
-  publish_ports();
-  return ports_.back()->status();
-}
-
-/// The worker that polls the fewest of the ports which have no queue for each.
-unsigned Router::least_busy() const {
-  std::vector<unsigned> ports(workers_.size());
-  for (const auto& port : ports_) {
-    if (port->queues() < workers_.size()) ++ports[port->worker()];
-  }
-  return static_cast<unsigned>(std::min_element(ports.begin(), ports.end()) - ports.begin());
-}
-
-Status Router::close_port(PortId id) {
-  const auto found = std::find_if(ports_.begin(), ports_.end(),
-                                  [id](const auto& port) { return port->id() == id; });
-  if (found == ports_.end()) return Error{fmt::format("no port has the id {}", id.index())};
-  const AttachedPort* port = found->release();
-  ports_.erase(found);
-  control_counters_.drops[static_cast<std::size_t>(DropReason::buffer_exhausted)].add(
-      port->lost_for_buffers());
-  observers_.forget_port(port->index());
-  publish_ports();
-  rcu_.retire(port);
-  return ok();
-}
-
-/// Each worker polls its own queue of ports that have one for each; of the others one worker polls
-/// the queue as long as the port lives, and hands out what it receives.
-void Router::publish_ports() {
-  ++view_number_;
-  std::vector<std::unique_ptr<PortView>> views;
-  for (std::size_t i = 0; i < workers_.size(); ++i) {
-    views.push_back(std::make_unique<PortView>());
-    views.back()->number = view_number_;
-  }
-  for (const auto& port : ports_) {
-    for (const auto& view : views) view->ports[port->index()] = port.get();
-    const bool for_all = options_.handoff && port->queues() < workers_.size();
-    for (unsigned queue = 0; queue < port->queues(); ++queue) {
-      const unsigned owner = port->queues() == workers_.size() ? queue : port->worker();
-      PortView& view = *views[owner];
-      view.receive.push_back({port->index(), static_cast<std::uint16_t>(queue), for_all});
-      if (const int fd = port->descriptor(queue); fd >= 0) {
-        view.descriptors.push_back(fd);
-      } else {
-        view.all_have_descriptors = false;
-      }
-    }
-  }
-  for (std::size_t i = 0; i < workers_.size(); ++i) workers_[i]->set_ports(views[i].release());
-}
-
-std::vector<PortStatus> Router::ports() const {
-  std::vector<PortStatus> all;
-  for (const auto& port : ports_) all.push_back(port->status());
-  return all;
-}
-
-bool Router::link_up(PortId id) const {
-  const auto port = std::ranges::find(ports_, id, [](const auto& p) { return p->id(); });
-  return port != ports_.end() && (*port)->link_up();
-}
-
 Result<BfdId> Router::start_bfd(const BfdRequest& request) {
   auto id = bfd_.add(request, workers_.front()->bfd_now());
   if (id) publish_bfd();
@@ -244,18 +166,20 @@ ExplainReport Router::explain(const ExplainRequest& request) {
   auto exits = std::make_unique<Exits>();
   auto burst = std::make_unique<Burst>();
   StageContext<RecordTracer> ctx{state_.tables(), *counters, *exits, {.steps = &report.steps}};
-  const Ingress ingress = ingress_of(state_.tables(), request.port.index());
+  rte_mbuf* const received[] = {packet.mbuf()};
+  const Ingress ingress = ingress_of_frame(request.port, received[0]);
   if (ingress.vrf == nullptr) {
     report.verdict = "drop";
     report.reason = DropReason::port_missing;
   } else {
-    rte_mbuf* const received[] = {packet.mbuf()};
+    note_tag_taken(received[0], report);
     flow_view_.hold([&] { run_received(ctx, *burst, ingress, received); });
   }
   for (std::size_t i = 1; i < drop_reason_count; ++i) {
     if (counters->drops[i].get() != 0) report.reason = static_cast<DropReason>(i);
   }
   conclude(*exits, report.reason, ctx.tracer.way_out, report);
+  note_tag_put(vlan_of(report.port), report);
   rte_pktmbuf_free(packet.mbuf());
   return report;
 }
@@ -323,7 +247,6 @@ CountersSnapshot Router::counters() const {
     add(worker->counters());
     all.workers.push_back(worker->status());
   }
-  std::size_t next = 0;
   for (const auto& port : ports_) {
     PortCounters counters = port_totals(port->index());
     counters.port = port->id();
@@ -331,13 +254,17 @@ CountersSnapshot Router::counters() const {
     counters.rx -= before.rx;
     counters.tx -= before.tx;
     counters.unfinished_checksums -= before.unfinished_checksums;
-    counters.rx_no_buffer = port->lost_for_buffers();
-    all.drops[static_cast<std::size_t>(DropReason::buffer_exhausted)] += counters.rx_no_buffer;
     all.ports.push_back(counters);
-    for (unsigned queue = 0; queue < port->queues(); ++queue) {
-      const std::size_t owner =
-          port->queues() == workers_.size() ? queue : next++ % workers_.size();
-      all.workers[owner].queues.push_back(fmt::format("{}/{}", port->status().name, queue));
+  }
+  // What a device has lost nobody has looked at: it counts at the first of its ports.
+  for (const auto& ports : by_device()) {
+    const AttachedDevice& device = ports.front()->device();
+    const auto first = std::ranges::find(all.ports, ports.front()->id(), &PortCounters::port);
+    first->rx_no_buffer = device.lost_for_buffers();
+    all.drops[static_cast<std::size_t>(DropReason::buffer_exhausted)] += first->rx_no_buffer;
+    for (unsigned queue = 0; queue < device.queues(); ++queue) {
+      all.workers[poller_of(device, queue)].queues.push_back(
+          fmt::format("{}/{}", ports.front()->request().name, queue));
     }
   }
   return all;

@@ -72,7 +72,12 @@ class Router final : public ForwardingPlane {
 
  private:
   Router(std::unique_ptr<Eal> eal, const RouterOptions& options);
+  Result<std::shared_ptr<AttachedDevice>> device_for(const PortRequest& request);
+  [[nodiscard]] std::vector<std::vector<const AttachedPort*>> by_device() const;
   [[nodiscard]] unsigned least_busy() const;
+  [[nodiscard]] unsigned poller_of(const AttachedDevice& device, unsigned queue) const;
+  [[nodiscard]] Ingress ingress_of_frame(PortId id, rte_mbuf* frame) const;
+  [[nodiscard]] std::uint16_t vlan_of(PortId id) const;
   void publish_ports();
   void publish_observers();
   void publish_bfd();
@@ -85,6 +90,7 @@ class Router final : public ForwardingPlane {
 
   RouterOptions options_;
   std::unique_ptr<Eal> eal_;
+  PortIndices indices_;
   Rcu rcu_;
   ForwardingState state_;
   FlowHands flow_hands_;  ///< of the control thread

@@ -138,26 +138,35 @@ void Worker::turn() {
 unsigned Worker::receive(const PortView& view) {
   unsigned total = 0;
   std::array<rte_mbuf*, max_burst> packets;
-  for (const auto [port, queue, for_all] : view.receive) {
-    const Ingress ingress = ingress_of(tables_, port);
+  for (const PortView::Queue& queue : view.receive) {
+    const Ingress ingress = ingress_of(tables_, queue.port);
     if (ingress.vrf == nullptr) continue;  // the port is being set up or taken away
-    const std::uint16_t count =
-        rte_eth_rx_burst(port, queue, packets.data(), static_cast<std::uint16_t>(options_.burst));
+    const std::uint16_t count = rte_eth_rx_burst(queue.device, queue.queue, packets.data(),
+                                                 static_cast<std::uint16_t>(options_.burst));
     if (count == 0) continue;
     total += count;
-    std::uint64_t bytes = 0;
-    for (unsigned i = 0; i < count; ++i) {
-      rte_prefetch0(rte_pktmbuf_mtod(packets[i], void*));
-      bytes += packets[i]->pkt_len;
+    if (queue.vlans.empty()) [[likely]] {
+      take_in(ingress, {packets.data(), count}, queue.for_all);
+    } else {
+      sort_out(queue, ingress, {packets.data(), count});
     }
-    PacketCounter& rx = counters_.rx[port];
-    rx.packets.add(count);
-    rx.bytes.add(bytes);
-    const unsigned own = for_all ? hand_out(ingress, {packets.data(), count}) : count;
-    if (own != 0) arrive(ingress, {packets.data(), own});
   }
   packets_.add(total);
   return total;
+}
+
+/// Frames of one port that have just arrived. `for_all`: they are to be handed out.
+void Worker::take_in(const Ingress& ingress, std::span<rte_mbuf*> mbufs, bool for_all) {
+  std::uint64_t bytes = 0;
+  for (const rte_mbuf* mbuf : mbufs) {
+    rte_prefetch0(rte_pktmbuf_mtod(mbuf, const void*));
+    bytes += mbuf->pkt_len;
+  }
+  PacketCounter& rx = counters_.rx[ingress.port.index()];
+  rx.packets.add(mbufs.size());
+  rx.bytes.add(bytes);
+  const std::size_t own = for_all ? hand_out(ingress, mbufs) : mbufs.size();
+  if (own != 0) arrive(ingress, mbufs.first(own));
 }
 
 /// Frames of one port that this worker is to handle.
@@ -284,9 +293,9 @@ void Worker::run_burst(Entry entry) {
 /// Whether it is still the port that control meant, not another one under its index.
 bool Worker::attached(PortId port) const {
   const PortView* view = ports_.load(std::memory_order_acquire);
-  const AttachedPort* device =
+  const AttachedPort* there =
       view != nullptr && port.index() < max_ports ? view->ports[port.index()] : nullptr;
-  return device != nullptr && device->id() == port;
+  return there != nullptr && there->id() == port;
 }
 
 void Worker::empty_exits() {
@@ -306,32 +315,36 @@ void Worker::empty_exits() {
   exits_.more = 0;
 }
 
-void Worker::transmit(std::uint32_t port, Exits::Departures& list) {
+void Worker::transmit(std::uint32_t index, Exits::Departures& list) {
   rte_mbuf** const packets = list.packets.data();
-  const unsigned count = list.count;
-  list.count = 0;
+  unsigned count = std::exchange(list.count, 0);
   std::uint64_t bytes = std::exchange(list.bytes, 0);
   const PortView* view = ports_.load(std::memory_order_acquire);
-  AttachedPort* device = view != nullptr ? view->ports[port] : nullptr;
-  const bool observed = observed_ != nullptr && (observed_->departures >> port & 1) != 0;
+  const AttachedPort* port = view != nullptr ? view->ports[index] : nullptr;
+  std::uint32_t tag_bytes = 0;  // the port's counters leave it out
+  if (port != nullptr && port->vlan() != 0) [[unlikely]] {
+    tag_bytes = sizeof(wire::VlanTag);
+    count = put_tags(*port, {packets, count}, bytes);
+  }
+  const bool observed = observed_ != nullptr && (observed_->departures >> index & 1) != 0;
   if (observed) [[unlikely]] {  // they live on to be copied once they are sent
     for (unsigned i = 0; i < count; ++i) rte_mbuf_refcnt_update(packets[i], 1);
   }
-  const unsigned sent = device != nullptr ? send(*device, {packets, count}) : 0;
+  const unsigned sent = port != nullptr ? send(port->device(), {packets, count}) : 0;
   if (observed) [[unlikely]] {
-    capture_sent(device != nullptr ? device->id() : PortId(port), {packets, sent});
+    capture_sent(port != nullptr ? port->id() : PortId(index), {packets, sent});
     rte_pktmbuf_free_bulk(packets, count);
   }
   for (unsigned i = sent; i < count; ++i) {
-    bytes -= packets[i]->pkt_len;
-    lose(Packet(packets[i]),
-         device != nullptr ? DropReason::tx_queue_full : DropReason::port_missing, PortId(port));
+    bytes -= packets[i]->pkt_len - tag_bytes;
+    lose(Packet(packets[i]), port != nullptr ? DropReason::tx_queue_full : DropReason::port_missing,
+         PortId(index));
   }
-  counters_.tx[port].packets.add(sent);
-  counters_.tx[port].bytes.add(bytes);
+  counters_.tx[index].packets.add(sent);
+  counters_.tx[index].bytes.add(bytes);
 }
 
-unsigned Worker::send(AttachedPort& device, std::span<rte_mbuf*> mbufs) {
+unsigned Worker::send(AttachedDevice& device, std::span<rte_mbuf*> mbufs) {
   constexpr unsigned patience = 4;
   std::size_t sent = 0;
   for (unsigned tries = 0; sent < mbufs.size() && tries < patience; ++tries) {

@@ -17,6 +17,7 @@
 #include "io/liveness.hpp"
 #include "io/observer.hpp"
 #include "io/port.hpp"
+#include "io/vlan.hpp"
 #include "stages/pipeline.hpp"
 #include "tables/rcu.hpp"
 
@@ -26,12 +27,14 @@ namespace weft::io {
 struct PortView {
   std::uint64_t number = 0;  ///< grows with each view
   struct Queue {
-    std::uint16_t port;
+    std::uint16_t device;  ///< DPDK's number of it
     std::uint16_t queue;
-    bool for_all;  ///< its packets are handed out to all workers
+    bool for_all;                 ///< its packets are handed out to all workers
+    std::uint16_t port;           ///< index; of several ports the first
+    std::vector<VlanPort> vlans;  ///< empty: the port gets all that arrives
   };
   std::vector<Queue> receive;
-  std::array<AttachedPort*, max_ports> ports{};
+  std::array<const AttachedPort*, max_ports> ports{};
   std::vector<int> descriptors;
   bool all_have_descriptors = true;
 };
@@ -98,6 +101,7 @@ class Worker {
             &sent_};
   }
   unsigned receive(const PortView& view);
+  void take_in(const Ingress& ingress, std::span<rte_mbuf*> mbufs, bool for_all);
   void arrive(const Ingress& ingress, std::span<rte_mbuf* const> mbufs);
   unsigned take_injected();
   unsigned take_held();
@@ -127,9 +131,9 @@ class Worker {
     empty_exits();
   }
   void empty_exits();
-  void transmit(std::uint32_t port, Exits::Departures& list);
+  void transmit(std::uint32_t index, Exits::Departures& list);
   [[nodiscard]] bool attached(PortId port) const;
-  unsigned send(AttachedPort& device, std::span<rte_mbuf*> mbufs);
+  unsigned send(AttachedDevice& device, std::span<rte_mbuf*> mbufs);
   /// Counts and frees a packet that dies outside of the stages. `port`: where it arrived, else
   /// where it leaves; `l3`: its IP header where no Ethernet header stands in front of it.
   void lose(Packet packet, DropReason reason, PortId port, const std::uint8_t* l3 = nullptr);
@@ -143,6 +147,10 @@ class Worker {
   void bid_farewell();
   void send_bfd(BfdSession& session, const wire::Bfd& packet);
   void signal_control();
+
+  // worker_vlan.cpp
+  void sort_out(const PortView::Queue& queue, const Ingress& first, std::span<rte_mbuf*> mbufs);
+  unsigned put_tags(const AttachedPort& port, std::span<rte_mbuf*> mbufs, std::uint64_t& bytes);
 
   // worker_handoff.cpp
   unsigned hand_out(const Ingress& ingress, std::span<rte_mbuf*> mbufs);
@@ -159,6 +167,7 @@ class Worker {
   void keep_arrival(const FrameView& frame);
   [[nodiscard]] std::uint8_t* arrival(unsigned place) const;
   void capture_dropped(const PacketContext& p);
+  [[nodiscard]] std::uint16_t vlan_of(PortId port) const;
   void record(Observer& capture, std::uint64_t tsc, CapturePoint point, PortId port,
               DropReason reason, const FrameView& frame);
   void capture_drop(DropReason reason, PortId port, const FrameView& frame);

@@ -79,6 +79,7 @@ unsigned Worker::take_handed() {
 /// Of a packet on its way between workers, whose arrival nobody has looked at yet.
 void Worker::lose_unseen(const Handed& handed, DropReason reason) {
   const std::uint32_t port = handed.port.index();
+  if (is_untagged_from(handed.packet)) put_back_tag(handed.packet);
   if (observed_ != nullptr && (observed_->arrivals >> port & 1) != 0) [[unlikely]] {
     capture_arrived(handed.port, FrameView::of(handed.packet), rte_rdtsc());
   }

@@ -23,19 +23,22 @@ void Worker::receive_observed(const Ingress& ingress, std::span<rte_mbuf* const>
     count = arrivals_kept_ = 0;
   };
   for (rte_mbuf* mbuf : mbufs) {
-    const FrameView frame = FrameView::of(mbuf);
-    capture_arrived(ingress.port, frame, tsc);
     std::vector<ObserverId> traces;
     std::uint64_t time_ns = 0;
-    for (Observer* trace : observed_->traces) {
-      if (trace->wants_more() && trace->at_port(ingress.port) && trace->matches(frame) &&
-          may_trace(*trace)) {
-        traces.push_back(trace->id);
-        time_ns = trace->clock.ns(tsc);
+    {
+      const AsOnWire whole(mbuf);
+      const FrameView frame = FrameView::of(mbuf);
+      capture_arrived(ingress.port, frame, tsc);
+      for (Observer* trace : observed_->traces) {
+        if (trace->wants_more() && trace->at_port(ingress.port) && trace->matches(frame) &&
+            may_trace(*trace)) {
+          traces.push_back(trace->id);
+          time_ns = trace->clock.ns(tsc);
+        }
       }
+      if (!traces.empty()) run_waiting();
+      if (observed_->drops) keep_arrival(frame);
     }
-    if (!traces.empty()) run_waiting();
-    if (observed_->drops) keep_arrival(frame);
     if (traces.empty()) {
       waiting[count++] = mbuf;
     } else {
@@ -73,10 +76,12 @@ void Worker::follow(const Ingress& ingress, rte_mbuf* mbuf, std::vector<Observer
   trace->traces = std::move(traces);
   trace->time_ns = time_ns;
   trace->port = ingress.port;
+  note_tag_taken(mbuf, trace->report);
   auto ctx = context(RecordTracer{.steps = &trace->report.steps});
   run_received(ctx, burst_, ingress, {&mbuf, 1});
   const DropReason reason = ctx.tracer.reason;
   conclude(exits_, reason, ctx.tracer.way_out, trace->report);
+  note_tag_put(vlan_of(trace->report.port), trace->report);
   if (observed_->drops && reason != DropReason::none) {
     capture_drop(reason, ingress.port,
                  {nullptr, arrival(0), arrivals_[0].kept_bytes, arrivals_[0].frame_bytes});
@@ -86,6 +91,11 @@ void Worker::follow(const Ingress& ingress, rte_mbuf* mbuf, std::vector<Observer
     recorded_ = true;
   }
   empty_exits();
+}
+
+std::uint16_t Worker::vlan_of(PortId port) const {
+  return attached(port) ? ports_.load(std::memory_order_acquire)->ports[port.index()]->vlan()
+                        : std::uint16_t{0};
 }
 
 void Worker::record(Observer& capture, std::uint64_t tsc, CapturePoint point, PortId port,

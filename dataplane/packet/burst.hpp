@@ -29,10 +29,11 @@ struct Ingress {
   const VifEntry* guard = nullptr;  ///< the VIF from whose own addresses alone they may come
   PortId port;
   VifId vif;
-  bool host = false;               ///< this host's kernel sent them
-  bool flows = false;              ///< what arrives here may belong to flows that are kept
-  bool check_finished = false;     ///< the port may hand over unfinished checksums
-  FlowCare care = FlowCare::none;  ///< of what no flow is looked for
+  bool host = false;                      ///< this host's kernel sent them
+  bool flows = false;                     ///< what arrives here may belong to flows that are kept
+  bool check_finished = false;            ///< the port may hand over unfinished checksums
+  FlowCare care = FlowCare::none;         ///< of what no flow is looked for
+  DropReason refused = DropReason::none;  ///< other than none: why none of them is for this port
 };
 inline constexpr Ingress nowhere;  ///< of packets of the router's own, which nobody judges
 

@@ -14,6 +14,7 @@
 #include "wire/segment_routing.hpp"
 #include "wire/tcp.hpp"
 #include "wire/udp.hpp"
+#include "wire/vlan.hpp"
 
 namespace weft::stage {
 
@@ -225,6 +226,9 @@ template <class Tracer>
   return Next::forward;
 }
 
+template <class Tracer>
+Next parse_tagged(StageContext<Tracer>& ctx, PacketContext& p);
+
 /// A frame from p.l2 on, of p.bytes bytes, of which nothing is known.
 template <class Tracer>
 [[gnu::always_inline]] inline Next parse_frame(StageContext<Tracer>& ctx, PacketContext& p) {
@@ -258,10 +262,36 @@ template <class Tracer>
       if constexpr (Tracer::enabled)
         ctx.tracer.note(parse_name, p, [&] { return std::string("ARP"); });
       return punt(p, PuntClass::neighbour);
+    case wire::EtherType::vlan:
+      return parse_tagged(ctx, p);
     default:
       return ours ? parse_without_ip(ctx, p, available)
                   : drop(p, DropReason::ethertype_unsupported);
   }
+}
+
+/// A frame with a VLAN tag, which the port has not taken off. At ports of the underlay one of VLAN
+/// 0 carries but a priority (IEEE 802.1Q-2018 §6.9), and the frame behind it counts.
+template <class Tracer>
+[[gnu::noinline]] Next parse_tagged(StageContext<Tracer>& ctx, PacketContext& p) {
+  if (p.tunnels != 0 || !p.in->port.valid() || p.in->vif.valid()) {
+    return drop(p, DropReason::ethertype_unsupported);
+  }
+  if (p.end - p.l2 < static_cast<std::ptrdiff_t>(wire::tagged_bytes)) {
+    return drop(p, DropReason::frame_truncated);
+  }
+  if (wire::VlanTag::identifier_in(wire::vlan_tag_of(p.l2)->control.get()) != 0) {
+    return drop(p, DropReason::vlan_unknown);
+  }
+  p.l2 = wire::take_vlan_tag(p.l2);
+  p.bytes -= sizeof(wire::VlanTag);
+  if (header_at<wire::Ethernet>(p.l2).ether_type == wire::VlanTag{}.protocol) {
+    return drop(p, DropReason::ethertype_unsupported);
+  }
+  if constexpr (Tracer::enabled)
+    ctx.tracer.note(parse_name, p,
+                    [&] { return std::string("a tag that carries but a priority"); });
+  return parse_frame(ctx, p);
 }
 
 /// A frame, or a bare IP packet at p.l3.

@@ -280,6 +280,14 @@ template <class Key, class Tracer>
 template <class Tracer>
 void run_received(StageContext<Tracer>& ctx, Burst& burst, const Ingress& ingress,
                   std::span<rte_mbuf* const> packets) {
+  if (ingress.refused != DropReason::none) [[unlikely]] {
+    for (rte_mbuf* mbuf : packets) {
+      PacketContext p = received(ingress, Packet(mbuf));
+      const Next next = drop(p, ingress.refused);
+      leave(ctx, describe(ingress.refused).stage, std::move(p), next);
+    }
+    return;
+  }
   if (ingress.host) [[unlikely]] {
     for (rte_mbuf* mbuf : packets) {
       PacketContext& p = burst.packets[burst.count++];

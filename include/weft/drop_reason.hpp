@@ -13,6 +13,8 @@ namespace weft {
   X(frame_truncated, "parse", "the frame ends inside a header that it announces")                 \
   X(l2_destination_unknown, "parse", "the destination MAC is not this router's")                  \
   X(ethertype_unsupported, "parse", "neither IPv4, IPv6 nor ARP")                                 \
+  X(vlan_unknown, "parse", "tagged with a VLAN that no port of the device has as its `vlan`")     \
+  X(vlan_missing, "input", "no VLAN tag, and every port of the device has a `vlan`")              \
   X(spoofed_mac, "parse", "the VIF sent from a MAC that is not its own")                          \
   X(spoofed_ip, "parse", "the VIF sent from an IP address that is not among its `addresses`")     \
   X(ipv4_version, "parse", "EtherType IPv4, but the version field is not 4")                      \

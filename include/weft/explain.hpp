@@ -17,10 +17,10 @@ struct ExplainStep {
   std::string stage;
   std::string text;
   // What the packet was about to use, as far as it was known; control adds the names.
-  VrfId vrf;
-  NexthopId nexthop;
-  DecapId decap;
-  PortId port;                             ///< the way out
+  VrfId vrf{};
+  NexthopId nexthop{};
+  DecapId decap{};
+  PortId port{};                           ///< the way out
   std::optional<PolicyDecision> policy{};  ///< of the stage that asked one
 };
 

@@ -153,6 +153,9 @@ struct PortRequest {
   std::string device;             ///< `af_packet:IF`, `tap:IF@NETNS`, …
   std::optional<MacAddress> mac;  ///< for devices whose far end is ours to name (tap)
   std::uint16_t mtu_bytes = 1500;
+  /// Of its frames on the wire (IEEE 802.1Q), which is not counted into the MTU; 0: they have no
+  /// tag. Several ports may have one device, each with a VLAN of its own, one of them without.
+  std::uint16_t vlan = 0;
   bool shared_queues = false;  ///< one queue pair for all workers instead of one each
   std::vector<IpAddress>
       addresses{};  ///< the router's own, which the kernel must not hold there too

@@ -36,7 +36,7 @@ class Id {
   std::uint32_t raw_ = max_index + 1;
 };
 
-using PortId = Id<struct PortTag>;        ///< a device that packets enter and leave by
+using PortId = Id<struct PortTag>;        ///< a device or a VLAN of it
 using VifId = Id<struct VifTag>;          ///< a virtual interface of a VM, container or function
 using VrfId = Id<struct VrfTag>;          ///< a routing table; index 0 is the underlay
 using NexthopId = Id<struct NexthopTag>;  ///< what a route or a decapsulation leads to

@@ -66,6 +66,9 @@ def pipeline():
         yield f"{name}-repaired", item(frame, port, flags | REPAIR)
         yield f"{name}-pieces", item(frame, port, flags, piece=37)
         yield f"{name}-headroom", item(frame, port, flags, headroom=4)
+    for name, frame in PEER.items():
+        for vlan in (0, 7):
+            yield f"{name}-vlan{vlan}", item(frame[:12] + b"\x81\0" + word(vlan) + frame[12:], FABRIC)
     for start in range(0, len(items), 8):
         yield f"burst-{start}", SEPARATOR.join(items[start:start + 8])
     yield "burst-all", SEPARATOR.join(items)
@@ -499,6 +502,8 @@ TARGETS = {
     "ipv4": lambda: ((f"{n}-{f}", bytes([f]) + p) for n, p in ip_packets() if p[0] >> 4 == 4 for f in (0, 1)),
     "ipv6": lambda: ((n, p) for n, p in ip_packets() if p[0] >> 4 == 6),
     "spread": lambda: ((n, bytes(12) + word(0x0800 if p[0] >> 4 == 4 else 0x86dd) + p) for n, p in ip_packets()),
+    "vlan": lambda: ((f"{n}-{v}-{s}", bytes([s]) + word(v | 0xa000) + (
+        f if s else f[:12] + b"\x81\0" + word(v) + f[12:])) for n, f in PEER.items() for v in (0, 1, 2, 0xabc) for s in (0, 1)),
     "checksum": lambda: ((n, word(6) + p) for n, p in ip_packets()),
     "arp": lambda: ((n, f[14:]) for n, f in NEIGHBOUR_FRAMES.items() if f[12:14] == b"\x08\x06"),
     "tunnel": lambda: ((str(n), bytes([kind]) + bytes(header) + bytes(20)) for n, (kind, header) in enumerate(TUNNELS)),

@@ -6,9 +6,10 @@ import mark_rows
 import pytest
 import service_rows
 import tunnel_rows
+import vlan_rows
 from rows import FABRIC, HERE, HERE6, PEER, ROWS, THERE, THERE6, VM, Row, outer, routed, ip4, vm, arriving, back4
 from scapy.layers.inet import IP, UDP
-from scapy.layers.l2 import Ether
+from scapy.layers.l2 import Dot1Q, Ether
 from scapy.packet import Raw
 from scapy.utils import wrpcap
 from topology import base, tunnel
@@ -27,7 +28,9 @@ class Network:
         node, fabric = lab.namespace("node", ipv6=False), lab.namespace("fabric", ipv6=False)
         vms = {name: lab.namespace(name, ipv6=False) for name in ("blue", "red")}
         lab.cable(node, "eth1", fabric, "eth1")
-        node.ip("link", "set", "eth1", "address", FABRIC)
+        lab.cable(node, "eth2", fabric, "eth2")
+        for interface in ("eth1", "eth2"):
+            node.ip("link", "set", interface, "address", FABRIC)
         config = {**base("golden", HERE), "reassembly": {"datagrams": 0}}
         config["node"]["tunnel_address"] = [HERE, HERE6]
         config["ports"][0]["addresses"] = [f"{HERE}/24", f"{HERE6}/64"]
@@ -54,16 +57,18 @@ class Network:
         tunnel_rows.configure(config)
         service_rows.configure(config)
         mark_rows.configure(config)
+        vlan_rows.configure(config)
         self.router = lab.router(node, "golden", config).start()
         for name in vms:
             vms[name].ip("link", "set", "vm0", "up")
-        self.wires = {"fabric": lab.wire(fabric, "eth1"), "blue": lab.wire(vms["blue"], "vm0"),
+        self.wires = {"fabric": lab.wire(fabric, "eth1"), "trunk": lab.wire(fabric, "eth2"),
+                      "blue": lab.wire(vms["blue"], "vm0"),
                       "red": lab.wire(vms["red"], "vm0")}
         # Frames that prove that all before them have gone through, one to each port.
         self.sentinels = [("blue", vm(ip4(64) / SENTINEL), "fabric", outer(routed(ip4(63) / SENTINEL)))] + [
             ("fabric", arriving(routed(back4(63) / SENTINEL), vni=vni), name,
              Ether(src="02:00:5e:00:01:01", dst=VM) / back4(62) / SENTINEL)
-            for name, vni in (("blue", 100), ("red", 200))]
+            for name, vni in (("blue", 100), ("red", 200))] + vlan_rows.SENTINELS
 
     def run(self, row):
         """What came out of each port."""
@@ -95,7 +100,7 @@ def comparable(frame):
     packet = Ether(bytes(frame))
     outermost = packet.getlayer(IP)
     if outermost is not None:
-        packet = Ether(bytes(packet)[:14 + outermost.len])
+        packet = Ether(bytes(packet)[:(18 if packet.haslayer(Dot1Q) else 14) + outermost.len])
     layer = packet
     while (layer := layer.payload.getlayer(IP)) is not None:
         if layer.payload.name == "ICMP" and layer.payload.type in (0, 3, 11):
@@ -115,7 +120,8 @@ def packets(router, table, name, *mark):
     return next(row["packets"] for row in router.ctl("show", table, name)["rows"] if row["mark"] == mark[0])
 
 
-@pytest.mark.parametrize("row", ROWS + tunnel_rows.ROWS + service_rows.ROWS + mark_rows.ROWS, ids=lambda row: row.name)
+@pytest.mark.parametrize("row", ROWS + tunnel_rows.ROWS + service_rows.ROWS + mark_rows.ROWS + vlan_rows.ROWS,
+                         ids=lambda row: row.name)
 def test_row(network, row: Row):
     before, counted = network.router.drops(), counts(network.router, row)
     wanted, found = network.run(row)
@@ -125,7 +131,8 @@ def test_row(network, row: Row):
     wait_until(lambda: sum((network.router.drops() - before).values()) >= sum(row.drops.values()),
                3, f"the drops {row.drops}")
     assert network.router.drops() - before == row.drops
-    sentinels = {("tunnel", "to-peer"): 1, ("decap", "from-peer"): 1}
+    sentinels = {("tunnel", "to-peer"): 1, ("decap", "from-peer"): 1, ("tunnel", "by-100"): 1,
+                 ("decap", "from-trunk"): 1}
     moved = {key: now - counted[key] - sentinels.get(key, 0)
              for key, now in counts(network.router, row).items()}
     assert moved == row.counts
@@ -183,3 +190,15 @@ def test_tshark_reads_what_leaves(tmp_path):
 def test_tshark_reads_reserved_bits(tmp_path, vni):
     fields, = read_by_tshark(tmp_path, [mark_rows.leaving(vni).out[0][1]], tuple(mark_rows.READ[vni]))
     assert {name: int(value, 0) for name, value in fields.items()} == mark_rows.READ[vni]
+
+
+def test_tshark_reads_the_vlan_of_what_leaves(tmp_path):
+    rows = [row for row in vlan_rows.ROWS if [port for port, _ in row.out] == ["trunk"]]
+    read = read_by_tshark(tmp_path, [row.out[0][1] for row in rows],
+                          ("vlan.id", "vlan.priority", "ip.checksum.status", "_ws.expert.message"))
+    assert len(read) == len(rows)
+    for row, fields in zip(rows, read):
+        wanted = "200" if "200" in row.name else "100"
+        assert (fields["vlan.id"], fields["vlan.priority"]) == (wanted, "0"), row.name
+        assert set(fields["ip.checksum.status"].split(",")) <= {GOOD, ""}, row.name
+        assert "alformed" not in fields["_ws.expert.message"], row.name

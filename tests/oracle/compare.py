@@ -4,7 +4,8 @@ from collections import Counter, defaultdict
 
 import kinds
 import segments
-from wire import ETHERNET, ETHERNET_BYTES, GRE, ICMP, IPV4, IPV6, ROUTING, UDP, checksum, ones_sum, pseudo
+from wire import (ETHERNET, ETHERNET_BYTES, GRE, ICMP, IPV4, IPV6, ROUTING, UDP, VLAN, checksum, ones_sum,
+                  pseudo)
 
 
 def reduced(frame, tunnel_locals):
@@ -175,21 +176,27 @@ class Round:
         self.missing = sum(len(x) for x in self.required.values())
         self.waiting = sum(len(v.maybe) for _, _, v in frames) if not strict else 0
 
-    def _key(self, interface, frame):
-        """(what is compared, UDP source port or None): tunnels leave by ports alone."""
-        if interface not in self.ports:
-            return (interface, frame), None
-        frame, port = reduced(frame, self.tunnel_locals)
-        return (interface, frame), port
+    def _key(self, interface, frame, free=False):
+        """(what is compared, UDP source port or None): tunnels leave by ports alone, which may put a VLAN tag in front.
+        `free`: without what the router may choose in messages of its own."""
+        tag = b""
+        if interface in self.ports and frame[12:14] == VLAN.to_bytes(2, "big"):
+            tag, frame = frame[12:16], frame[:12] + frame[16:]
+        if free:
+            frame = unnamed(frame, self.tunnel_locals)
+        port = None
+        if interface in self.ports:
+            frame, port = reduced(frame, self.tunnel_locals)
+        return (interface, tag, frame), port
 
     def _free(self, sent):
         """The key of what the router says itself."""
-        return self._key(sent.interface, unnamed(sent.frame, self.tunnel_locals))[0]
+        return self._key(sent.interface, sent.frame, free=True)[0]
 
     def came(self, interface, frame):
         key, port = self._key(interface, frame)
         if not self.required.get(key) and not self.optional.get(key):
-            key, port = self._key(interface, unnamed(frame, self.tunnel_locals))
+            key, port = self._key(interface, frame, free=True)
         if self.required.get(key):
             number, source, sent, verdict = self.required[key].pop(0)
             self.missing -= 1
@@ -221,8 +228,9 @@ class Round:
         """Everything that is wrong, as lines of text."""
         lines = list(self.problems)
         lines += [f"unwanted at {interface}: {frame.hex()}" for interface, frame in self.unexpected]
-        for (interface, frame), entries in self.required.items():
-            lines += [f"missing at {interface}: {frame.hex()}" for _ in entries]
+        for (interface, tag, frame), entries in self.required.items():
+            tagged = f" behind the tag {tag.hex()}" if tag else ""
+            lines += [f"missing at {interface}{tagged}: {frame.hex()}" for _ in entries]
         wrong = explains(self.tokens, counted)
         if wrong:
             lines.append(f"drop counters: {wrong} (moved by {dict(counted)})")

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import profiles
+import vlans
 import wire
 from groups import add_groups, change_groups, remembered
 from packets import Packets  # noqa: F401  (what is sent through them)
@@ -137,7 +138,8 @@ def _underlay_routes(config, random):
 
 
 def topology(random, policies=True):
-    """weft.yaml as a dict; devices are "af_packet" or "tap" alone, for the tester to complete. `policies`: there may be
+    """weft.yaml as a dict; devices are "af_packet" or "tap" alone, or with the port
+    whose device it is as well, for the tester to complete. `policies`: there may be
     security groups."""
     devices = random.sample(("af_packet", "tap"), random.randint(1, 2))
     config = {"node": {"name": "oracle", "tunnel_address": ["192.0.2.1", "2001:db8::1"]},
@@ -179,6 +181,7 @@ def topology(random, policies=True):
         route = _route(config, random)
         if route:
             config["routes"].append(route)
+    vlans.give(random, config["ports"])
     return config
 
 

@@ -9,11 +9,10 @@ import socket
 import subprocess
 import time
 
-from weft import ETH_P_ALL, SO_RCVBUFFORCE, inside, wait_until
+from vlans import interface_of, kind_of
+from weft import ETH_P_ALL, PACKET_AUXDATA, SO_RCVBUFFORCE, SOL_PACKET, inside, vlan_tag, wait_until
 
-SOL_PACKET = 263
 PACKET_IGNORE_OUTGOING = 23
-PACKET_AUXDATA = 8
 
 
 class Api:
@@ -57,24 +56,27 @@ class Api:
 
 
 class Tester:
-    """Owns the namespaces of one router. Names of interfaces are names of ports and VIFs."""
+    """Owns the namespaces of one router. Names of interfaces are names of VIFs and of ports, of several on one device
+    that of the first."""
 
     def __init__(self, lab, config):
         self.node = lab.namespace("node", ipv6=False)
         self.outside = lab.namespace("outside", ipv6=False)
         self.config = config = json.loads(json.dumps(config))
+        interfaces = []
         for port in config["ports"]:
-            if port["device"] == "af_packet":
-                lab.cable(self.node, port["name"], self.outside, port["name"])
-                port["device"] = f"af_packet:{port['name']}"
-            else:
-                port["device"] = f"tap:{port['name']}@{self.outside.name}"
+            interface, kernel = interface_of(port), kind_of(port["device"]) == "af_packet"
+            if interface not in interfaces:
+                interfaces.append(interface)
+                if kernel:
+                    lab.cable(self.node, interface, self.outside, interface)
+            port["device"] = f"af_packet:{interface}" if kernel else f"tap:{interface}@{self.outside.name}"
         for vif in config["vifs"]:
             vif["device"] = f"tap:{vif['name']}@{self.outside.name}"
         self.router = lab.router(self.node, "oracle", config).start()
         self.api = Api(self.router.socket)
         self.sockets = {}
-        self.names = [x["name"] for x in config["ports"] + config["vifs"]]
+        self.names = interfaces + [vif["name"] for vif in config["vifs"]]
         for name in self.names:
             wait_until(lambda n=name: self.outside.has_interface(n), 5, f"interface {name}")
             self.outside.ip("link", "set", name, "up")
@@ -82,6 +84,7 @@ class Tester:
             for name in self.names:
                 s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
                 s.setsockopt(SOL_PACKET, PACKET_IGNORE_OUTGOING, 1)
+                s.setsockopt(SOL_PACKET, PACKET_AUXDATA, 1)
                 s.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 16 << 20)
                 s.bind((name, ETH_P_ALL))
                 s.setblocking(False)
@@ -132,7 +135,8 @@ class Tester:
             s = self.sockets[name]
             with contextlib.suppress(BlockingIOError):
                 while True:
-                    got.append((name, s.recv(65535)))
+                    frame, notes, _, _ = s.recvmsg(65535, 64)
+                    got.append((name, frame[:12] + vlan_tag(notes) + frame[12:]))
         return got
 
     def alive(self, seconds=0.0):

@@ -4,94 +4,26 @@ README.md, drop_reason.hpp, RFC 791, 792, 1812, 4443, 8200, and those of the tun
 several rules at once may be dropped for any of them; one that breaks a single rule has a single reason.
 """
 
+from dataclasses import replace
+
 import answers
 import kinds
 import segments
 import sizes
 from deviations import OPEN
+from faults import ip4_faults, ip6_faults, is_fragment4, trimmed, unfinished, unforwardable
 from identity import identity
 from sessions import Crossing, Sessions
 from tables import UNDERLAY, Tables
 from tunnels import ecn_inside, encapsulate, relay, traffic_class, with_class
 from verdict import Unknown, Verdict, Where
-from wire import (ARP, DONT_FRAGMENT, ETHERNET, ETHERNET_BYTES, EXTENSIONS, FRAGMENT, GRE, IPV4, IPV6, ROUTING, TCP,
-                  UDP, VLAN, addresses, checksum, covers, ethernet, flow, fragment_protocol, ones_sum, pseudo, upper)
+from vlans import tagged, untagged
+from wire import (ARP, DONT_FRAGMENT, ETHERNET, ETHERNET_BYTES, EXTENSIONS, FRAGMENT, GRE, IPV4, IPV6, ROUTING, UDP,
+                  VLAN, addresses, checksum, covers, ethernet, flow, fragment_protocol, ones_sum, pseudo, upper)
 
+SERVICE_VLAN = 0x88A8   # IEEE 802.1ad
+TAGGED_BYTES = 18   # of the header with a tag
 LEAST_TAGGED = 20   # bytes of a frame whose tag Linux can take off (skb_vlan_untag)
-# RFC 1812 §5.3.7, RFC 1122 §3.2.1.3; RFC 4291 §2.5, §2.7
-INVALID_SOURCES4 = [(n << 24, length, 32) for n, length in ((0, 8), (127, 8), (224, 4), (240, 4))]
-LINK_LOCAL4 = (0xA9FE << 16, 16, 32)
-LINK_LOCAL6 = (0xFE80 << 112, 10, 128)
-MULTICAST6 = (0xFF << 120, 8, 128)
-
-
-def unforwardable(address):
-    """No router may pass on a packet from or to such an address."""
-    if len(address) == 4:
-        return any(covers(net, address) for net in INVALID_SOURCES4) or covers(LINK_LOCAL4, address)
-    return (address[:15] == bytes(15) and address[15] in (0, 1)) or covers(MULTICAST6, address) or covers(
-        LINK_LOCAL6, address)
-
-
-def multicast(address):
-    return address[0] >> 4 == 0xE if len(address) == 4 else address[0] == 0xFF
-
-
-def ip4_faults(data):
-    if len(data) < 20:
-        return {"frame_truncated"}
-    faults = set()
-    header, total = (data[0] & 15) * 4, int.from_bytes(data[2:4], "big")
-    if data[0] >> 4 != 4:
-        faults.add("ipv4_version")
-    if header < 20 or header > len(data):
-        faults.add("ipv4_header_length")
-    elif header > total:
-        faults.add("ipv4_total_length")
-        if header > 20:
-            faults.add("ipv4_header_length")
-    if total > len(data):
-        faults.add("ipv4_total_length")
-    if 20 <= header <= len(data) and ones_sum(data[:header]) != 0xFFFF:
-        faults.add("ipv4_checksum")
-    return faults
-
-
-def ip6_faults(data):
-    if len(data) < 40:
-        return {"frame_truncated"} | ({"ipv6_version"} if data[:1] and data[0] >> 4 != 6 else set())
-    faults = set()
-    if data[0] >> 4 != 6:
-        faults.add("ipv6_version")
-    if 40 + int.from_bytes(data[4:6], "big") > len(data):
-        faults.add("ipv6_payload_length")
-    return faults
-
-
-def trimmed(ethertype, data):
-    """The packet without what the link added behind it."""
-    size = int.from_bytes(data[2:4], "big") if ethertype == IPV4 else 40 + int.from_bytes(data[4:6], "big")
-    return data[:size]
-
-
-def is_fragment4(frame):
-    at = 12
-    while frame[at:at + 2] in (b"\x81\0", b"\x88\xa8"):
-        at += 4
-    return frame[at:at + 2] == b"\x08\0" and int.from_bytes(frame[at + 8:at + 10], "big") & 0x3FFF != 0
-
-
-def unfinished(packet):
-    """The checksum field holds the pseudo header's sum, as kernels leave it to hardware."""
-    protocol, at, _, fragment = upper(packet)
-    if protocol not in (TCP, UDP) or fragment:
-        return False
-    field = at + (16 if protocol == TCP else 6)
-    if field + 2 > len(packet) or len(packet) < at + (20 if protocol == TCP else 8):
-        return False
-    head = pseudo(*addresses(packet), protocol, len(packet) - at)
-    return int.from_bytes(packet[field:field + 2], "big") == ones_sum(head) and ones_sum(
-        head + packet[at:]) != 0xFFFF
 
 
 def _ip_inside(tunnel):
@@ -125,17 +57,25 @@ class Oracle:
     def process(self, name, frame):
         verdict = Verdict()
         try:
-            if name in self.tables.ports:
-                port = self.tables.ports[name]
-                self._ethernet(verdict, Where("port", port, UNDERLAY, port.mac, port.mtu, port.device == "af_packet"),
-                               frame)
+            if name in self.tables.interfaces():
+                self._at_device(verdict, [p for p in self.tables.ports.values() if p.interface == name], frame)
             else:
                 vif = self.tables.vifs[name]
                 mac = self.tables.vrfs[vif.vrf].mac
                 self._ethernet(verdict, Where("vif", vif, vif.vrf, mac, vif.mtu), frame)
         except Unknown as why:
             verdict.unknown = str(why)
+        for sent in (verdict.out, verdict.maybe):
+            sent[:] = [self._leaving(s) for s in sent]
         return verdict
+
+    def _leaving(self, sent):
+        """What is sent by a port as it leaves its device."""
+        port = self.tables.ports.get(sent.interface)
+        if port is None:
+            return sent
+        frame = tagged(sent.frame, port.vlan) if port.vlan else sent.frame
+        return replace(sent, interface=port.interface, frame=frame)
 
     def learn(self, verdict):
         """The frame of this verdict has been sent: those after it may depend on it."""
@@ -148,15 +88,29 @@ class Oracle:
         """Of which conversations and datagrams the verdict depends, or what it changes: see Sessions.touches."""
         return self.sessions.touches(verdict.crossing) if verdict.crossing is not None else []
 
+    def _at_device(self, verdict, ports, frame):
+        """A frame goes to the port of its VLAN (IEEE 802.1Q); one without a tag, or whose tag names none, to the port
+        that has none."""
+        kernel = ports[0].device == "af_packet"
+        if kernel and is_fragment4(frame):
+            raise Unknown("the kernel joins IPv4 fragments before af_packet shows them")
+        kind = int.from_bytes(frame[12:14], "big")
+        if kernel and kind in (VLAN, SERVICE_VLAN) and len(frame) < LEAST_TAGGED:
+            raise Unknown("a VLAN tag with nothing behind it, which the kernel cannot take off")
+        if kernel and kind == SERVICE_VLAN:
+            raise Unknown("a tag of another kind, which DPDK's af_packet driver does not tell apart")
+        vlan = int.from_bytes(frame[14:16], "big") & 0xFFF if kind == VLAN and len(frame) >= TAGGED_BYTES else 0
+        port = next((p for p in ports if p.vlan == vlan), None)
+        if port is None:
+            stray = frame[:6] != ports[0].mac and not frame[0] & 1
+            return verdict.drop("vlan_unknown" if vlan else "vlan_missing", *["l2_destination_unknown"] * stray)
+        where = Where("port", port, UNDERLAY, port.mac, port.mtu, kernel)
+        return self._ethernet(verdict, where, untagged(frame) if vlan else frame)
+
     def _ethernet(self, verdict, where, frame):
         """A frame from a port, a VIF or a tunnel."""
         if len(frame) < ETHERNET_BYTES:
             return verdict.drop("frame_truncated")
-        if where.kind == "port" and where.kernel and is_fragment4(frame):
-            raise Unknown("the kernel joins IPv4 fragments before af_packet shows them")
-        tagged = frame[12:14] == VLAN.to_bytes(2, "big")
-        if where.kind == "port" and where.kernel and tagged and len(frame) < LEAST_TAGGED:
-            raise Unknown("a VLAN tag with nothing behind it, which the kernel cannot take off")
         destination, source = frame[:6], frame[6:12]
         ethertype = int.from_bytes(frame[12:14], "big")
         where = where.at(destination, source)
@@ -167,6 +121,8 @@ class Oracle:
             faults.add("inner_mac_unknown" if where.kind == "tunnel" else "l2_destination_unknown")
         if where.kind == "vif" and where.device.strict and source != where.device.mac:
             faults.add("spoofed_mac")
+        if ethertype == VLAN and where.kind == "port":
+            return self._behind_tag(verdict, where, frame, faults)
         if kinds.ON_ETHERNET.get(ethertype) in self.on_ethernet and where.kind == "port":
             return self._decap_frame(verdict, where, kinds.ON_ETHERNET[ethertype], data, faults, group)
         if ethertype not in (IPV4, IPV6, ARP):
@@ -176,6 +132,16 @@ class Oracle:
                 return verdict.drop(*faults)
             return answers.arp(self.tables, verdict, where, data)
         return self._ip(verdict, where, ethertype, data, faults, group)
+
+    def _behind_tag(self, verdict, where, frame, faults):
+        """A tag that is not the port's: it may carry but a priority, and there may be one."""
+        if len(frame) < TAGGED_BYTES:
+            return verdict.drop("frame_truncated", *faults)
+        if int.from_bytes(frame[14:16], "big") & 0xFFF:
+            return verdict.drop("vlan_unknown", *faults)
+        if frame[16:18] == VLAN.to_bytes(2, "big"):
+            return verdict.drop("ethertype_unsupported", *faults)
+        return self._ethernet(verdict, where, untagged(frame))
 
     def _ip(self, verdict, where, ethertype, data, faults, group):
         faults |= (ip4_faults if ethertype == IPV4 else ip6_faults)(data)

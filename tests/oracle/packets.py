@@ -86,7 +86,7 @@ class Packets:
         self.tables = Tables(self.config, self.port_macs)
         self.led = {}
         # What the kernel takes at the other end of the interface.
-        self.largest = {x["name"]: 1500 if x["device"] == "af_packet" else x["mtu"]
+        self.largest = {x["name"]: 1500 if x["device"].startswith("af_packet") else x["mtu"]
                         for x in self.config["ports"] + self.config["vifs"]}
         self.macs = {v["name"]: mac_bytes(v["router_mac"]) for v in self.config["vrfs"]}
         self.ways_in = [d for d in self.config["decaps"] if not goes_on(d)]   # what comes out of them is routed

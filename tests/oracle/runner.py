@@ -5,6 +5,7 @@ import random
 import time
 from collections import Counter, defaultdict
 
+import vlans
 from compare import Flows, Round
 from generate import Packets, change, topology, way_options
 from net import Tester
@@ -101,7 +102,7 @@ class Session:
     def _play(self, frames, strict, seconds):
         known = self.judged(frames)
         late = [v for verdicts in self.late for v in verdicts]
-        this = Round(known, late, set(self.oracle.tables.ports), self.tunnel_locals(), self.flows, strict)
+        this = Round(known, late, self.oracle.tables.interfaces(), self.tunnel_locals(), self.flows, strict)
         with self.tester.asleep():
             for name, frame, _ in known:
                 self.tester.send(name, frame)
@@ -224,7 +225,8 @@ class Session:
 
     def calm(self):
         """Few questions, far below every limit: each has to be answered."""
-        self.round(self.packets.questions(), strict=True)
+        self.round([vlans.on_wire(self.random, self.config["ports"], *question, spoiled=0)
+                    for question in self.packets.questions()], strict=True)
 
     def next_frames(self, count):
         """Those that had to wait, then steps of conversations among random frames."""
@@ -233,7 +235,7 @@ class Session:
                   for name, frame in self.talks.round(min(TALKS_A_ROUND, count))]
         frames += [self.packets.next() for _ in range(count - len(frames) - len(waited))]
         self.random.shuffle(frames)
-        return waited + frames
+        return waited + [vlans.on_wire(self.random, self.config["ports"], *frame) for frame in frames]
 
     def run(self, count):
         self.settle()   # its announcements have come

@@ -7,6 +7,7 @@ import segments
 from deviations import KNOWN
 from policies import Groups
 from verdict import Unknown
+from vlans import interface_of, kind_of
 from wire import IPV4, NSH, covers, mac_bytes, packed, prefix
 
 UNDERLAY = "underlay"
@@ -47,6 +48,8 @@ class Vrf:
 class Port:
     name: str
     device: str
+    interface: str
+    vlan: int         # 0: its frames have no tag
     mac: bytes
     mtu: int
     addresses: list   # (address, its subnet)
@@ -169,7 +172,7 @@ class Tables:
         gateways = p.get("gateway", [])
         for gateway in [gateways] if isinstance(gateways, str) else gateways:
             underlay.add("::/0" if ":" in gateway else "0.0.0.0/0", "gateway", packed(gateway))
-        return Port(p["name"], p["device"], mac_bytes(macs[p["name"]]), p.get("mtu", 1500), addresses)
+        return Port(p["name"], kind_of(p["device"]), interface_of(p), p.get("vlan", 0), mac_bytes(macs[p["name"]]), p.get("mtu", 1500), addresses)
 
     def _vif(self, v):
         addresses = [packed(a) for a in v["addresses"]]
@@ -231,6 +234,10 @@ class Tables:
                 return count
             count, vrf = count + 1, entry.target
         return count
+
+    def interfaces(self):
+        """Of ports."""
+        return {port.interface for port in self.ports.values()}
 
     def port_of(self, address):
         for port in self.ports.values():

@@ -19,7 +19,7 @@ from scapy.contrib.mpls import MPLS
 from scapy.contrib.nsh import NSH
 from scapy.layers.inet import IP, TCP, UDP
 from scapy.layers.inet6 import IPv6, IPv6ExtHdrSegmentRouting
-from scapy.layers.l2 import GRE, Ether
+from scapy.layers.l2 import GRE, Dot1Q, Ether
 from scapy.layers.vxlan import VXLAN
 from scapy.packet import Raw
 
@@ -29,11 +29,14 @@ import mark_rows  # noqa: E402
 import rows  # noqa: E402
 import service_rows  # noqa: E402
 import tunnel_rows  # noqa: E402
+import vlan_rows  # noqa: E402
+import vlans  # noqa: E402
 import wire  # noqa: E402
 from compare import Flows, Round  # noqa: E402
+from faults import unfinished  # noqa: E402
 from generate import Packets, topology  # noqa: E402
 from kinds import FIXED, KINDS  # noqa: E402
-from oracle import Oracle, unfinished  # noqa: E402
+from oracle import Oracle  # noqa: E402
 from runner import run_topology  # noqa: E402
 from topology import base, tunnel  # noqa: E402
 
@@ -127,20 +130,30 @@ def scapy_outer(tables, sent, inner):
     return bytes(Ether(src=port.mac.hex(":"), dst=mac.hex(":")) / outer / scapy_header(t, inside) / inner)
 
 
+def scapy_tagged(frame, vlan):
+    built = Ether(frame)
+    return bytes(Ether(dst=built.dst, src=built.src) / Dot1Q(vlan=vlan, type=built.type) / Raw(frame[14:]))
+
+
 def test_outer_headers_are_scapys():
-    compared = Counter()
+    compared, seen = Counter(), Counter()
     for seed in range(24):
         chance = random.Random(seed)
         config = topology(chance)
         oracle, packets = Oracle(config, MACS), Packets(chance, config, MACS)
         for _ in range(200):
-            for sent in oracle.process(*packets.next()).out:
+            for sent in oracle.process(*vlans.on_wire(chance, config["ports"], *packets.next())).out:
                 if sent.tunnel:
                     link = 14 if sent.tunnel.payload == "ethernet" else 0
-                    inner = sent.frame[14 + sent.tunnel.overhead - link:]
-                    assert sent.frame == scapy_outer(oracle.tables, sent, inner)
+                    port, _ = oracle.tables.underlay_way(sent.tunnel.remote)
+                    frame = vlans.untagged(sent.frame) if port.vlan else sent.frame
+                    inner = frame[14 + sent.tunnel.overhead - link:]
+                    outer = scapy_outer(oracle.tables, sent, inner)
+                    assert sent.frame == (scapy_tagged(outer, port.vlan) if port.vlan else outer)
+                    seen[port.vlan > 0, sent.interface == port.name] += 1
                     compared[sent.tunnel.kind] += 1
     assert set(compared) == set(KINDS) and min(compared.values()) > 5, compared
+    assert {(False, True), (True, True), (True, False)} <= set(seen), seen   # VLAN or none, its own device or not
 
 
 def test_good_packets_are_good_to_scapy():
@@ -196,19 +209,24 @@ def golden_config():
     tunnel_rows.configure(config)
     service_rows.configure(config)
     mark_rows.configure(config)
+    vlan_rows.configure(config)
     return config
 
 
-@pytest.mark.parametrize("row", rows.ROWS + tunnel_rows.ROWS + service_rows.ROWS + mark_rows.ROWS,
+GOLDEN_MACS = dict.fromkeys(("fab0", "tag100", "tag200"), rows.FABRIC)
+WIRES = {"fabric": "fab0", "trunk": "eth2"}
+
+
+@pytest.mark.parametrize("row", rows.ROWS + tunnel_rows.ROWS + service_rows.ROWS + mark_rows.ROWS + vlan_rows.ROWS,
                          ids=lambda row: row.name)
 def test_golden_rows_agree(row):
     """Two people who wrote down what a router does, by hand there and as rules here."""
-    oracle = Oracle(golden_config(), {"fab0": rows.FABRIC})
-    verdict = oracle.process("fab0" if row.port == "fabric" else row.port, bytes(row.frame))
+    oracle = Oracle(golden_config(), GOLDEN_MACS)
+    verdict = oracle.process(WIRES.get(row.port, row.port), bytes(row.frame))
     locals_ = oracle.tables.tunnel_locals()
-    this = Round([(row.port, bytes(row.frame), verdict)], [], {"fab0"}, locals_, Flows(), strict=True)
+    this = Round([(row.port, bytes(row.frame), verdict)], [], set(WIRES.values()), locals_, Flows(), strict=True)
     for port, frame in row.out:
-        this.came("fab0" if port == "fabric" else port, bytes(frame))
+        this.came(WIRES.get(port, port), bytes(frame))
     assert this.judge(row.drops) == [], str(verdict)
     marks = {key[2] for key, n in row.counts.items() if len(key) == 3 and n}
     assert marks <= {verdict.mark}
@@ -216,7 +234,7 @@ def test_golden_rows_agree(row):
 
 def test_the_comparison_sees_what_is_wrong():
     """A frame too few, too many, changed by one bit, counted otherwise: each is told."""
-    oracle = Oracle(golden_config(), {"fab0": rows.FABRIC})
+    oracle = Oracle(golden_config(), GOLDEN_MACS)
     row = rows.ENCAP[0]
     good = bytes(row.out[0][1])
     changed = good[:-1] + bytes([good[-1] ^ 1])

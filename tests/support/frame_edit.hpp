@@ -35,6 +35,16 @@ inline Bytes with(std::string_view packet, std::size_t offset, std::string_view 
   return with(hex(packet), offset, text);
 }
 
+/// With a VLAN tag, four bytes in hexadecimal, behind its addresses.
+inline Bytes tagged(Bytes packet, std::string_view tag) {
+  const Bytes bytes = hex(tag);
+  packet.insert(packet.begin() + 12, bytes.begin(), bytes.end());
+  return packet;
+}
+inline Bytes tagged(std::string_view packet, std::string_view tag) {
+  return tagged(hex(packet), tag);
+}
+
 inline std::uint16_t get16(const Bytes& packet, std::size_t offset) {
   return static_cast<std::uint16_t>(packet.at(offset) << 8 | packet.at(offset + 1));
 }

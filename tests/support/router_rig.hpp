@@ -90,23 +90,30 @@ struct Seen final : EventSink {
 
 /// A VM's port and a fabric port, the world of test::small_world() on them.
 struct Pair {
+  std::string fabric_device;
   PortId fabric;
   PortId vm;
   Batch world;
   Seen seen;
 
-  /// `shared`: with one queue, not one for each worker.
-  static PortId open(const std::string& name, bool shared = false) {
+  static std::string new_device() {
     static unsigned number = 0;
-    auto status = router().open_port({.name = name,
-                                      .device = "dpdk:net_ring" + std::to_string(number++),
-                                      .mac = {},
-                                      .shared_queues = shared});
+    return "dpdk:net_ring" + std::to_string(number++);
+  }
+  /// `shared`: with one queue, not one for each worker.
+  static PortId open(const std::string& name, bool shared = false, std::uint16_t vlan = 0,
+                     const std::string& device = new_device()) {
+    auto status = router().open_port(
+        {.name = name, .device = device, .mac = {}, .vlan = vlan, .shared_queues = shared});
     if (!status) throw std::runtime_error(status.error().message);
     return status->id;
   }
-  explicit Pair(bool resolved = true, bool shared_vm = false)
-      : fabric(open("fabric")), vm(open("vm", shared_vm)), world(test::small_world()) {
+  explicit Pair(bool resolved = true, bool shared_vm = false, std::uint16_t fabric_vlan = 0,
+                bool shared_fabric = false)
+      : fabric_device(new_device()),
+        fabric(open("fabric", shared_fabric, fabric_vlan, fabric_device)),
+        vm(open("vm", shared_vm)),
+        world(test::small_world()) {
     const auto moved = [this](PortId id) { return id == PortId(0) ? fabric : vm; };
     for (auto& change : world.ports) change.id = moved(change.id);
     for (auto& change : world.vifs) change.object->port = moved(change.object->port);

@@ -17,6 +17,7 @@ using test::ip;
 using test::Outcome;
 using test::prefix;
 using test::Rig;
+using test::tagged;
 using test::to_hex;
 using test::with;
 using test::with16;

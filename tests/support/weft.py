@@ -13,6 +13,7 @@ import re
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import tempfile
 import time
@@ -33,6 +34,8 @@ ROUTER_MAC = "02:00:5e:00:01:01"
 CLONE_NEWNET = 0x40000000
 ETH_P_ALL = 3
 SO_RCVBUFFORCE = 33
+SOL_PACKET, PACKET_AUXDATA = 263, 8
+TP_STATUS_VLAN_VALID, TP_STATUS_VLAN_TPID_VALID = 0x10, 0x40
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _lab_numbers = itertools.count()
@@ -90,6 +93,16 @@ def udp_socket(namespace, address=None, port=0, receive_buffer=32 << 20):
     return s
 
 
+def vlan_tag(notes):
+    """The VLAN tag that the kernel has taken off a frame, from what it tells beside the frame (packet(7))."""
+    for level, kind, data in notes:
+        if (level, kind) == (SOL_PACKET, PACKET_AUXDATA):
+            status, _, _, _, _, control, protocol = struct.unpack("@IIIHHHH", data[:20])
+            if status & TP_STATUS_VLAN_VALID:
+                return struct.pack("!HH", protocol if status & TP_STATUS_VLAN_TPID_VALID else 0x8100, control)
+    return b""
+
+
 class Wire:
     """Raw Ethernet frames at an interface of a namespace."""
 
@@ -97,6 +110,7 @@ class Wire:
         with inside(namespace):
             self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
             self._socket.bind((interface, ETH_P_ALL))
+        self._socket.setsockopt(SOL_PACKET, PACKET_AUXDATA, 1)
 
     def send(self, frame, count=1):
         data = bytes(frame)
@@ -109,11 +123,11 @@ class Wire:
         while (left := deadline - time.monotonic()) > 0:
             self._socket.settimeout(left)
             try:
-                data, where = self._socket.recvfrom(65535)
+                data, notes, _, where = self._socket.recvmsg(65535, 64)
             except TimeoutError:
                 return
             if where[2] != socket.PACKET_OUTGOING:
-                yield data
+                yield data[:12] + vlan_tag(notes) + data[12:]
 
     def expect(self, wanted, seconds=5.0, what="a frame"):
         """The first frame for which wanted(scapy packet) is true, as a scapy packet."""

@@ -76,6 +76,12 @@ MUTANTS = [
     Mutant("reserved bits beside the payload lost", r"static_cast<std::uint16_t>\(reserved \| next\)",
            "static_cast<std::uint16_t>(reserved & 0 | next)"),
     Mutant("reserved bits sent in part", r"\(header\)\.get\(\) \| bits\)", "(header).get() | (bits & 0xff))"),
+    # VLANs of ports
+    Mutant("VLAN looked at in part", r"identifier_in\(std::uint16_t control\) \{ return control & 0xfff; \}",
+           "identifier_in(std::uint16_t control) { return control & 0x7ff; }"),
+    Mutant("tag of another VLAN", r"wire::put_vlan_tag\(frame, vlan\)\);", "wire::put_vlan_tag(frame, vlan & 0xfeff));"),
+    Mutant("no tag taken for the port's", r"if \(port\.vlan != vlan\) continue;",
+           "if (port.vlan != vlan && vlan != 0) continue;"),
     # decapsulation
     Mutant("source not looked at", r"if \(on_ip && !source_accepted\(\*entry, p\)\)", "if (false)"),
     Mutant("VNI of 16 bits", r"return vni_reserved\.get\(\) >> 8; \} \}; static_assert\(sizeof\(Vxlan\)",

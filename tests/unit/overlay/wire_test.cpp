@@ -13,6 +13,7 @@
 #include "wire/nd.hpp"
 #include "wire/tcp.hpp"
 #include "wire/udp.hpp"
+#include "wire/vlan.hpp"
 #include "wire/vxlan.hpp"
 
 namespace weft::wire {
@@ -41,6 +42,25 @@ TEST_CASE("the checksum of RFC 1071 section 3", "[checksum]") {
   const auto bytes = hex("0001 f203 f4f5 f6f7");
   REQUIRE(wire_sum(checksum_add(bytes.data(), bytes.size())) == 0xddf2);
   REQUIRE(checksum_finish(checksum_add(bytes.data(), bytes.size())).get() == 0x220d);
+}
+
+TEST_CASE("a VLAN tag comes and goes between the addresses and the rest", "[vlan]") {
+  // Ether(dst="02:00:00:00:0f:01", src="02:00:00:00:0f:02")/Dot1Q(vlan=100, prio=5, id=1)/b"weft"
+  const auto tagged = hex("020000000f01 020000000f02 8100 b064 9000 77656674");
+  const auto untagged = hex("020000000f01 020000000f02 9000 77656674");
+  ExactCopy copy(tagged);
+  const auto frame = copy.get();
+  const VlanTag* tag = vlan_tag_of(frame.data());
+  REQUIRE(tag != nullptr);
+  CHECK(tag->control.get() == 0xb064);
+  CHECK(VlanTag::identifier_in(tag->control.get()) == 100);
+  CHECK(VlanTag::identifier_in(0xffff) == 0xfff);
+  CHECK(take_vlan_tag(frame.data()) == frame.data() + 4);
+  CHECK(std::vector<std::uint8_t>(frame.begin() + 4, frame.end()) == untagged);
+  CHECK(put_vlan_tag(frame.data() + 4, 0xb064) == frame.data());
+  CHECK(std::vector<std::uint8_t>(frame.begin(), frame.end()) == tagged);
+  const ExactCopy none(hex("020000000f01 020000000f02 88a8 0064 0800"));
+  CHECK(vlan_tag_of(none.get().data()) == nullptr);
 }
 
 TEST_CASE("the sum agrees with RFC 1071 word by word, for every length and alignment",

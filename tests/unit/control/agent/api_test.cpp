@@ -14,8 +14,9 @@ using namespace test;
 using weft::test::to_hex;
 TEST_CASE("tables") {
   Service s;
-  CHECK(s.row("port", "name", "fab0") ==
-        Json::parse(R"({"name":"fab0","device":"af_packet:eth1","mac":"02:00:00:00:0f:01",
+  CHECK(
+      s.row("port", "name", "fab0") ==
+      Json::parse(R"({"name":"fab0","device":"af_packet:eth1","vlan":null,"mac":"02:00:00:00:0f:01",
           "mtu":1500,"addresses":["192.0.2.1/24","2001:db8::1/64"],
           "gateways":["192.0.2.254","2001:db8::fe"],"host":null,"link":"up","rx_queues":1,"owner":"file"})"));
   CHECK(s.row("vif", "name", "vm1") ==
@@ -278,6 +279,23 @@ TEST_CASE("explain hands the frame to the data plane and tells what it says") {
     CHECK(status(R"({"vif":"vm1","fields":{"dst":"10.1.0.12","bytes":70000}})") == 400);
     CHECK(status(R"({"port":"fab0","fields":{"dst":"192.0.2.1"}})") == 400);
   }
+}
+
+TEST_CASE("explain makes frames at a port with the tag of its VLAN") {
+  Config config = sample();
+  config.ports.front().vlan = 100;
+  Service s(config);
+  CHECK(s.plane.requests.front().vlan == 100);
+  CHECK(s.call("POST", "/v1/explain",
+               R"({"port":"fab0","fields":{"src":"192.0.2.2","dst":"192.0.2.1","protocol":"udp",
+                     "source_port":5,"destination_port":6,"ttl":9,"bytes":40,"dont_fragment":true,
+                     "source_mac":"02:00:00:00:00:02"}})")
+            .status == 200);
+  // scapy: Ether/Dot1Q(vlan=100)/IP/UDP.
+  CHECK(to_hex(s.plane.explained_frame) ==
+        "020000000f0102000000000281000064080045000028000040000911edc1c0000202c000020100050006"
+        "00147bb7000000000000000000000000");
+  CHECK(s.call("GET", "/v1/port").body["rows"][0]["vlan"] == 100);
 }
 
 TEST_CASE("frames from fields") {

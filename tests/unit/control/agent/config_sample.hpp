@@ -42,6 +42,11 @@ inline std::string with(const std::string& what, const std::string& by) {
   return replaced(sample, what, by);
 }
 
+/// The sample with another line at the end of a section: in front of the line `next`.
+inline std::string plus(const std::string& line, const std::string& next) {
+  return with("\n" + next, "\n" + line + next);
+}
+
 struct Expected {
   std::string key;
   std::string message;  ///< a part of it

@@ -1,5 +1,6 @@
 // Traces and captures as the API gives them: what is asked of the data plane, what is answered, and
 // when it ends.
+#include <pcap/pcap.h>
 #include <spdlog/spdlog.h>
 
 #include <catch2/catch.hpp>
@@ -136,18 +137,58 @@ TEST_CASE("what is asked wrongly is refused, and nothing runs") {
 }
 
 TEST_CASE("a filter is what tcpdump makes of it") {
-  // `tcpdump -s 65535 -dd icmp`
-  const auto filter = compile_filter("icmp");
+  // `tcpdump -s 65535 -dd -y EN10MB "vlan and icmp"`
+  const auto filter = compile_filter("vlan and icmp");
   REQUIRE(filter);
   const auto insn = [](std::uint64_t code, std::uint64_t jt, std::uint64_t jf, std::uint64_t k) {
     return code | jt << 16 | jf << 24 | k << 32;
   };
   CHECK(filter->instructions ==
-        std::vector<std::uint64_t>{insn(0x28, 0, 0, 0xc), insn(0x15, 0, 3, 0x800),
-                                   insn(0x30, 0, 0, 0x17), insn(0x15, 0, 1, 1),
-                                   insn(6, 0, 0, 0xffff), insn(6, 0, 0, 0)});
+        std::vector<std::uint64_t>{
+            insn(0x28, 0, 0, 0xc), insn(0x15, 2, 0, 0x8100), insn(0x15, 1, 0, 0x88a8),
+            insn(0x15, 0, 5, 0x9100), insn(0x28, 0, 0, 0x10), insn(0x15, 0, 3, 0x800),
+            insn(0x30, 0, 0, 0x1b), insn(0x15, 0, 1, 1), insn(6, 0, 0, 0xffff), insn(6, 0, 0, 0)});
   REQUIRE(compile_filter(" \n"));
   CHECK(compile_filter("")->instructions.empty());
+}
+
+TEST_CASE("filters: what an expression says holds behind a VLAN tag, too, but where it says vlan") {
+  // Ether(dst="02:00:00:00:0f:01", src="02:00:00:00:0f:02")/IP(src="192.0.2.2", dst="192.0.2.1",
+  // id=7)/ICMP(id=1), and with Dot1Q(vlan=100), by scapy
+  const auto untagged =
+      hex("020000000f01020000000f0208004500001c000700004001f6d6c0000202c00002010800f7fe00010000");
+  const auto tagged =
+      hex("020000000f01020000000f028100006408004500001c000700004001f6d6c0000202c00002010800f7fe0001"
+          "0000");
+  const auto takes = [](const std::string& expression, const std::vector<std::uint8_t>& frame) {
+    const auto filter = compile_filter(expression);
+    REQUIRE(filter);
+    std::vector<bpf_insn> program;
+    for (const std::uint64_t word : filter->instructions) {
+      program.push_back({static_cast<u_short>(word), static_cast<u_char>(word >> 16),
+                         static_cast<u_char>(word >> 24), static_cast<bpf_u_int32>(word >> 32)});
+    }
+    const auto bytes = static_cast<u_int>(frame.size());
+    return bpf_filter(program.data(), frame.data(), bytes, bytes) != 0;
+  };
+  for (const char* yes : {"icmp", "host 192.0.2.2", "not udp", "ip and not tcp", "icmp or arp",
+                          "ether src 02:00:00:00:0f:02", "icmp[icmptype] == icmp-echo"}) {
+    INFO(yes);
+    CHECK(takes(yes, untagged));
+    CHECK(takes(yes, tagged));
+  }
+  for (const char* no : {"udp", "not icmp", "ip6", "host 192.0.2.3", "not host 192.0.2.1"}) {
+    INFO(no);
+    CHECK_FALSE(takes(no, untagged));
+    CHECK_FALSE(takes(no, tagged));
+  }
+  for (const char* only_tagged : {"vlan", "vlan 100", "vlan 100 and icmp"}) {
+    INFO(only_tagged);
+    CHECK(takes(only_tagged, tagged));
+    CHECK_FALSE(takes(only_tagged, untagged));
+  }
+  CHECK_FALSE(takes("vlan 101", tagged));
+  CHECK_FALSE(compile_filter("icmp) or (udp"));
 }
 
 TEST_CASE("filters: names that a resolver would be asked for are refused, others are not") {

@@ -21,11 +21,11 @@ constexpr std::size_t ip_destination = 16;
 constexpr std::size_t ip6_source = 14 + 8;
 constexpr std::size_t ip6_destination = 14 + 24;
 
-Bytes first(std::string_view packet, std::size_t size) {
-  Bytes bytes = hex(packet);
+Bytes first(Bytes bytes, std::size_t size) {
   bytes.resize(size);
   return bytes;
 }
+Bytes first(std::string_view packet, std::size_t size) { return first(hex(packet), size); }
 
 std::vector<Row> parse_rows() {
   using namespace packets;
@@ -47,6 +47,16 @@ std::vector<Row> parse_rows() {
       {"another's MAC on the fabric", world::fabric, with(peer_udp4, 0, "02005e000101"),
        "dropped: l2_destination_unknown"},
       {"VLAN", vm, hex(vm1_vlan), "dropped: ethertype_unsupported"},
+      {"VLAN on the fabric", world::fabric, tagged(peer_udp4, "8100a064"), "dropped: vlan_unknown"},
+      {"VLAN on the fabric, to all", world::fabric, with(tagged(peer_udp4, "81000001"), 0, "ff"),
+       "dropped: vlan_unknown"},
+      {"a tag behind one of no VLAN", world::fabric,
+       tagged(tagged(peer_udp4, "81000000"), "81000000"), "dropped: ethertype_unsupported"},
+      {"no VLAN, and another's MAC", world::fabric,
+       with(tagged(peer_udp4, "81000000"), 0, "02005e000101"), "dropped: l2_destination_unknown"},
+      {"part of a tag", world::fabric, first(tagged(peer_udp4, "81000000"), 17),
+       "dropped: frame_truncated"},
+      {"no VLAN, from a VM", vm, tagged(vm1_udp4, "81000000"), "dropped: ethertype_unsupported"},
       {"MPLS", vm, with(vm1_udp4, 12, "8847"), "dropped: ethertype_unsupported"},
       {"length instead of EtherType", vm, with(vm1_udp4, 12, "0026"),
        "dropped: ethertype_unsupported"},

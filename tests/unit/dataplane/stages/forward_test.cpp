@@ -51,6 +51,16 @@ void check(const Travel& row, const Outcome& outcome) {
   REQUIRE(to_hex(outcome.frame) == to_hex(hex(row.out)));
 }
 
+TEST_CASE("at the fabric a tag that carries but a priority counts for nothing") {
+  Rig rig(world::batch());
+  for (Travel row : travels()) {
+    if (row.from != world::fabric) continue;
+    for (const std::string_view tag : {"81000000", "8100f000"}) {
+      check(row, rig.receive(row.from, tagged(row.in, tag)));
+    }
+  }
+}
+
 TEST_CASE("each stage is measured with the packets that enter it") {
   Rig rig(world::batch());
   using Packets = std::vector<std::uint64_t>;

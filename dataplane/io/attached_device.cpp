@@ -1,4 +1,4 @@
-#include "io/port.hpp"
+#include "io/attached_device.hpp"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -32,41 +32,54 @@ std::string unique_vdev(const std::string& driver) {
   return fmt::format("{}{}", driver, number.fetch_add(1));
 }
 
+Error at_device(const PortRequest& request, const std::string& why) {
+  return Error{fmt::format("{} (device `{}`): {}", request.name, request.device, why)};
+}
+
 }  // namespace
 
-Result<std::unique_ptr<AttachedPort>> AttachedPort::open(const PortRequest& request,
-                                                         unsigned workers, rte_mempool* pool) {
+Result<std::shared_ptr<AttachedDevice>> AttachedDevice::open(const PortRequest& request,
+                                                             unsigned workers, rte_mempool* pool) {
   const unsigned wanted = request.shared_queues ? 1 : workers;
   auto spec = parse_device(request.device, wanted, request.mac, request.mtu_bytes);
   if (!spec) return spec.error();
-  std::unique_ptr<AttachedPort> port(new AttachedPort);
-  port->request_ = request;
-  port->spec_ = std::move(*spec);
-  const auto scope = NetnsScope::enter(port->spec_.netns);
+  std::shared_ptr<AttachedDevice> device(new AttachedDevice);
+  device->request_ = request;
+  device->spec_ = std::move(*spec);
+  const auto scope = NetnsScope::enter(device->spec_.netns);
   if (!scope) return scope.error();
   const std::vector<int> sockets_before = packet_sockets();
-  if (const Status status = port->attach(); !status) return status.error();
-  if (const Status status = port->configure(workers, pool); !status) return status.error();
-  if (const Status status = port->set_up_host(); !status) return status.error();
-  port->find_descriptors(sockets_before);
-  if (const Status status = port->remind(); !status) return status.error();
-  return port;
+  if (const Status status = device->attach(); !status) return status.error();
+  if (const Status status = device->configure(workers, pool); !status) return status.error();
+  if (const Status status = device->set_up_host(request); !status) return status.error();
+  device->find_descriptors(sockets_before);
+  if (const Status status = device->remind(); !status) return status.error();
+  return device;
 }
 
-Status AttachedPort::check_interface() const {
+Status AttachedDevice::admit(const PortRequest& request) {
+  if (spec_.scheme == "af_packet") {
+    if (const Status status = check_interface(request); !status) {
+      return at_device(request, status.error().message);
+    }
+  }
+  return set_up_host(request);
+}
+
+Status AttachedDevice::check_interface(const PortRequest& request) const {
   const std::string& interface = spec_.interface;
   const auto mtu = interface_mtu(interface);
   if (!mtu) return Error{fmt::format("there is no interface `{}` here; see `ip link`", interface)};
-  if (*mtu < request_.mtu_bytes) {
+  if (*mtu < request.mtu_bytes) {
     return Error{
         fmt::format("the interface's MTU is {}, {} is configured; run `ip link set {} mtu {}` "
                     "or lower `mtu`",
-                    *mtu, request_.mtu_bytes, interface, request_.mtu_bytes)};
+                    *mtu, request.mtu_bytes, interface, request.mtu_bytes)};
   }
-  const bool host = !request_.host.empty();
-  const auto is_ours = [this](const IpAddress& address) {
-    return std::find(request_.addresses.begin(), request_.addresses.end(), address) !=
-           request_.addresses.end();
+  const bool host = !request.host.empty();
+  const auto is_ours = [&request](const IpAddress& address) {
+    return std::find(request.addresses.begin(), request.addresses.end(), address) !=
+           request.addresses.end();
   };
   if (const auto held = kernel_holds(interface, is_ours)) {
     const std::string address = to_string(*held);
@@ -74,7 +87,7 @@ Status AttachedPort::check_interface() const {
         "the kernel holds {} on `{}` too, so two stacks would answer; take it off by `ip addr del "
         "{} dev {}`{}",
         address, interface, address, interface,
-        host ? fmt::format(", and the kernel has it back on `{}`", request_.host)
+        host ? fmt::format(", and the kernel has it back on `{}`", request.host)
              : ". Does this host need it itself, for SSH say? Give the port the key `host: "
                "\"tap:weft0\"` as well, and the kernel has it back on that tap (README, \"One "
                "NIC: the host interface\")")};
@@ -104,29 +117,26 @@ Status AttachedPort::check_interface() const {
   return ok();
 }
 
-Status AttachedPort::set_up_host() {
-  const auto fail = [this](const Error& why) {
-    return Error{fmt::format("{} (device `{}`): {}", request_.name, request_.device, why.message)};
-  };
-  if (spec_.scheme == "af_packet" && !request_.host.empty()) {
+Status AttachedDevice::set_up_host(const PortRequest& request) {
+  if (spec_.scheme == "af_packet" && !request.host.empty()) {
     auto drop = IngressDrop::attach(spec_.interface);
-    if (!drop) return fail(drop.error());
+    if (!drop) return at_device(request, drop.error().message);
     drop_ = std::move(*drop);
   }
-  if (spec_.scheme == "tap" && !request_.kernel_addresses.empty()) {
+  if (spec_.scheme == "tap" && !request.kernel_addresses.empty()) {
     const Status status =
-        configure_kernel_end(spec_.interface, request_.kernel_addresses, request_.kernel_gateways);
-    if (!status) return fail(status.error());
+        configure_kernel_end(spec_.interface, request.kernel_addresses, request.kernel_gateways);
+    if (!status) return at_device(request, status.error().message);
   }
   return ok();
 }
 
-Status AttachedPort::attach() {
-  const auto fail = [this](const std::string& why) {
-    return Error{fmt::format("{} (device `{}`): {}", request_.name, request_.device, why)};
-  };
+Status AttachedDevice::attach() {
+  const auto fail = [this](const std::string& why) { return at_device(request_, why); };
   if (spec_.scheme == "af_packet") {
-    if (const Status status = check_interface(); !status) return fail(status.error().message);
+    if (const Status status = check_interface(request_); !status) {
+      return fail(status.error().message);
+    }
   }
   if (spec_.scheme == "tap" && interface_mtu(spec_.interface)) {
     return fail(fmt::format("an interface `{}` is there already; remove it or choose another name",
@@ -147,10 +157,9 @@ Status AttachedPort::attach() {
   return ok();
 }
 
-Status AttachedPort::configure(unsigned workers, rte_mempool* pool) {
+Status AttachedDevice::configure(unsigned workers, rte_mempool* pool) {
   const auto fail = [this](const char* step, int error) {
-    return Error{fmt::format("{} (device `{}`): {}: {}", request_.name, request_.device, step,
-                             rte_strerror(-error))};
+    return at_device(request_, fmt::format("{}: {}", step, rte_strerror(-error)));
   };
   rte_eth_dev_info info{};
   if (const int error = rte_eth_dev_info_get(index_, &info); error != 0) {
@@ -194,7 +203,7 @@ Status AttachedPort::configure(unsigned workers, rte_mempool* pool) {
   return ok();
 }
 
-void AttachedPort::find_descriptors(const std::vector<int>& sockets_before) {
+void AttachedDevice::find_descriptors(const std::vector<int>& sockets_before) {
   if (spec_.scheme == "af_packet") {
     const std::vector<int> now = packet_sockets();
     std::set_difference(now.begin(), now.end(), sockets_before.begin(), sockets_before.end(),
@@ -213,7 +222,7 @@ void AttachedPort::find_descriptors(const std::vector<int>& sockets_before) {
   }
 }
 
-Status AttachedPort::remind() {
+Status AttachedDevice::remind() {
   const int signal = spec_.scheme == "tap" ? fcntl(descriptor(0), F_GETSIG) : 0;
   if (signal <= 0) return ok();
   sigevent event{};
@@ -230,7 +239,7 @@ Status AttachedPort::remind() {
   return ok();
 }
 
-AttachedPort::~AttachedPort() {
+AttachedDevice::~AttachedDevice() {
   if (reminder_) timer_delete(*reminder_);
   if (!attached_) return;
   const auto scope = NetnsScope::enter(spec_.netns);
@@ -239,22 +248,18 @@ AttachedPort::~AttachedPort() {
   rte_eal_hotplug_remove("vdev", vdev_.c_str());
 }
 
-PortStatus AttachedPort::status() const {
+PortStatus AttachedDevice::status() const {
   PortStatus status;
-  status.id = id_;
-  status.name = request_.name;
-  status.device = request_.device;
   rte_ether_addr mac{};
   rte_eth_macaddr_get(index_, &mac);
   std::copy(std::begin(mac.addr_bytes), std::end(mac.addr_bytes), status.mac.bytes.begin());
-  status.mtu_bytes = request_.mtu_bytes;
   status.rx_queues = static_cast<std::uint16_t>(queues_);
   status.link_up = link_up();
   status.may_leave_checksums = spec_.may_leave_checksums;
   return status;
 }
 
-bool AttachedPort::link_up() const {
+bool AttachedDevice::link_up() const {
   if (vanished()) return false;
   // DPDK's driver says that it is up, always.
   if (spec_.scheme == "af_packet") return interface_running(spec_.interface);
@@ -262,12 +267,12 @@ bool AttachedPort::link_up() const {
   return rte_eth_link_get_nowait(index_, &link) == 0 && link.link_status != 0;
 }
 
-std::uint64_t AttachedPort::lost_for_buffers() const {
+std::uint64_t AttachedDevice::lost_for_buffers() const {
   rte_eth_stats stats{};
   return rte_eth_stats_get(index_, &stats) == 0 ? stats.rx_nombuf : 0;
 }
 
-bool AttachedPort::vanished() const {
+bool AttachedDevice::vanished() const {
   const int fd = descriptor(0);
   if (fd < 0) return false;
   if (spec_.scheme == "af_packet") {
@@ -283,7 +288,7 @@ bool AttachedPort::vanished() const {
   return false;
 }
 
-std::uint16_t AttachedPort::transmit(unsigned worker, rte_mbuf** packets, std::uint16_t count) {
+std::uint16_t AttachedDevice::transmit(unsigned worker, rte_mbuf** packets, std::uint16_t count) {
   if (!shared_) {
     return rte_eth_tx_burst(index_, static_cast<std::uint16_t>(worker), packets, count);
   }
