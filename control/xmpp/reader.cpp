@@ -3,6 +3,7 @@
 #include <expat.h>
 
 #include <deque>
+#include <functional>
 #include <random>
 #include <unordered_set>
 #include <vector>
@@ -57,6 +58,14 @@ unsigned long random_salt() {
   std::random_device source;
   return (static_cast<unsigned long>(source()) << 32) | source() | 1;  // 0 would mean none
 }
+
+/// Looks up views without a copy.
+struct NameHash {
+  using is_transparent = void;
+  std::size_t operator()(std::string_view name) const {
+    return std::hash<std::string_view>{}(name);
+  }
+};
 
 struct Free {
   void operator()(XML_ParserStruct* parser) const { XML_ParserFree(parser); }
@@ -137,7 +146,7 @@ struct Reader::Parser {
 
   /// expat keeps each name that it has seen as long as the stream lasts.
   void remember(std::string_view name) {
-    if (names.contains(std::string(name))) return;
+    if (names.contains(name)) return;
     if (names.size() >= limits.names) return too_much("more different names", limits.names);
     names.emplace(name);
   }
@@ -257,7 +266,7 @@ struct Reader::Parser {
   std::optional<StreamError> breach;
   std::deque<StreamEvent> events;
   std::vector<Element> open;  ///< the stanza and those of its elements that are not closed yet
-  std::unordered_set<std::string> names;
+  std::unordered_set<std::string, NameHash, std::equal_to<>> names;
   bool in_stream = false;
   std::string content;           ///< the header's default namespace
   std::size_t declared = 0;      ///< namespaces by the tag that comes next

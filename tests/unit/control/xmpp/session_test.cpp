@@ -273,12 +273,24 @@ TEST_CASE("xmpp session: who has nothing to say stays") {
 
 TEST_CASE("xmpp session: that we stood still is not the peer's silence") {
   XmppRig rig([](ServerOptions& options) { hold(options.session, 150); });
-  auto stream = rig.negotiate();
-  REQUIRE(stream);
-  REQUIRE(rig.run_until([&] { return rig.there.sessions == 1; }));
-  REQUIRE(rig.wait(stream->connection->write(to_text(message("x")))));
-  std::this_thread::sleep_for(milliseconds(400));
-  REQUIRE(rig.run_until([&] { return !rig.there.stanzas.empty(); }));
+  auto options = rig.client_options();
+  hold(options.session, 900);  // it waits longer for us than we stand still, and speaks meanwhile
+  boost::asio::io_context far;
+  auto client = Client::start(
+      far, options, [](const auto&) {}, [](const auto&) {});
+  REQUIRE(client);
+  std::thread peer([&far] { far.run(); });
+  const bool met = rig.run_until([&] {  // and the session looks at its hold time
+    return rig.there.session && rig.there.session->counters().stanzas_out == 1;
+  });
+  // When the loop turns again, this is due, and behind it the session's look at its hold time.
+  boost::asio::steady_timer stall(rig.io, milliseconds(1));
+  stall.async_wait([](const auto&) { std::this_thread::sleep_for(milliseconds(400)); });
+  std::this_thread::sleep_for(milliseconds(30));
+  rig.run_until([&] { return !rig.there.ends.empty(); }, milliseconds(600));
+  far.stop();
+  peer.join();
+  CHECK(met);
   CHECK(rig.there.ends.empty());
 }
 
