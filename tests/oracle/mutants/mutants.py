@@ -79,8 +79,9 @@ MUTANTS = [
     # VLANs of ports
     Mutant("VLAN looked at in part", r"identifier_in\(std::uint16_t control\) \{ return control & 0xfff; \}",
            "identifier_in(std::uint16_t control) { return control & 0x7ff; }"),
-    Mutant("tag of another VLAN", r"wire::put_vlan_tag\(frame, vlan\)\);", "wire::put_vlan_tag(frame, vlan & 0xfeff));"),
-    Mutant("no tag taken for the port's", r"if \(port\.vlan != vlan\) continue;",
+    Mutant("tag of another VLAN", r"wire::put_vlan_tag\(frame, vlan\)\);",
+           "wire::put_vlan_tag(frame, static_cast<std::uint16_t>(vlan ^ 4)));"),
+    Mutant("no tag taken for that of a VLAN", r"if \(port\.vlan != vlan\) continue;",
            "if (port.vlan != vlan && vlan != 0) continue;"),
     # decapsulation
     Mutant("source not looked at", r"if \(on_ip && !source_accepted\(\*entry, p\)\)", "if (false)"),
