@@ -156,11 +156,13 @@ void Controller::change(std::vector<Edit> edits, Done done) {
 }
 
 Result<Changes> Controller::rehearse(std::vector<Edit> edits) {
+  const auto cursors = model_.cursors();
   auto undo = model_.apply(std::move(edits));
   if (!undo) return undo.error();
   Changes changes = changes_of(*undo);
   changes.generation = rollout_->generation();
   model_.restore(*std::move(undo));
+  model_.rewind(cursors);
   return changes;
 }
 

@@ -122,12 +122,13 @@ void Model::number(std::map<Key, std::optional<Object>>& before) {
     put(key, std::nullopt, before);  // its own numbers are free for it
     Numbers now{name, network->id.value_or(was.id), network->vni.value_or(was.vni),
                 network->label.value_or(0)};
-    if (now.id == 0) now.id = free_number({"the id "}, next_id_, 1);
-    if (now.vni == 0) now.vni = free_number({"the VNI ", "the label "}, next_number_, least_number);
+    if (now.id == 0) now.id = free_number({"the id "}, cursors_.id, 1);
+    if (now.vni == 0)
+      now.vni = free_number({"the VNI ", "the label "}, cursors_.number, least_number);
     if (now.label == 0 && was.vni == now.vni) now.label = was.label;
     const bool fits = now.vni >= least_label && now.vni <= most_number;
     if (now.label == 0 && fits && free("the label " + std::to_string(now.vni))) now.label = now.vni;
-    if (now.label == 0) now.label = free_number({"the label "}, next_number_, least_number);
+    if (now.label == 0) now.label = free_number({"the label "}, cursors_.number, least_number);
     put(key, now, before);
   }
 }
@@ -199,6 +200,7 @@ Status Model::check(const std::map<Key, std::optional<Object>>& before,
 }
 
 Result<std::vector<Edit>> Model::apply(std::vector<Edit> edits, const Refusal& refused) {
+  const Cursors at = cursors_;
   std::map<Key, std::optional<Object>> before;
   for (auto& edit : edits) put(edit.key, std::move(edit.object), before);
   number(before);
@@ -206,6 +208,7 @@ Result<std::vector<Edit>> Model::apply(std::vector<Edit> edits, const Refusal& r
     std::vector<Edit> undo;
     for (auto& [key, object] : before) undo.push_back({key, std::move(object)});
     restore(std::move(undo));
+    rewind(at);
     return good.error();
   }
   std::vector<Edit> undo;

@@ -28,6 +28,13 @@ class Model {
   /// every object that changed stands once. An Error names the object, what is wrong and the
   /// remedy.
   Result<std::vector<Edit>> apply(std::vector<Edit> edits, const Refusal& refused = {});
+  /// The numbers that were looked at last, so that a rehearsal uses none up.
+  struct Cursors {
+    std::uint32_t number = 0;
+    std::uint32_t id = 0;
+  };
+  [[nodiscard]] Cursors cursors() const { return cursors_; }
+  void rewind(Cursors to) { cursors_ = to; }
   /// Without a look at what is good: for objects that were good together.
   void restore(std::vector<Edit> edits);
 
@@ -68,8 +75,7 @@ class Model {
   std::map<Key, Object> objects_;
   std::map<Key, std::set<Key>> referrers_;
   std::map<std::string, std::set<Key>> owners_;  ///< of claims
-  std::uint32_t next_number_ = 0;
-  std::uint32_t next_id_ = 0;
+  Cursors cursors_;
 };
 
 }  // namespace weft::controller
