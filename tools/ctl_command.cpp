@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "ctl_complete.hpp"
+#include "ctl_controller.hpp"
 #include "ctl_fields.hpp"
 #include "ctl_flow.hpp"
 #include "ctl_objects.hpp"
@@ -266,7 +267,8 @@ class Parser {
   }
 
   CLI::App app_{
-      "weftctl: look into weftd and change what it does.\n\nExit codes: 0 done; 1 weftd refused; 2 "
+      "weftctl: look into weftd and change what it does; with -c SOCKET a controller "
+      "(weftctl -c SOCKET --help).\n\nExit codes: 0 done; 1 weftd refused; 2 "
       "the command line is wrong; 3 weftd cannot be reached.",
       "weftctl"};
   Command command_{.socket = "/run/weft/weftd.sock", .request = {}};
@@ -296,6 +298,7 @@ std::vector<std::string> live_names(const std::string& socket, const std::string
 
 std::variant<Command, int> parse_command(int argc, const char* const* argv, std::ostream& out,
                                          std::ostream& err) {
+  if (auto parsed = parse_controller_command(argc, argv, out, err)) return *std::move(parsed);
   Parser parser;
   if (argc > 2 && std::string_view(argv[1]) == "--complete") {
     const auto live = [&](const std::string& table) { return live_names(parser.socket(), table); };

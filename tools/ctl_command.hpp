@@ -10,8 +10,10 @@
 namespace weft::ctl {
 
 struct Command {
-  enum class Answer { table, message, explanation, changes, trace, capture };
+  enum class Answer { table, message, explanation, changes, trace, capture, events };
   std::string socket;
+  std::string server = "weftd";  ///< who is asked, and how its socket is named
+  std::string naming = "--socket or WEFT_SOCKET";
   bool json = false;   ///< print the answer as it came
   double watch_s = 0;  ///< ask again after this time; 0: once
   http::Request request;
@@ -19,7 +21,7 @@ struct Command {
   std::string output{};  ///< for capture: a file, or `-`
   /// The answer grows while it is read.
   [[nodiscard]] bool streams() const {
-    return answer == Answer::trace || answer == Answer::capture;
+    return answer == Answer::trace || answer == Answer::capture || answer == Answer::events;
   }
 };
 

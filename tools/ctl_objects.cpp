@@ -40,19 +40,6 @@ Json marks(const CLI::Option& option) {
   return out;
 }
 
-/// PREFIX=GATEWAY, for each subnet.
-Json subnets(const CLI::Option& option) {
-  Json out = Json::array();
-  for (const auto& word : option.as<std::vector<std::string>>()) {
-    const auto equals = word.find('=');
-    if (equals == std::string::npos) {
-      throw CLI::ValidationError("--subnet", "wanted PREFIX=GATEWAY, like 10.1.0.0/24=10.1.0.1");
-    }
-    out.push_back({{"prefix", word.substr(0, equals)}, {"gateway", word.substr(equals + 1)}});
-  }
-  return out;
-}
-
 /// A word, or a list of them.
 Json one_or_more(const CLI::Option& option) {
   auto words = option.as<std::vector<std::string>>();
@@ -69,15 +56,6 @@ Json members(const CLI::Option& option) {
       throw CLI::ValidationError("--ecmp", "wanted tunnel:NAME or vif:NAME, like tunnel:to-b");
     }
     out.push_back({{kind, word.substr(colon + 1)}});
-  }
-  return out;
-}
-
-/// A rule each time it is given; `none`: an empty list.
-Json rules(const CLI::Option& option) {
-  Json out = Json::array();
-  for (const auto& words : option.results()) {
-    if (words != "none") out.push_back(rule_json(option.get_name(), words));
   }
   return out;
 }
@@ -103,6 +81,26 @@ void security_groups(CLI::App& command, Fields& fields, const std::string& help)
 }
 
 }  // namespace
+
+Json subnets(const CLI::Option& option) {
+  Json out = Json::array();
+  for (const auto& word : option.as<std::vector<std::string>>()) {
+    const auto equals = word.find('=');
+    if (equals == std::string::npos) {
+      throw CLI::ValidationError("--subnet", "wanted PREFIX=GATEWAY, like 10.1.0.0/24=10.1.0.1");
+    }
+    out.push_back({{"prefix", word.substr(0, equals)}, {"gateway", word.substr(equals + 1)}});
+  }
+  return out;
+}
+
+Json rules(const CLI::Option& option) {
+  Json out = Json::array();
+  for (const auto& words : option.results()) {
+    if (words != "none") out.push_back(rule_json(option.get_name(), words));
+  }
+  return out;
+}
 
 std::string examples(const std::vector<std::string>& lines) {
   std::string out = lines.size() == 1 ? "\nExample:" : "\nExamples:";

@@ -43,6 +43,11 @@ class ObjectCommands {
   std::vector<std::unique_ptr<Fields>> fields_;
 };
 
+/// PREFIX=GATEWAY, for each subnet.
+Fields::Json subnets(const CLI::Option& option);
+/// A rule each time it is given; `none`: an empty list.
+Fields::Json rules(const CLI::Option& option);
+
 /// `Example:` or `Examples:` below a command's help; a line each.
 std::string examples(const std::vector<std::string>& lines);
 

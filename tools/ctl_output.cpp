@@ -172,6 +172,29 @@ std::string render_trace(const Json& line) {
   return out + (is_list(line, "steps") ? render_explanation(line) : render_json(line)) + '\n';
 }
 
+std::string render_event(const Json& event) {
+  const std::string what = text_of(event, "event");
+  const std::string generation = text_of(event, "generation");
+  if (what == "told") {
+    return text_of(event, "node") + " is told generation " + generation + ": " +
+           text_of(event, "profiles") + " profiles\n";
+  }
+  if (what == "applied") {
+    std::string out = text_of(event, "node") + " has applied generation " + generation;
+    const auto refused = event.find("refused");
+    if (refused == event.end() || !refused->is_object()) return out + '\n';
+    for (const auto& [key, reason] : refused->items()) {
+      out += "\n  but refuses " + printable(key) + ": " + cell(reason);
+    }
+    return out + '\n';
+  }
+  if (event.contains("kind")) {
+    return text_of(event, "kind") + " " + text_of(event, "name") + " " + what + ", generation " +
+           generation + '\n';
+  }
+  return what + ", generation " + generation + '\n';
+}
+
 std::string render_json(const Json& answer) {
   return answer.dump(2, ' ', false, replace_bad_utf8) + '\n';
 }

@@ -18,6 +18,8 @@ Json parse_answer(const std::string& body);
 std::string render(Command::Answer shape, const Json& answer);
 /// A line of a trace.
 std::string render_trace(const Json& line);
+/// A line of what a controller tells those who watch.
+std::string render_event(const Json& event);
 std::string render_json(const Json& answer);
 
 /// The reason in a response that says no.

@@ -65,10 +65,34 @@ class LinePrinter {
   std::string waiting_;
 };
 
-int finish(const Result<http::Response>& response, std::ostream& err) {
+/// Server-sent events, each with one JSON object.
+class EventPrinter {
+ public:
+  EventPrinter(std::ostream& out, bool json) : out_(out), json_(json) {}
+
+  bool write(std::string_view piece) {
+    waiting_ += piece;
+    constexpr std::string_view data = "data: ";
+    for (auto end = waiting_.find('\n'); end != std::string::npos; end = waiting_.find('\n')) {
+      const std::string line = waiting_.substr(0, end);
+      waiting_.erase(0, end + 1);
+      if (!line.starts_with(data)) continue;
+      const Json event = parse_answer(line.substr(data.size()));
+      if (event.is_object()) out_ << (json_ ? event.dump() + "\n" : render_event(event));
+    }
+    return !out_.flush().fail();
+  }
+
+ private:
+  std::ostream& out_;
+  bool json_;
+  std::string waiting_;
+};
+
+int finish(const Command& command, const Result<http::Response>& response, std::ostream& err) {
   if (!response) {
-    err << "weftctl: " << response.error().message
-        << "\nIs weftd running? Another socket can be named with --socket or WEFT_SOCKET.\n";
+    err << "weftctl: " << response.error().message << "\nIs " << command.server
+        << " running? Another socket can be named with " << command.naming << ".\n";
     return exit_no_weftd;
   }
   if (response->status >= 400) {
@@ -83,7 +107,15 @@ int finish(const Result<http::Response>& response, std::ostream& err) {
 int run_stream(const Command& command, std::ostream& out, std::ostream& err) {
   if (command.answer == Command::Answer::trace) {
     LinePrinter printer(out, command.json);
-    return finish(http::stream(command.socket, command.request,
+    return finish(command,
+                  http::stream(command.socket, command.request,
+                               [&](std::string_view piece) { return printer.write(piece); }),
+                  err);
+  }
+  if (command.answer == Command::Answer::events) {
+    EventPrinter printer(out, command.json);
+    return finish(command,
+                  http::stream(command.socket, command.request,
                                [&](std::string_view piece) { return printer.write(piece); }),
                   err);
   }
@@ -107,7 +139,7 @@ int run_stream(const Command& command, std::ostream& out, std::ostream& err) {
     trouble = std::strerror(errno);
     return false;
   };
-  const int code = finish(http::stream(command.socket, command.request, reader), err);
+  const int code = finish(command, http::stream(command.socket, command.request, reader), err);
   if (trouble.empty()) return code;
   err << "weftctl: " << command.output << ": " << trouble << '\n';
   return exit_refused;

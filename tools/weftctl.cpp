@@ -23,8 +23,8 @@ constexpr int unreachable = 3;
 std::variant<ctl::Json, int> ask(const ctl::Command& command) {
   const auto response = http::request(command.socket, command.request);
   if (!response) {
-    std::cerr << "weftctl: " << response.error().message
-              << "\nIs weftd running? Another socket can be named with --socket or WEFT_SOCKET.\n";
+    std::cerr << "weftctl: " << response.error().message << "\nIs " << command.server
+              << " running? Another socket can be named with " << command.naming << ".\n";
     return unreachable;
   }
   if (response->status >= 400) {

@@ -125,6 +125,7 @@ void Channel::up(std::size_t number, const std::shared_ptr<xmpp::Session>& sessi
   session->on_stanza = [this, number](const xmpp::Element& stanza) { return hear(number, stanza); };
   session->on_room = [this, number] { tell(number); };
   request(controller, pubsub::Subscribe{.node = std::string(channel::profile_namespace)});
+  introduce(controller);
   subscribe(controller);
   controller.untold.clear();
   for (const auto& [key, attributes] : publications_.routes()) controller.untold.insert(key);
@@ -158,6 +159,20 @@ void Channel::request(Controller& controller, const pubsub::Request& request) {
         }
         tell(number);
       });
+}
+
+/// What this node is, in the words of a controller's inventory.
+void Channel::introduce(Controller& controller) {
+  const NodeConfig& node = manager_.intent().config.node;
+  Json json{{"name", node.name}, {"tunnel_addresses", Json::array()}};
+  for (const auto& address : node.tunnel_addresses) {
+    json["tunnel_addresses"].push_back(to_string(address));
+  }
+  const channel::Profile self{.id = {"node", node.name}, .generation = 0, .json = json.dump()};
+  pubsub::Publish publish{.node = std::string(channel::profile_namespace)};
+  publish.items.push_back(
+      {.id = channel::profile_item_id(self.id), .payload = channel::profile_element(self)});
+  request(controller, publish);
 }
 
 void Channel::subscribe(Controller& controller) {

@@ -86,6 +86,7 @@ class Channel {
   /// Tells what is untold, as far as the session has room.
   void tell(std::size_t number);
   void tell_route(Controller& controller, const HostKey& key);
+  void introduce(Controller& controller);
   void subscribe(Controller& controller);
 
   void turn_soon(std::chrono::milliseconds when);

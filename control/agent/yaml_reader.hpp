@@ -235,7 +235,8 @@ void unique(const std::vector<Placed<T>>& list) {
   std::ranges::stable_sort(order, {}, [](auto* p) -> const T& { return p->value; });
   for (std::size_t i = 1; i < order.size(); ++i) {
     if (order[i - 1]->value != order[i]->value) continue;
-    order[i]->where.error(quoted(order[i]->where.element().text) + " stands in this list twice");
+    order[i]->where.error(yaml::quoted(order[i]->where.element().text) +
+                          " stands in this list twice");
   }
 }
 

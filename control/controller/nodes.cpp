@@ -1,0 +1,185 @@
+#include "controller/nodes.hpp"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+
+#include "controller/document.hpp"
+
+namespace weft::controller {
+
+namespace {
+
+/// `KIND/NAME` as the channel has it.
+channel::ProfileName name_of(const std::string& key) {
+  const auto slash = key.find('/');
+  return {key.substr(0, slash), key.substr(slash + 1)};
+}
+
+std::vector<vpn::RouteTarget> targets(const std::set<std::string>& texts) {
+  std::vector<vpn::RouteTarget> out;
+  for (const auto& text : texts) {
+    if (const auto value = vpn::parse_administered(text)) out.emplace_back(*value);
+  }
+  return out;
+}
+
+}  // namespace
+
+Nodes::Nodes(boost::asio::io_context& io, Controller& core, RouteServerTimers timers)
+    : core_(core), server_(io, tables_, timers, handlers()) {
+  core_.on_profiles = [this](const RolloutStep& step) { tell(step); };
+  core_.on_restart = [this] { server_.end_sessions("the controller has read its state anew"); };
+  core_.on_objects = [this](const Changes& changes) { objects_changed(changes); };
+}
+
+Status Nodes::listen(const Config& config) {
+  core_.model().each<Network>(Kind::network,
+                              [&](const Network& network) { put_network(network.name); });
+  std::set<std::string> known;
+  core_.model().each<Node>(Kind::node, [&](const Node& node) { known.insert(node.name); });
+  auto tls = xmpp::TlsContext::load(
+      {.ca = config.tls->ca, .cert = config.tls->cert, .key = config.tls->key});
+  if (!tls) return Error{"tls: " + tls.error().message};
+  xmpp::ServerOptions options;
+  options.address = config.listen->address;
+  options.port = config.listen->port;
+  options.self = {"network-control", config.domain, "bgp-peer"};
+  options.tls = *tls;
+  options.session.hold = config.hold;
+  if (auto named = (*tls)->names(options.self.bare()); !named) {
+    return Error{config.tls->cert + ": " + named.error().message};
+  }
+  return server_.listen(std::move(options), {}, std::move(known));
+}
+
+RouteServer::Handlers Nodes::handlers() {
+  RouteServer::Handlers out;
+  out.profiles = [this](const std::string& node) { return profiles_of(node); };
+  out.applied = [this](const std::string& node, const channel::Applied& applied) {
+    std::map<std::string, std::string> refused;
+    for (const auto& [id, why] : applied.refused) {
+      refused.emplace(channel::profile_item_id(id), why);
+    }
+    core_.applied(node, applied.generation, refused);
+  };
+  out.session = [](const std::string&, bool) {};
+  out.described = [this](const std::string& node, const std::string& json) {
+    learn(node, Json::parse(json, nullptr, false));
+  };
+  out.member = [this](const std::string& node, const std::string& network, bool member) {
+    take_member(node, network, member);
+  };
+  out.preference = [this](const std::string& name) {
+    vpn::EncapsulationList list;
+    const auto* network = core_.model().find<Network>(Kind::network, name);
+    if (network == nullptr) return list;
+    for (const auto kind : network->tunnels) {
+      if (const auto encapsulation = vpn::encapsulation_of(kind)) list.add(*encapsulation);
+    }
+    return list;
+  };
+  return out;
+}
+
+RouteServer::AllProfiles Nodes::profiles_of(const std::string& node) const {
+  RouteServer::AllProfiles out{.generation = core_.rollout().generation(), .profiles = {}};
+  for (const auto& [key, json] : core_.rollout().profiles(node)) {
+    out.profiles.push_back({.id = name_of(key), .generation = out.generation, .json = json});
+  }
+  // In the order in which objects rest on each other.
+  std::ranges::stable_sort(out.profiles, {}, [](const channel::Profile& profile) {
+    constexpr std::array order{"security-group", "vrf", "tunnel", "decap", "route"};
+    return std::ranges::find(order, profile.id.kind) - order.begin();
+  });
+  return out;
+}
+
+void Nodes::tell(const RolloutStep& step) {
+  std::map<std::string, std::vector<RouteServer::ProfileChange>> by_node;
+  for (const auto& [node, key, json] : step.changes) {
+    by_node[node].push_back({name_of(key), json.empty() ? std::nullopt : std::optional(json)});
+  }
+  for (const auto& [node, changes] : by_node) server_.tell(node, step.generation, changes);
+}
+
+/// A node says of itself what an operator could say of it. One of the inventory is not overruled.
+void Nodes::learn(const std::string& node, const Json& told) {
+  auto object = told.is_object() ? read_json(Kind::node, told)
+                                 : Result<Object>(Error{"it is no JSON object"});
+  if (object && key_of(*object).name != node) {
+    object = Error{"it speaks of " + key_of(*object).name};
+  }
+  if (!object) {
+    SPDLOG_WARN("node {}: what it says of itself is not understood: {}", node,
+                object.error().message);
+    return;
+  }
+  if (core_.model().find({Kind::node, node}) != nullptr) return;
+  change({{Kind::node, node}, *std::move(object)});
+}
+
+void Nodes::take_member(const std::string& node, const std::string& network, bool member) {
+  const Member wanted{.network = network, .node = node};
+  if (!member) {
+    wanted_.erase({network, node});
+    if (core_.model().find(key_of(wanted)) != nullptr) change({key_of(wanted), std::nullopt});
+    return;
+  }
+  wanted_.emplace(network, node);
+  retry_members();
+}
+
+void Nodes::retry_members() {
+  const auto& model = core_.model();
+  for (const auto& [network, node] : std::set(wanted_)) {
+    const bool both = model.find({Kind::network, network}) != nullptr &&
+                      model.find({Kind::node, node}) != nullptr;
+    if (!both) continue;
+    wanted_.erase({network, node});
+    const Member member{.network = network, .node = node};
+    if (model.find(key_of(member)) == nullptr) change({key_of(member), member});
+  }
+}
+
+void Nodes::change(Edit edit) {
+  const auto what = label(edit.key);
+  core_.change({std::move(edit)}, [this, what](const Result<Changes>& done) {
+    if (!done) {
+      SPDLOG_WARN("{}: {}", what, done.error().message);
+      return;
+    }
+    retry_members();
+  });
+}
+
+void Nodes::objects_changed(const Changes& changes) {
+  bool networks = false;
+  for (const auto& change : changes.objects) {
+    if (change.key.kind != Kind::network) continue;
+    networks = true;
+    if (change.after) {
+      put_network(change.key.name);
+    } else if (const auto id = tables_.find_network(change.key.name)) {
+      tables_.remove_network(*id);
+    }
+  }
+  if (networks) server_.networks_changed();
+  retry_members();
+}
+
+void Nodes::put_network(const std::string& name) {
+  const auto* network = core_.model().find<Network>(Kind::network, name);
+  const auto* numbers = core_.model().find<Numbers>(Kind::numbers, name);
+  if (network == nullptr || numbers == nullptr) return;
+  const vpn::RouteDistinguisher rd(vpn::Administered{vpn::AdministratorType::as4, 0, numbers->id});
+  const auto put =
+      tables_.set_network({.name = name,
+                           .rd = rd,
+                           .import_targets = targets(core_.planner().import_targets(*network)),
+                           .export_targets = targets(core_.planner().export_targets(*network))});
+  if (!put) SPDLOG_ERROR("network {}: {}", name, put.error().message);
+}
+
+}  // namespace weft::controller

@@ -1,0 +1,49 @@
+#pragma once
+/// Nodes on the channel: what the core wants of them goes out, what they say comes in. Networks of
+/// the model are tables of the route server.
+
+#include <boost/asio/io_context.hpp>
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+
+#include "controller/config.hpp"
+#include "controller/controller.hpp"
+#include "controller/route_server.hpp"
+
+namespace weft::controller {
+
+class Nodes {
+ public:
+  /// Takes the core's on_profiles, on_restart and on_objects.
+  Nodes(boost::asio::io_context& io, Controller& core, RouteServerTimers timers);
+  Nodes(const Nodes&) = delete;
+  Nodes& operator=(const Nodes&) = delete;
+
+  /// Once the core has started. An Error names the file or address and why.
+  Status listen(const Config& config);
+  void stop() { server_.stop(); }
+
+  [[nodiscard]] const RouteServer& server() const { return server_; }
+
+ private:
+  RouteServer::Handlers handlers();
+  RouteServer::AllProfiles profiles_of(const std::string& node) const;
+  void tell(const RolloutStep& step);
+  void learn(const std::string& node, const Json& told);
+  void take_member(const std::string& node, const std::string& network, bool member);
+  /// Members that came before their node or network did.
+  void retry_members();
+  void objects_changed(const Changes& changes);
+  void put_network(const std::string& name);
+  void change(Edit edit);
+
+  Controller& core_;
+  vpn::VpnTables tables_;
+  RouteServer server_;
+  std::set<std::pair<std::string, std::string>>
+      wanted_;  ///< network and node, not in the model yet
+};
+
+}  // namespace weft::controller

@@ -1,0 +1,181 @@
+// weft-controller: computes what nodes need from what an operator wants, and tells them.
+#include <spdlog/spdlog.h>
+#include <systemd/sd-daemon.h>
+
+#include <CLI/CLI.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+
+#include "agent/log_limit.hpp"
+#include "controller/api.hpp"
+#include "controller/config.hpp"
+#include "controller/document.hpp"
+#include "controller/nodes.hpp"
+#include "controller_pki.hpp"
+#include "http/server.hpp"
+
+namespace {
+
+using namespace weft;
+
+constexpr int exit_configuration = 2;
+constexpr int exit_startup = 3;
+
+struct Options {
+  std::string config = "/etc/weft/controller.yaml";
+  std::string log_level = "info";
+  bool check = false;
+  bool rebuild = false;
+};
+
+int fail(const Error& error) {
+  spdlog::error("{}", error.message);
+  return exit_startup;
+}
+
+void print(const std::vector<agent::Diagnostic>& diagnostics) {
+  for (const auto& diagnostic : diagnostics) {
+    std::fprintf(stderr, "%s\n", agent::to_string(diagnostic).c_str());
+  }
+}
+
+/// The objects of the configured files. What is wrong with them is printed.
+std::optional<std::vector<controller::Edit>> read_files(const controller::Config& config) {
+  std::vector<controller::Edit> out;
+  bool good = true;
+  for (const auto& path : config.files) {
+    const auto text = controller::read_file(path);
+    if (!text) {
+      std::fprintf(stderr, "%s\n", text.error().message.c_str());
+      good = false;
+      continue;
+    }
+    auto document = controller::read_document(*text, path);
+    print(document.diagnostics);
+    good = good && document.diagnostics.empty();
+    std::ranges::move(document.edits, std::back_inserter(out));
+  }
+  return good ? std::optional(std::move(out)) : std::nullopt;
+}
+
+/// Calls tick() whenever it is due.
+void keep_ticking(boost::asio::steady_timer& timer, controller::Controller& core) {
+  using namespace std::chrono_literals;
+  core.tick();
+  const auto soon = core.now() + 20ms;
+  timer.expires_at(std::max(soon, std::min(core.due().value_or(soon + 80ms), soon + 80ms)));
+  timer.async_wait([&timer, &core](const boost::system::error_code& error) {
+    if (!error) keep_ticking(timer, core);
+  });
+}
+
+void make_parent(const std::string& path) {
+  std::error_code ignored;  // whoever uses the directory says what is wrong with it
+  std::filesystem::create_directories(std::filesystem::path(path).parent_path(), ignored);
+}
+
+int run(const Options& options, const controller::Config& config) {
+  auto edits = read_files(config);
+  if (!edits) return exit_configuration;
+  boost::asio::io_context io(1);
+  boost::asio::signal_set signals(io, SIGTERM, SIGINT);
+  signals.async_wait([&](const boost::system::error_code& error, int signal) {
+    if (error) return;
+    spdlog::info("signal {}: stopping", signal);
+    sd_notify(0, "STOPPING=1");
+    io.stop();
+  });
+
+  make_parent(config.state_file);
+  const auto post = [&io](std::function<void()> call) { boost::asio::post(io, std::move(call)); };
+  auto opened = store::Store::open(config.state_file, post);
+  if (!opened && options.rebuild) {
+    spdlog::warn("{}", opened.error().message);
+    if (const auto moved = store::set_aside(config.state_file); !moved) return fail(moved.error());
+    opened = store::Store::open(config.state_file, post);
+  }
+  if (!opened) return fail(opened.error());
+  controller::Controller core(std::move(opened.value()), config.settings);
+  if (const auto started = core.start(); !started) return fail(started.error());
+
+  controller::Nodes nodes(io, core, {.stale = config.stale, .restart = config.restart});
+  controller::Api api(core);
+  http::Limits limits;
+  limits.body_bytes = 16 << 20;
+  make_parent(config.api_socket);
+  auto server = http::UnixServer::listen(
+      io, config.api_socket, [&api](const http::Request& request) { return api.handle(request); },
+      limits);
+  if (!server) return fail(server.error());
+
+  int code = 0;
+  boost::asio::steady_timer timer(io);
+  const auto ready = [&] {
+    if (config.listen) {
+      if (const auto listening = nodes.listen(config); !listening) {
+        code = fail(listening.error());
+        return io.stop();
+      }
+    }
+    keep_ticking(timer, core);
+    spdlog::info("ready: {} objects, API at {}", core.model().objects().size(), config.api_socket);
+    sd_notify(0, "READY=1");
+  };
+  core.change(std::move(*edits), [&](const Result<controller::Changes>& changed) {
+    if (changed) return ready();
+    code = fail({"files: " + changed.error().message});
+    io.stop();
+  });
+  io.run();
+  return code;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Options options;
+  controller::PkiCommands pki;
+  CLI::App app(
+      "Weft's controller.\n\nExit codes: 0 stopped by signal, or done; 1 refused; 2 the command "
+      "line or the configuration is wrong; 3 it does not start (state, socket, memory).");
+  app.add_option("--config", options.config, "the configuration file")->capture_default_str();
+  app.add_flag("--check", options.check, "only check the configuration");
+  app.add_flag("--rebuild", options.rebuild,
+               "move a state that cannot be opened aside, and begin with an empty one");
+  app.add_option("--log-level", options.log_level, "trace, debug, info, warning, error or off")
+      ->capture_default_str();
+  app.set_version_flag("--version", WEFT_VERSION);
+  app.require_subcommand(0, 1);
+  pki.add_to(app);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    const int code = app.exit(error);
+    return code == 0 ? 0 : exit_configuration;
+  }
+  if (pki.given()) return pki.code();
+  spdlog::set_default_logger(std::make_shared<spdlog::logger>(
+      "weft-controller", agent::standard_error_sink(agent::logs_to_journal())));
+  spdlog::set_level(spdlog::level::from_str(options.log_level));
+  spdlog::flush_on(spdlog::level::info);
+
+  const auto loaded = controller::load_config(options.config);
+  print(loaded.diagnostics);
+  if (!loaded.config) return exit_configuration;
+  if (options.check) {
+    if (!read_files(*loaded.config)) return exit_configuration;
+    std::printf("%s: fine\n", options.config.c_str());
+    return 0;
+  }
+  try {
+    return run(options, *loaded.config);
+  } catch (const std::exception& error) {  // of a library: memory, a limit of this process
+    spdlog::error("weft-controller does not start: {}", error.what());
+    return exit_startup;
+  }
+}
