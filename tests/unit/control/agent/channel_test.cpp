@@ -272,8 +272,9 @@ TEST_CASE("profiles: applied, acknowledged, taken away") {
 
 TEST_CASE("profiles: what has no place is refused with its reason, and tried again") {
   Profiling p;
-  p.hear(0, "decap", "green-in", 1,
-         R"({"name": "green-in", "kind": "geneve", "vni": 300, "vrf": "green", "sources": ["::/0"]})");
+  p.hear(
+      0, "decap", "green-in", 1,
+      R"({"name": "green-in", "kind": "geneve", "vni": 300, "vrf": "green", "sources": ["::/0"]})");
   p.hear(0, "vif", "vm9", 2, "{}");
   p.hear(0, "tunnel", "t", 3, R"({"name": "other"})");
   p.hear(
