@@ -513,7 +513,8 @@ class Packets:
             if kind == 0:
                 changed[14] = random.randrange(16) << 4 | changed[14] & 15
             elif kind == 1:
-                changed[18:20] = random.choice((0, 1, len(frame) - 55, len(frame) - 53, 65535)).to_bytes(2, "big")
+                lie = random.choice((0, 1, max(len(frame) - 55, 0), len(frame) - 53, 65535))
+                changed[18:20] = lie.to_bytes(2, "big")
             else:
                 at = 22 if kind == 2 else 38
                 changed[at:at + 16] = packed(random.choice(MARTIANS6))

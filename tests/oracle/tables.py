@@ -172,7 +172,8 @@ class Tables:
         gateways = p.get("gateway", [])
         for gateway in [gateways] if isinstance(gateways, str) else gateways:
             underlay.add("::/0" if ":" in gateway else "0.0.0.0/0", "gateway", packed(gateway))
-        return Port(p["name"], kind_of(p["device"]), interface_of(p), p.get("vlan", 0), mac_bytes(macs[p["name"]]), p.get("mtu", 1500), addresses)
+        return Port(p["name"], kind_of(p["device"]), interface_of(p), p.get("vlan", 0), mac_bytes(macs[p["name"]]),
+                    p.get("mtu", 1500), addresses)
 
     def _vif(self, v):
         addresses = [packed(a) for a in v["addresses"]]

@@ -40,7 +40,7 @@ from oracle import Oracle  # noqa: E402
 from runner import run_topology  # noqa: E402
 from topology import base, tunnel  # noqa: E402
 
-FIXED_SEEDS = (1, 2, 3, 4, 5, 6)
+FIXED_SEEDS = (1, 2, 3, 4, 5, 6, 11, 24)
 FRAMES = int(os.environ.get("WEFT_ORACLE_PACKETS", "18000"))
 POLICIES = os.environ.get("WEFT_ORACLE_POLICIES", "1") != "0"
 MACS = {"fab0": "02:00:00:00:09:01", "fab1": "02:00:00:00:09:11"}

@@ -8,10 +8,10 @@ SPOILED, PRIORITY = 0.04, 0.03
 
 def give(random, ports):
     """Some of the ports, which are two at most, have a VLAN; both of one device two."""
-    if random.random() < 0.4:
+    if random.random() < 0.25:
         return
     for port in ports:
-        if random.random() < 0.7:
+        if random.random() < 0.85:
             port["vlan"] = random.choice((1, MOST, random.randint(1, MOST), random.randint(1, MOST)))
     if len(ports) == 2 and random.random() < 0.7:
         first, second = ports
