@@ -1,6 +1,6 @@
 #pragma once
 /// encap: copy the tunnel's header template in front of the packet and patch lengths, checksum,
-/// source port and the inner Ethernet header. All tunnel kinds share this path.
+/// source port or flow label, and the inner Ethernet header. All tunnel kinds share this path.
 
 #include "stages/entropy.hpp"
 #include "stages/parse.hpp"
@@ -70,8 +70,9 @@ inline constexpr std::string_view encap_name = "encap";
   }
 }
 
-/// Patches the header at `outer`: lengths, source port, IPv4 checksum. `total`: bytes from there to
-/// the end of the packet.
+/// Patches the header at `outer`: lengths, IPv4 checksum, and the source port by which routers tell
+/// flows apart, or where there is none the flow label. `total`: bytes from there to the end of the
+/// packet.
 [[gnu::always_inline]] inline void complete_header(const NexthopEntry& tunnel, std::uint8_t* outer,
                                                    std::uint16_t total, std::uint64_t flow_hash) {
   if (tunnel.outer_v4) {
@@ -86,6 +87,8 @@ inline constexpr std::string_view encap_name = "encap";
     auto& udp = header_at<wire::Udp>(outer + tunnel.udp_offset);
     udp.source_port = tunnel.source_ports.choose(tunnel::entropy_of(flow_hash));
     udp.length = static_cast<std::uint16_t>(total - tunnel.udp_offset);
+  } else if (!tunnel.outer_v4) {
+    header_at<wire::Ipv6>(outer).set_flow_label(tunnel::flow_label(tunnel::entropy_of(flow_hash)));
   }
 }
 

@@ -1,5 +1,6 @@
 #pragma once
-/// The flow hash and the UDP source port that it chooses (RFC 7348 §5, RFC 8926 §3.3).
+/// The flow hash, and what it chooses: the UDP source port (RFC 7348 §5, RFC 8926 §3.3), or the
+/// flow label of IPv6.
 
 #include <cstdint>
 
@@ -50,7 +51,7 @@ constexpr std::uint64_t flow_hash6(const HashSeed& seed, const std::uint64_t (&a
   return mix(word, seed.second | 1) ^ network_bits(network);
 }
 
-/// What of a flow's hash chooses the outer source port.
+/// What of a flow's hash chooses the outer source port, or flow label.
 constexpr std::uint32_t entropy_of(std::uint64_t flow_hash) {
   return static_cast<std::uint32_t>(flow_hash >> 16);
 }
@@ -75,5 +76,12 @@ class SourcePorts {
   std::uint32_t first_;
   std::uint32_t count_;
 };
+
+/// Of an outer IPv6 header (RFC 6438 §3), 20 bits, host byte order; never 0, which would say that
+/// there is none (RFC 6437 §2).
+constexpr std::uint32_t flow_label(std::uint32_t entropy) {
+  constexpr std::uint64_t labels = 0xfffff;
+  return static_cast<std::uint32_t>(1 + (entropy * labels >> 32));
+}
 
 }  // namespace weft::tunnel

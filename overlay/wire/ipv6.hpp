@@ -31,6 +31,9 @@ struct Ipv6 {
     version_class_label =
         (version_class_label.get() & 0xf00fffff) | static_cast<std::uint32_t>(value) << 20;
   }
+  void set_flow_label(std::uint32_t value) {
+    version_class_label = (version_class_label.get() & 0xfff00000) | value;
+  }
 };
 static_assert(sizeof(Ipv6) == 40 && alignof(Ipv6) == 1);
 

@@ -9,6 +9,7 @@ import tunnel_rows
 import vlan_rows
 from rows import FABRIC, HERE, HERE6, PEER, ROWS, THERE, THERE6, VM, Row, outer, routed, ip4, vm, arriving, back4
 from scapy.layers.inet import IP, UDP
+from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import Dot1Q, Ether
 from scapy.packet import Raw
 from scapy.utils import wrpcap
@@ -94,10 +95,18 @@ class Network:
         return wanted, found
 
 
+def is_labelled(packet):
+    """Whether it is of a tunnel whose flows routers tell apart by the flow label alone (RFC 6438)."""
+    return IPv6 in packet and packet[IPv6].src == HERE6 and packet[IPv6].nh in tunnel_rows.WITHOUT_UDP
+
+
 def comparable(frame):
-    """The bytes, but for what a router may choose freely in packets of its own: ID and DF of IPv4, and
-    for the padding of short frames."""
+    """The bytes, but for what a router may choose freely in packets of its own: ID and DF of IPv4, the flow label of an
+    outer header without UDP, and for the padding of short frames."""
     packet = Ether(bytes(frame))
+    if is_labelled(packet):
+        data, at = bytes(frame), 19 if packet.haslayer(Dot1Q) else 15
+        packet = Ether(data[:at] + bytes([data[at] & 0xF0, 0, 0]) + data[at + 3:])
     outermost = packet.getlayer(IP)
     if outermost is not None:
         packet = Ether(bytes(packet)[:(18 if packet.haslayer(Dot1Q) else 14) + outermost.len])
@@ -136,6 +145,23 @@ def test_row(network, row: Row):
     moved = {key: now - counted[key] - sentinels.get(key, 0)
              for key, now in counts(network.router, row).items()}
     assert moved == row.counts
+
+
+LABELLED = [row for row in tunnel_rows.EACH if row.port == "blue" and is_labelled(row.out[0][1])]
+
+
+@pytest.mark.parametrize("row", LABELLED, ids=lambda row: row.name)
+def test_flow_labels(network, row):
+    """One flow keeps one, never 0; flows that differ by a port alone have others."""
+    labels = {}
+    for port in (*range(30000, 30008), 30000):
+        frame = row.frame.copy()
+        frame[UDP].sport = port
+        network.wires["blue"].send(frame)
+        found = next(packet for packet in map(Ether, network.wires["fabric"].frames(5.0)) if is_labelled(packet))
+        assert 0 < found[IPv6].fl <= 0xFFFFF
+        assert labels.setdefault(port, found[IPv6].fl) == found[IPv6].fl
+    assert len(set(labels.values())) > 6
 
 
 NETWORKS = ("vxlan.vni", "geneve.vni", "gre.key", "mpls.label", "nsh.spi")

@@ -22,6 +22,8 @@ ETHER_TYPES = {4: 0x0800, 6: 0x86DD, None: ETHERNET}
 NEXT_PROTOCOLS = {4: 1, 6: 2, None: 3}   # of VXLAN-GPE and of NSH
 NSH_IN_GPE = 4
 IP_PROTOCOLS = {4: 4, 6: 41}
+WITHOUT_UDP = (GRE_NUMBER, ROUTING, *IP_PROTOCOLS.values())   # next headers
+LABEL_OF_FLOW = 1   # of an outer header without UDP; another one will do as well
 UDP_PORTS = {"vxlan": 4789, "vxlan_gpe": 4790, "geneve": 6081, "mpls_over_udp": 6635, "nsh_over_vxlan_gpe": 4790}
 NETWORK_KEYS = {"vxlan": "vni", "vxlan_gpe": "vni", "geneve": "vni", "gre": "key", "mpls_over_udp": "label",
                 "mpls_over_gre": "label", "mpls_over_mpls": "label", "nsh_over_vxlan_gpe": "path",
@@ -151,13 +153,15 @@ class Way:
         if self.kind in ON_ETHERNET:
             return Ether(src=FABRIC, dst=PEER, type=ON_ETHERNET[self.kind]) / header / content
         body = self.carried(header, 50000, None if self.six else 0)
-        outer = IPv6(src=HERE6, dst=THERE6, hlim=64) if self.six else IP(src=HERE, dst=THERE, ttl=64, id=0, flags="DF")
+        label = 0 if self.kind in UDP_PORTS else LABEL_OF_FLOW
+        outer = IPv6(src=HERE6, dst=THERE6, hlim=64, fl=label) if self.six else IP(src=HERE, dst=THERE, ttl=64, id=0,
+                                                                                   flags="DF")
         return link / numbered(outer, body) / body / content
 
     def steered(self, version):
         """RFC 8986 §5.1, and §5.2 where it is reduced: outer IPv6 header and routing header, if there is any."""
         listed = list(self.segments[1:] if self.reduced else self.segments)[::-1]
-        outer = {"src": HERE6, "dst": self.segments[0], "hlim": 64}
+        outer = {"src": HERE6, "dst": self.segments[0], "hlim": 64, "fl": LABEL_OF_FLOW}
         if not listed:
             return IPv6(nh=IP_PROTOCOLS[version], **outer)
         return IPv6(nh=ROUTING, **outer) / IPv6ExtHdrSegmentRouting(

@@ -8,9 +8,12 @@ from wire import (ETHERNET, ETHERNET_BYTES, GRE, ICMP, IPV4, IPV6, ROUTING, UDP,
                   pseudo)
 
 
+LABELS = 1, 0xFFFFF   # of flows: 0 says that there is none (RFC 6437 §2)
+
+
 def reduced(frame, tunnel_locals):
-    """(the frame with the UDP source port of our tunnels set to 0, that port or None). `tunnel_locals`: (local address,
-    UDP port or None for GRE) → kind.
+    """(the frame with the UDP source port of our tunnels set to 0, that port or None). Of those over IPv6 without UDP it
+    is the flow label (RFC 6438 §3). `tunnel_locals`: (local address, UDP port, None for GRE, ROUTING for SRv6) → kind.
 
     Over IPv6 the port is part of the checksum: the checksum is made anew if it was right, else left to differ.
     """
@@ -21,6 +24,10 @@ def reduced(frame, tunnel_locals):
         at, protocol, source = 54, frame[20], frame[22:38]
     else:
         return frame, None
+    bare = None if protocol == GRE else ROUTING if protocol in (ROUTING, *segments.INSIDE) else UDP
+    if ethertype == IPV6 and bare != UDP and (source, bare) in tunnel_locals:
+        word = int.from_bytes(frame[14:18], "big")
+        return frame[:14] + (word & ~0xFFFFF).to_bytes(4, "big") + frame[18:], word & 0xFFFFF
     port = int.from_bytes(frame[at + 2:at + 4], "big")
     if protocol != UDP or (source, port) not in tunnel_locals:
         return frame, None
@@ -118,7 +125,7 @@ def explains(tokens, counted):
 
 
 class Flows:
-    """UDP source ports: one flow of a tunnel keeps one, many flows spread (RFC 7348 §5)."""
+    """UDP source ports: one flow of a tunnel keeps one, many flows spread (RFC 7348 §5). So do flow labels."""
 
     def __init__(self):
         self.ports = {}
@@ -128,21 +135,28 @@ class Flows:
 
     def wrong(self, tunnel, flow, port):
         """What is wrong with the port, or ''."""
-        low, high = tunnel.ports
+        low, high = self.choices(tunnel)
+        what = "flow label" if tunnel.port is None else "UDP source port"
         if not low <= port <= high:
-            return f"UDP source port {port} is not of {low}-{high}"
+            return f"{what} {port} is not of {low}-{high}"
         if not flow or flow[2] is None:  # without a protocol it may be any flow between the two
             return ""
         known = self.ports.setdefault((tunnel.name, flow), port)
-        return "" if known == port else f"UDP source port {port}, but {known} earlier in the same flow"
+        return "" if known == port else f"{what} {port}, but {known} earlier in the same flow"
+
+    @staticmethod
+    def choices(tunnel):
+        return LABELS if tunnel.port is None else tunnel.ports
 
     def narrow(self, tunnels):
-        """Tunnels whose flows share too few ports."""
+        """Tunnels whose flows share too few ports or labels."""
         by_tunnel = defaultdict(list)
         for (name, _), port in self.ports.items():
             by_tunnel[name].append(port)
-        return [f"{name}: {len(ports)} flows, {len(set(ports))} UDP source ports" for name, ports in by_tunnel.items()
-                if len(ports) >= 40 and tunnels[name].ports[1] - tunnels[name].ports[0] >= 10000 and
+        ranges = {name: self.choices(tunnels[name]) for name in by_tunnel}
+        return [f"{name}: {len(ports)} flows, {len(set(ports))} UDP source ports or flow labels"
+                for name, ports in by_tunnel.items()
+                if len(ports) >= 40 and ranges[name][1] - ranges[name][0] >= 10000 and
                 len(set(ports)) < 0.8 * len(ports)]
 
 
@@ -177,7 +191,8 @@ class Round:
         self.waiting = sum(len(v.maybe) for _, _, v in frames) if not strict else 0
 
     def _key(self, interface, frame, free=False):
-        """(what is compared, UDP source port or None): tunnels leave by ports alone, which may put a VLAN tag in front.
+        """(what is compared, UDP source port or flow label or None): tunnels leave by ports alone, which may put a VLAN tag
+        in front.
         `free`: without what the router may choose in messages of its own."""
         tag = b""
         if interface in self.ports and frame[12:14] == VLAN.to_bytes(2, "big"):

@@ -8,7 +8,7 @@ from deviations import KNOWN
 from policies import Groups
 from verdict import Unknown
 from vlans import interface_of, kind_of
-from wire import IPV4, NSH, covers, mac_bytes, packed, prefix
+from wire import IPV4, NSH, ROUTING, covers, mac_bytes, packed, prefix
 
 UNDERLAY = "underlay"
 # More than there are VRFs: who goes on after that goes round.
@@ -214,8 +214,8 @@ class Tables:
                      marks=tuple((m["name"], int(m["bits"], 16), int(m["mask"], 16)) for m in d.get("marks", [])))
 
     def tunnel_locals(self):
-        """(local address, UDP port or None for GRE) → kind, of those tunnels; any of those that share these."""
-        return {(t.local, t.port): t.kind for t in self.tunnels.values() if t.local and not t.segments}
+        """(local address, UDP port, None for GRE or ROUTING for SRv6) → kind; any of those that share these."""
+        return {(t.local, ROUTING if t.segments else t.port): t.kind for t in self.tunnels.values() if t.local}
 
     def walk(self, vrf, address):
         """(entry or None or "loop", VRF where it was found)"""

@@ -83,6 +83,12 @@ MUTANTS = [
            "wire::put_vlan_tag(frame, static_cast<std::uint16_t>(vlan ^ 4)));"),
     Mutant("no tag taken for that of a VLAN", r"if \(port\.vlan != vlan\) continue;",
            "if (port.vlan != vlan && vlan != 0) continue;"),
+    # flow labels
+    Mutant("flow label of each packet its own", r"flow_label\(tunnel::entropy_of\(flow_hash\)\)",
+           "flow_label(tunnel::entropy_of(flow_hash ^ std::uint64_t{total} << 40))"),
+    Mutant("one flow label for all", r"flow_label\(tunnel::entropy_of\(flow_hash\)\)", "flow_label(0x77777777)"),
+    Mutant("flow label over the traffic class", r"version_class_label\.get\(\) & 0xfff00000\) \| value",
+           "version_class_label.get() & 0xf0000000) | value"),
     # decapsulation
     Mutant("source not looked at", r"if \(on_ip && !source_accepted\(\*entry, p\)\)", "if (false)"),
     Mutant("VNI of 16 bits", r"return vni_reserved\.get\(\) >> 8; \} \}; static_assert\(sizeof\(Vxlan\)",

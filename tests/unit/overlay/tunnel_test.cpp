@@ -77,6 +77,13 @@ TEST_CASE("the source port lies in the profile's range", "[entropy]") {
   }
 }
 
+TEST_CASE("a flow label has 20 bits, of which one is set", "[entropy]") {
+  CHECK(flow_label(0) == 1);
+  CHECK(flow_label(0xffffffff) == 0xfffff);
+  CHECK(flow_label(0x80000000) == 0x80000);
+  CHECK(flow_label(0x80000000 + (1 << 13)) > 0x80000);
+}
+
 TEST_CASE("the source port is stable for a flow", "[entropy]") {
   const std::uint64_t v6[4] = {1, 2, 3, 4};
   const auto once4 = entropy4(seed_a, addresses(1, 2), ports(3, 4), 6);

@@ -1,5 +1,6 @@
 // What every tunnel kind does on the way through the stages.
 #include <catch2/catch.hpp>
+#include <set>
 
 #include "support/eal_session.hpp"
 #include "support/naive.hpp"
@@ -320,6 +321,41 @@ TEST_CASE("options of GENEVE are skipped, unless they are critical", "[kinds]") 
   CHECK(fate_of(optioned("0102030100000001")) == "transmitted");
   CHECK(fate_of(optioned("0102830100000001")) == "dropped: tunnel_option_unknown");
   CHECK(fate_of(optioned("0102030200000001")) == "dropped: tunnel_header_invalid");
+}
+
+TEST_CASE("over IPv6 without UDP each flow has a flow label", "[kinds]") {
+  for (Loop& loop : loops()) {
+    const TunnelKindInfo& info = describe(loop.profile.kind);
+    if (loop.profile.remote.is_v4() || info.on_ethernet) continue;
+    INFO(info.name << (loop.profile.payload == TunnelPayload::ip ? ", bare" : ""));
+    loop.profile.dscp = 46;
+    Rig rig(world::batch());
+    rig.apply(batch_of(loop));
+    const auto word_of = [&](const Bytes& frame) {
+      const Outcome out = rig.receive(world::vm1, frame);
+      REQUIRE(describe(out) == "transmitted");
+      return std::uint32_t{test::get16(out.frame, at::ip)} << 16 |
+             test::get16(out.frame, at::ip + 2);
+    };
+    // Of IPv4 and of IPv6, by their source ports.
+    std::set<std::uint32_t> words;
+    for (std::size_t port = 1000; port < 1008; ++port) {
+      const auto flow4 = with16(vm1_4, at::ip + 20, port);
+      const auto flow6 = with16(vm1_6, at::ip + 40, port);
+      words.insert(word_of(flow4));
+      CHECK(words.insert(word_of(flow4)).second == false);
+      words.insert(word_of(flow6));
+      CHECK(words.insert(word_of(flow6)).second == false);
+    }
+    // The version and the DSCP stay.
+    for (const std::uint32_t word : words) CHECK(word >> 20 == 0x6b8);
+    if (info.default_udp_port != 0) {
+      CHECK(words == std::set<std::uint32_t>{0x6b800000});
+    } else {
+      CHECK(words.size() == 16);
+      CHECK_FALSE(words.contains(0x6b800000));
+    }
+  }
 }
 
 TEST_CASE("a checksum of GRE must be right", "[kinds]") {
