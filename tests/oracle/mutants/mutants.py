@@ -114,9 +114,11 @@ MUTANTS = [
            "router.write(payload - sizeof(wire::EthernetTail), v4 || payload[5] > 200);"),
     Mutant("UDP length too long", r"udp\.length = static_cast<std::uint16_t>\(total - tunnel\.udp_offset\);",
            "udp.length = static_cast<std::uint16_t>(total - tunnel.udp_offset + 8);"),
-    Mutant("outer DF not set", r"ip\.flags_fragment = wire::Ipv4::dont_fragment;", ""),
-    Mutant("outer ID not zero", r"ip\.flags_fragment = wire::Ipv4::dont_fragment;",
-           "ip.flags_fragment = wire::Ipv4::dont_fragment; ip.identification = 1;"),
+    Mutant("outer DF not set", r"if \(!profile\.outer_fragmentation\) ip\.flags_fragment = "
+           r"wire::Ipv4::dont_fragment;", ""),
+    Mutant("outer ID not zero", r"if \(!profile\.outer_fragmentation\) ip\.flags_fragment = "
+           r"wire::Ipv4::dont_fragment;",
+           "ip.identification = 1; if (!profile.outer_fragmentation) ip.flags_fragment = wire::Ipv4::dont_fragment;"),
     Mutant("outer TTL fixed", r"ip\.ttl = profile\.ttl;", "ip.ttl = 64;"),
     Mutant("outer DSCP shifted", r"profile\.dscp << 2", "profile.dscp << 3"),
     Mutant("all flows one port", r"source_ports\.choose\(tunnel::entropy_of\(flow_hash\)\)", "source_ports.choose(7)"),
