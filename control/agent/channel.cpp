@@ -363,7 +363,8 @@ void Channel::sweep_restored() {
   if (complete == 0 || (!late && complete < std::ssize(controllers_))) return;
   Update update;
   for_each_kind([&]<class Object>() {
-    for (const auto& [key, object] : objects_of<Object>(restored_)) {
+    for (const auto& entry : objects_of<Object>(restored_)) {
+      const auto& key = entry.first;
       const bool told = [&] {
         if constexpr (std::is_same_v<Object, RouteConfig>) {
           if (routes_.has_route(key)) return true;

@@ -78,10 +78,10 @@ void ConfigManager::keep_what_is_in_use(Update& update) {
       return names.contains(key) && !intent_.behind<Object>(Owner::channel, key) &&
              !intent_.hidden<Object>(Owner::channel, key);
     };
-    const auto stay = std::ranges::stable_partition(erase, std::not_fn(used));
+    const auto stay = std::stable_partition(erase.begin(), erase.end(), std::not_fn(used));
     auto& later = (leaving_.*ObjectKind<Object>::changes).erase;
-    later.insert(later.end(), stay.begin(), stay.end());
-    erase.erase(stay.begin(), stay.end());
+    later.insert(later.end(), stay, erase.end());
+    erase.erase(stay, erase.end());
   }
 }
 

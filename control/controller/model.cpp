@@ -106,7 +106,7 @@ void Model::number(std::map<Key, std::optional<Object>>& before) {
     }
   }
   // What people ask for goes before what is chosen.
-  std::ranges::stable_partition(touched, [&](const auto& name) {
+  std::stable_partition(touched.begin(), touched.end(), [&](const auto& name) {
     const auto* network = find<Network>(Kind::network, name);
     return network == nullptr || network->vni || network->label || network->id;
   });

@@ -9,6 +9,8 @@ template <class... F>
 struct Overloaded : F... {
   using F::operator()...;
 };
+template <class... F>
+Overloaded(F...) -> Overloaded<F...>;  // clang 14 does not find it by itself
 
 std::vector<Key> keys(Kind kind, const std::vector<std::string>& names) {
   std::vector<Key> out;
