@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "agent/aggregate.hpp"
+
 namespace weft::controller {
 namespace {
 
@@ -117,6 +119,49 @@ void Planner::add_vm_routes(const std::string& exporter, NetworkPlan& plan) cons
   }
 }
 
+/// What the intent says, and the VMs of networks whose VIFs are in it.
+std::vector<IpPrefix> Planner::group_members(const std::string& name) const {
+  auto out = model_.find<SecurityGroupConfig>(Kind::security_group, name)->members;
+  for (const auto& user : model_.referrers({Kind::security_group, name})) {
+    if (user.kind != Kind::network) continue;
+    for (const auto& key : model_.referrers({Kind::network, user.name})) {
+      const auto* vm = std::get_if<Vm>(model_.find(key));
+      if (vm == nullptr) continue;
+      for (const auto& address : vm->addresses) out.push_back(IpPrefix::host(address));
+    }
+  }
+  return agent::aggregate_prefixes(std::move(out));
+}
+
+void Planner::add_groups(NetworkPlan& plan) const {
+  std::vector<Key> next;
+  for (const auto& name : plan.network.security_groups)
+    next.push_back({Kind::security_group, name});
+  while (!next.empty()) {
+    const Key key = next.back();
+    next.pop_back();
+    const auto& group = std::get<SecurityGroupConfig>(*model_.find(key));
+    const auto [at, added] = plan.groups.emplace(key.name, group);
+    if (!added) continue;
+    at->second.members = group_members(key.name);
+    for (const auto& named : references(group)) next.push_back(named);
+  }
+}
+
+void Planner::add_users(const std::string& group, std::set<std::string>& into) const {
+  std::set<std::string> seen{group};
+  std::vector<std::string> next{group};
+  while (!next.empty()) {
+    const std::string name = next.back();
+    next.pop_back();
+    for (const auto& user : model_.referrers({Kind::security_group, name})) {
+      if (user.kind == Kind::network) into.insert(user.name);
+      if (user.kind != Kind::security_group || !seen.insert(user.name).second) continue;
+      next.push_back(user.name);
+    }
+  }
+}
+
 NetworkPlan Planner::plan(const std::string& name) const {
   NetworkPlan out;
   const auto* network = model_.find<Network>(Kind::network, name);
@@ -142,6 +187,7 @@ NetworkPlan Planner::plan(const std::string& name) const {
       }
     }
   }
+  add_groups(out);
   if (network->inventory_routes) {
     for (const auto& exporter : exporters(*network)) add_vm_routes(exporter, out);
   }
@@ -192,7 +238,13 @@ std::set<std::string> Planner::touched(const Key& key) const {
     direct.insert(member->network);
   }
   std::set<std::string> out;
-  for (const auto& name : direct) add_related(name, out);
+  if (key.kind == Kind::security_group) add_users(key.name, out);
+  for (const auto& name : direct) {
+    add_related(name, out);
+    const auto* network = model_.find<Network>(Kind::network, name);
+    if (network == nullptr) continue;
+    for (const auto& group : network->security_groups) add_users(group, out);
+  }
   return out;
 }
 

@@ -44,6 +44,8 @@ struct NetworkPlan {
   std::map<Pair, Way> ways;       ///< from all who may send, to all members
   std::vector<Pair> unreachable;  ///< that share no kind or address family
   std::map<IpPrefix, PlannedRoute> routes;
+  /// Security groups that it names, and those that their rules name, with the addresses of VMs.
+  std::map<std::string, SecurityGroupConfig> groups;
   Network network{};
   Numbers numbers{};
   friend bool operator==(const NetworkPlan&, const NetworkPlan&) = default;
@@ -75,6 +77,10 @@ class Planner {
   void add_related(const std::string& network, std::set<std::string>& into) const;
   [[nodiscard]] std::set<std::string> networks_of(const std::string& node) const;
   void add_vm_routes(const std::string& exporter, NetworkPlan& plan) const;
+  void add_groups(NetworkPlan& plan) const;
+  [[nodiscard]] std::vector<IpPrefix> group_members(const std::string& group) const;
+  /// Networks whose rules speak of the group.
+  void add_users(const std::string& group, std::set<std::string>& into) const;
 
   struct Targets {
     std::set<std::string> imports;

@@ -102,6 +102,9 @@ Profiles render(const ProfileTerms& terms, const NodeProfiles& node,
   const auto put = [&](const char* kind, const Json& json) {
     out.emplace(std::string(kind) + "/" + json["name"].get_ref<const std::string&>(), json.dump());
   };
+  for (const auto& [name, group] : node.groups) {
+    put("security-group", agent::object_json(group, {}));
+  }
   if (node.vrf) put("vrf", vrf_json(terms));
   for (const auto& [decap, senders] : node.decaps) {
     put("decap", decap_json(terms, decap, senders, underlay));
@@ -128,7 +131,8 @@ Map without(Map map, const Map& other) {
 
 NodeProfiles without(const NodeProfiles& node, const NodeProfiles& other) {
   return {node.vrf && !other.vrf, without(node.decaps, other.decaps),
-          without(node.tunnels, other.tunnels), without(node.routes, other.routes)};
+          without(node.tunnels, other.tunnels), without(node.routes, other.routes),
+          without(node.groups, other.groups)};
 }
 
 }  // namespace

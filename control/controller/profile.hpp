@@ -24,8 +24,9 @@ struct NodeProfiles {
   std::map<Entrance, std::set<IpAddress>> decaps;  ///< and whom they let in
   std::map<std::string, Way> tunnels;              ///< by receiver
   std::map<IpPrefix, PlannedRoute> routes;
+  std::map<std::string, SecurityGroupConfig> groups;
   [[nodiscard]] bool empty() const {
-    return !vrf && decaps.empty() && tunnels.empty() && routes.empty();
+    return !vrf && decaps.empty() && tunnels.empty() && routes.empty() && groups.empty();
   }
   friend bool operator==(const NodeProfiles&, const NodeProfiles&) = default;
 };

@@ -120,6 +120,11 @@ std::map<std::string, NodeProfiles> Rollout::wanted_profiles(const State& state)
   }
   for (auto& [node, profiles] : out) {
     profiles.vrf = state.plan.members.contains(node) || !profiles.decaps.empty();
+    if (!profiles.vrf) continue;
+    const auto told = state.told.find(node);
+    const bool gone = state.plan.network.name.empty();  // and its VRF still names them
+    profiles.groups =
+        gone && told != state.told.end() ? told->second.profiles.groups : state.plan.groups;
   }
   // Those that were told something go on being looked at until it is gone.
   for (const auto& [node, told] : state.told) out.try_emplace(node);
@@ -237,6 +242,17 @@ void Rollout::schedule(const std::string& name) {
   }
 }
 
+/// Whether some network has the node keep the security group of that key.
+bool Rollout::has_group(const std::string& node, std::string_view key) const {
+  constexpr std::string_view kind = "security-group/";
+  if (!key.starts_with(kind)) return false;
+  const std::string name(key.substr(kind.size()));
+  const auto& networks = nodes_.at(node).networks;
+  return std::ranges::any_of(networks, [&](const std::string& network) {
+    return networks_.at(network).told.at(node).profiles.groups.contains(name);
+  });
+}
+
 /// Each object once, as it is in the end, and in an order in which nodes can apply them.
 void Rollout::finish(RolloutStep& out, Time now) {
   std::map<std::pair<std::string, std::string>, std::string> last;
@@ -244,7 +260,10 @@ void Rollout::finish(RolloutStep& out, Time now) {
     last.insert_or_assign({std::move(change.node), std::move(change.key)}, std::move(change.json));
   }
   out.changes.clear();
-  for (auto& [key, json] : last) out.changes.push_back({key.first, key.second, std::move(json)});
+  for (auto& [key, json] : last) {
+    if (json.empty() && has_group(key.first, key.second)) continue;
+    out.changes.push_back({key.first, key.second, std::move(json)});
+  }
   std::ranges::stable_sort(out.changes, {}, rank);
   if (out.changes.empty()) return;
   ++generation_;

@@ -13,6 +13,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "controller/profile.hpp"
@@ -147,6 +148,7 @@ class Rollout {
   void record(const std::string& name, State& state, RolloutStep& out) const;
   void index_numbers(const std::string& name, State& state);
   void schedule(const std::string& name);
+  [[nodiscard]] bool has_group(const std::string& node, std::string_view key) const;
   void finish(RolloutStep& out, Time now);
 
   PlanOf plan_of_;

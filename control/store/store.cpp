@@ -234,9 +234,13 @@ Status set_aside(const std::string& path) {
   for (const std::string suffix : {"", "-wal", "-shm", "-journal"}) {
     const std::string from = path + suffix;
     if (!std::filesystem::exists(from)) continue;
-    const std::string to = path + ".damaged" + suffix;
+    std::string to = path + ".damaged";
+    to += suffix;
     if (std::rename(from.c_str(), to.c_str()) != 0) {
-      return Error{from + ": cannot be moved to " + to + ": " + std::strerror(errno)};
+      Error error{from + ": cannot be moved to "};
+      error.message += to + ": ";
+      error.message += std::strerror(errno);
+      return error;
     }
   }
   return ok();

@@ -183,7 +183,7 @@ std::set<std::string> found(const Site& site) {
             }
           }
         }
-      } else {
+      } else if (key.starts_with("route/")) {
         const auto& via = json["via"];
         out.insert(name + ": route " + word("vrf") + " " + word("prefix") + " " +
                    (via.contains("tunnel") ? via["tunnel"].get<std::string>() : "discard"));
@@ -203,7 +203,8 @@ std::string refused_by_weftd(const Site& site, const std::string& name) {
   }
   config["ports"].push_back(port);
   for (const auto& [key, json] : site.nodes.at(name).objects) {
-    config[key.substr(0, key.find('/')) + "s"].push_back(parse(json));
+    const bool group = key.starts_with("security-group/");
+    config[group ? "security_groups" : key.substr(0, key.find('/')) + "s"].push_back(parse(json));
   }
   const auto loaded = agent::parse_config(config.dump(), name);
   return loaded.diagnostics.empty() ? "" : agent::to_string(loaded.diagnostics.front());

@@ -77,6 +77,46 @@ routes:
   CHECK(found(site) == naive(site.model));
 }
 
+TEST_CASE("security groups come with the networks that name them", "[rollout]") {
+  Site site;
+  REQUIRE(site.edit(three_nodes).empty());
+  REQUIRE(site.edit(R"(
+security_groups:
+  - {name: web, ingress: [{protocol: tcp, ports: [80], from: ["group:lb"]}]}
+  - {name: lb, members: [10.9.0.0/16]}
+networks:
+  - {name: blue, members: [a, b], security_groups: [web], subnets: [{prefix: 10.1.0.0/24, gateway: 10.1.0.1}]}
+  - {name: red, members: [a], security_groups: [lb], subnets: [{prefix: 10.2.0.0/24, gateway: 10.2.0.1}]}
+vms: [{name: v, node: c, network: red, mac: "02:00:00:00:00:01", addresses: [10.2.0.5]}]
+)")
+              .empty());
+  site.settle();
+  const auto group = [&](const std::string& node, const std::string& name) {
+    const auto found = site.nodes[node].objects.find("security-group/" + name);
+    return found == site.nodes[node].objects.end() ? Json() : parse(found->second);
+  };
+  CHECK(group("b", "web")["ingress"].size() == 1);
+  CHECK(group("b", "lb")["members"] == Json::array({"10.2.0.5/32", "10.9.0.0/16"}));
+  CHECK(group("c", "web").is_null());
+  for (const auto* name : {"a", "b", "c"}) CHECK(refused_by_weftd(site, name).empty());
+
+  REQUIRE(site.erase(Kind::vm, "v").empty());
+  site.settle();
+  CHECK(group("b", "lb")["members"] == Json::array({"10.9.0.0/16"}));
+  REQUIRE(site.erase(Kind::network, "red").empty());
+  for (auto& [name, node] : site.nodes) {
+    while (!node.waiting.empty()) {
+      node.apply_one();
+      CHECK(refused_by_weftd(site, name).empty());
+    }
+  }
+  site.settle();
+  CHECK_FALSE(group("a", "lb").is_null());  // blue's rules speak of it
+  REQUIRE(site.erase(Kind::network, "blue").empty());
+  site.settle();
+  CHECK(site.nodes["a"].objects.empty());
+}
+
 TEST_CASE("decaps let whole subnets of the underlay in where they may", "[rollout]") {
   Site site;
   site.underlay = {*parse_prefix("192.0.2.0/28")};

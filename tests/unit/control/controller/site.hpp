@@ -130,12 +130,13 @@ struct Site {
       node.reported = 0;
       const auto generation = rollout.generation();
       const auto all = rollout.profiles(name);
-      for (const char* kind : {"vrf/", "decap/", "tunnel/", "route/"}) {
+      for (const char* kind : {"security-group/", "vrf/", "decap/", "tunnel/", "route/"}) {
         for (const auto& [key, json] : all) {
           if (key.starts_with(kind)) node.waiting.push_back({generation, key, json});
         }
       }
-      for (const char* kind : {"route/", "tunnel/", "decap/", "vrf/"}) {  // what is stale goes
+      for (const char* kind :
+           {"route/", "tunnel/", "decap/", "vrf/", "security-group/"}) {  // what is stale goes
         for (const auto& [key, json] : node.objects) {
           if (key.starts_with(kind) && !all.contains(key)) {
             node.waiting.push_back({generation, key, ""});
