@@ -148,8 +148,8 @@ void Channel::request(Controller& controller, const pubsub::Request& request) {
   ++controller.unanswered;
   const auto number = static_cast<std::size_t>(&controller - controllers_.data());
   controller.session->request(
-      pubsub::build(request),
-      [this, number, session = std::weak_ptr(controller.session)](Result<xmpp::Element> answer) {
+      pubsub::build(request), [this, number, session = std::weak_ptr(controller.session)](
+                                  const Result<xmpp::Element>& answer) {
         auto& asked = controllers_[number];
         if (asked.session == nullptr || asked.session != session.lock()) return;
         --asked.unanswered;

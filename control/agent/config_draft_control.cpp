@@ -1,5 +1,4 @@
 /// Controllers and the channel to them.
-#include <algorithm>
 
 #include "agent/config_draft.hpp"
 
@@ -48,13 +47,13 @@ void check_controllers(const std::vector<Draft<ControllerConfig>>& controllers) 
     controllers[2].map.value().error("wanted at most two controllers, those of the node's site");
   }
   for (std::size_t i = 1; i < controllers.size(); ++i) {
-    const auto& [address, port, tls] = controllers[i].config;
-    const auto same = std::find_if(
-        controllers.begin(), controllers.begin() + static_cast<long>(i), [&](const auto& other) {
-          return other.config.address == address && other.config.port == port;
-        });
-    if (same == controllers.begin() + static_cast<long>(i)) continue;
-    controllers[i].map.value().error("the same address and port as " + same->place());
+    for (std::size_t j = 0; j < i; ++j) {
+      const ControllerConfig& one = controllers[i].config;
+      const ControllerConfig& other = controllers[j].config;
+      if (one.address != other.address || one.port != other.port) continue;
+      controllers[i].map.value().error("the same address and port as " + controllers[j].place());
+      break;
+    }
   }
 }
 
