@@ -53,7 +53,7 @@ std::optional<TunnelKind> network_kind(const Value& v) {
 
 /// Without dots, which part names that are made from it.
 std::optional<std::string> network_name(const Value& v) {
-  const auto name = yaml::name(v);
+  auto name = yaml::name(v);
   if (name && (name->find('.') != std::string::npos || *name == agent::underlay_name)) {
     return v.wanted("a name without dots that is not underlay");
   }
