@@ -509,6 +509,10 @@ TARGETS = {
     "tunnel": lambda: ((str(n), bytes([kind]) + bytes(header) + bytes(20)) for n, (kind, header) in enumerate(TUNNELS)),
     "ctl_output": lambda: ((f"{n}-{s}", bytes([s]) + a.encode()) for n, a in ANSWERS.items() for s in range(3)),
     "xmpp": streams,
+    "controller_api": lambda: texts([
+        "GET /v1/network ", "GET /v1/node ", "GET /v1/profile?node=a ", 'PUT /v1/node {"name":"c","tunnel_addresses":["192.0.2.3"]}',
+        'POST /v1/network {"name":"red","members":["a","b"],"tunnels":["geneve","vxlan"]}', 'DELETE /v1/vm {"name":"v"}',
+        'POST /v1/apply {"text":"networks: [{name: blue, members: [a]}]","dry_run":true}', "GET /healthz "]),
     "percent": lambda: texts(["a=1&b", "vrf=a%20b&vrf=%41", "%zz", "a%2", "&&=&x=%00", "/v1/route"]),
     "address": lambda: texts(["02:00:00:00:00:01", "192.0.2.1", "2001:db8::1", "::ffff:1.2.3.4", "10.1.2.3/24",
                               "fd00::/128", "127.0.0.1", "169.254.1.1", "1.2.3.4\0", "fe80::1", "10.1.2.3/32", "0.0.0.0/0", "::/0", "1.2.3.4/33", "ff:FF:aa:BB:cc:0g"]),
