@@ -115,9 +115,4 @@ void Connection::close() {
   socket().close(ignored);
 }
 
-bool Connection::has_input() {
-  error_code error;
-  return socket().available(error) > 0;
-}
-
 }  // namespace weft::xmpp

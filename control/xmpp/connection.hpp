@@ -45,8 +45,6 @@ class Connection {
   /// Ends at once whatever waits.
   void close();
 
-  /// Bytes wait that nobody has read yet.
-  [[nodiscard]] bool has_input();
   [[nodiscard]] std::chrono::steady_clock::time_point heard() const { return heard_; }
   [[nodiscard]] std::uint64_t bytes_in() const { return bytes_in_; }
   [[nodiscard]] std::uint64_t bytes_out() const { return bytes_out_; }

@@ -16,7 +16,7 @@ namespace {
 /// So much goes out by one write; what is part of it is not replaced any more.
 constexpr std::size_t write_bytes = 32 << 10;
 /// The hold time is looked at so often.
-constexpr int ticks = 12;
+milliseconds tick_length(milliseconds hold) { return std::max(hold / 12, milliseconds(1)); }
 
 std::string seconds(milliseconds time) {
   return time.count() % 1000 == 0 ? std::to_string(time.count() / 1000) + " s"
@@ -64,6 +64,8 @@ Session::Session(Established stream, SessionLimits limits, std::function<void()>
       serves_(stream.serves),
       ended_handler_(std::move(ended)),
       sent_(steady_clock::now()),
+      ticked_(sent_),
+      heard_(sent_),
       news_(connection_->executor()),
       clock_(connection_->executor()),
       leave_(connection_->executor()) {
@@ -238,6 +240,7 @@ asio::awaitable<void> Session::transmit() {
       if (ended_) co_return;
     }
     writing_ = true;
+    stuck_ = {};
     sent_ = steady_clock::now();
     const auto sent = co_await connection_->write(out);
     writing_ = false;
@@ -318,7 +321,7 @@ void Session::take_answer(const Element& stanza) {
 
 asio::awaitable<void> Session::keep_alive() {
   while (!ended_) {
-    clock_.expires_after(std::max(limits_.hold / ticks, milliseconds(1)));
+    clock_.expires_after(tick_length(limits_.hold));
     error_code woken;
     co_await clock_.async_wait(to(woken));
     if (!ended_) tick(steady_clock::now());
@@ -326,15 +329,19 @@ asio::awaitable<void> Session::keep_alive() {
 }
 
 void Session::tick(Time now) {
-  const auto silent = now - connection_->heard();
-  // When it is us who stood still, the peer's bytes wait and are read next.
-  if (silent >= limits_.hold && !connection_->has_input()) {
+  const Time::duration awake =
+      std::min<Time::duration>(now - ticked_, 2 * tick_length(limits_.hold));
+  ticked_ = now;
+  silent_ = heard_ == connection_->heard() ? silent_ + awake : Time::duration{};
+  heard_ = connection_->heard();
+  if (writing_) stuck_ += awake;
+  if (silent_ >= limits_.hold) {
     return abort("nothing was heard from the peer for " + seconds(limits_.hold));
   }
-  if (writing_ && now - sent_ >= limits_.hold) {
+  if (stuck_ >= limits_.hold) {
     return abort("the peer took nothing for " + seconds(limits_.hold));
   }
-  if (silent >= limits_.hold / 3 && !pinging_ && !closing_) {
+  if (silent_ >= limits_.hold / 3 && !pinging_ && !closing_) {
     pinging_ = true;
     request(iq("get", {.name = "ping", .xmlns = std::string(ns::ping)}),
             [this](const Result<Element>&) { pinging_ = false; });

@@ -23,8 +23,8 @@ class Connection;
 struct Established;
 
 struct SessionLimits {
-  /// Closed when nothing was heard for so long. White space goes out at a third of it, and a ping
-  /// when the peer was silent for a third.
+  /// Closed when nothing was heard for so long; time in which this thread stood still does not
+  /// count. White space goes out at a third of it, and a ping when the peer was silent for a third.
   std::chrono::milliseconds hold{90'000};
   std::chrono::milliseconds request_timeout{30'000};
   std::chrono::milliseconds close_timeout{2'000};  ///< what waits is sent in this time, or dropped
@@ -141,6 +141,10 @@ class Session : public std::enable_shared_from_this<Session> {
   std::unordered_map<std::string, std::unique_ptr<Waiting>> waiting_;  ///< by id
   Time sent_;
   bool writing_ = false;
+  Time ticked_;
+  Time heard_;
+  Time::duration silent_{};  ///< since something was heard
+  Time::duration stuck_{};   ///< since the write that is on its way began
   bool blank_due_ = false;
   bool pinging_ = false;
   boost::asio::steady_timer news_;   ///< cancelled when there is something to send

@@ -24,7 +24,7 @@ template <class... Words>
 void say(const Words&... words) {
   const char* between = "";
   ((std::cout << between << words, between = " "), ...);
-  std::cout << std::endl;
+  std::cout << '\n' << std::flush;
 }
 
 template <class T>

@@ -117,7 +117,7 @@ class XmppRig {
 
   /// A stream of ours that has no session around it: it reads and says what a test likes.
   Result<xmpp::Established> negotiate(const xmpp::Jid& self = compute_a,
-                                      std::shared_ptr<xmpp::TlsContext> tls = {},
+                                      const std::shared_ptr<xmpp::TlsContext>& tls = {},
                                       const xmpp::Jid& peer = controller) {
     auto connection = std::make_unique<xmpp::Connection>(
         xmpp::Tcp::socket(io), tls ? tls : pki.context(self.bare().str()), xmpp::ReaderLimits{});

@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include <catch2/catch.hpp>
 
 #include "xmpp/base64.hpp"
@@ -128,9 +130,9 @@ TEST_CASE("xmpp pubsub: events there and back, in messages and iq") {
   for (const std::string space :
        {"http://jabber.org/protocol/pubsub#event", "http://jabber.org/protocol/pubsub"}) {
     for (const std::string kind : {"message", "iq type='set'"}) {
-      const Element end =
-          parse("<" + kind + "><event xmlns='" + space +
-                "'><items node='0/0/EndOfRib'/></event></" + kind.substr(0, kind.find(' ')) + ">");
+      const std::string name = kind.substr(0, kind.find(' '));
+      const Element end = parse(fmt::format(
+          "<{}><event xmlns='{}'><items node='0/0/EndOfRib'/></event></{}>", kind, space, name));
       CHECK(*pubsub::parse_event(end) == pubsub::Event{std::string(pubsub::end_of_rib)});
     }
   }

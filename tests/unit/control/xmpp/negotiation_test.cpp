@@ -34,33 +34,27 @@ class Raw {
  public:
   explicit Raw(XmppRig& rig) : rig_(rig), socket_(rig.io) {
     socket_.connect({asio::ip::make_address("127.0.0.1"), rig.server->port()});
-    socket_.non_blocking(true);
   }
   void say(const std::string& text) { asio::write(socket_, asio::buffer(text)); }
-  /// All that comes until the server closes.
-  std::string hear() {
-    std::string heard;
-    rig_.run_until([&] {
-      char chunk[4096];
-      error_code error;
-      const auto got = socket_.read_some(asio::buffer(chunk), error);
-      heard.append(chunk, got);
-      return error && error != asio::error::would_block;
-    });
-    return heard;
+  /// What comes, until that is among it or the server closes.
+  std::string hear(const std::string& wanted = "no such text") {
+    return rig_.wait(read(socket_, wanted));
   }
-  bool hears(const std::string& wanted) {
-    std::string heard;
-    return rig_.run_until([&] {
-      char chunk[4096];
-      error_code error;
-      heard.append(chunk, socket_.read_some(asio::buffer(chunk), error));
-      return heard.find(wanted) != heard.npos;
-    });
-  }
+  bool hears(const std::string& wanted) { return hear(wanted).find(wanted) != std::string::npos; }
   Tcp::socket& socket() { return socket_; }
 
  private:
+  static asio::awaitable<std::string> read(Tcp::socket& socket, std::string wanted) {
+    std::string heard;
+    error_code error;
+    std::array<char, 4096> chunk;
+    while (!error && heard.find(wanted) == std::string::npos) {
+      const auto got = co_await socket.async_read_some(asio::buffer(chunk), to(error));
+      heard.append(chunk.data(), got);
+    }
+    co_return heard;
+  }
+
   XmppRig& rig_;
   Tcp::socket socket_;
 };
@@ -341,13 +335,13 @@ TEST_CASE("xmpp negotiation: a server that does not play along") {
   Tcp::acceptor acceptor(rig.io, {asio::ip::make_address("127.0.0.1"), 0});
   auto options = rig.client_options();
   options.port = acceptor.local_endpoint().port();
-  options.negotiation_timeout = milliseconds(100);
+  options.negotiation_timeout = milliseconds(400);
   std::string says;
   std::string cause;
-  SECTION("silent") { cause = "no session within 100 ms, waiting for the peer's stream header"; }
+  SECTION("silent") { cause = "no session within 400 ms, waiting for the peer's stream header"; }
   SECTION("silent later") {
     says = open_stream;
-    cause = "no session within 100 ms, waiting for the server's features";
+    cause = "no session within 400 ms, waiting for the server's features";
   }
   SECTION("without TLS") {
     says = open_stream + "<stream:features/>";
@@ -363,7 +357,7 @@ TEST_CASE("xmpp negotiation: a server that does not play along") {
     says = open_stream +
            "<stream:features><starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>"
            "</stream:features><proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>";
-    cause = "no session within 100 ms, waiting for the TLS handshake";
+    cause = "no session within 400 ms, waiting for the TLS handshake";
   }
   SECTION("that sends a stream error") {
     says = open_stream +
@@ -400,7 +394,7 @@ TEST_CASE("xmpp server: who says nothing is closed, and keeps nobody out") {
     std::vector<std::unique_ptr<Raw>> silent;
     for (int i = 0; i < 20; ++i) silent.push_back(std::make_unique<Raw>(rig));
     rig.meet();
-    CHECK(rig.server->counters().accepted == 21);
+    CHECK(rig.server->counters().accepted >= 21);
     CHECK(rig.server->counters().turned_away >= 19);
     CHECK(rig.refusals[0] == "too many connections that are no session");
   }

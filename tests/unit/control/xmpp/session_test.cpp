@@ -245,18 +245,44 @@ TEST_CASE("xmpp session: a number of stanzas that wait is too slow, too") {
 
 TEST_CASE("xmpp session: a silent peer is given up after the hold time") {
   XmppRig rig([](ServerOptions& options) { hold(options.session, 150); });
+  const auto before = steady_clock::now();
   auto stream = rig.negotiate();
   REQUIRE(stream);
   REQUIRE(rig.run_until([&] { return rig.there.sessions == 1; }));
-  const auto before = steady_clock::now();
   REQUIRE(rig.run_until([&] { return !rig.there.ends.empty(); }));
-  CHECK(steady_clock::now() - before > milliseconds(100));
+  CHECK(steady_clock::now() - before > milliseconds(150));
   CHECK(rig.there.ends[0] == "nothing was heard from the peer for 150 ms");
   CHECK(rig.server->sessions().empty());
   // It was asked, and heard white space meanwhile.
   const auto ping = rig.wait(stream->connection->read());
   REQUIRE(ping);
   CHECK(std::get<Element>(*ping).child("ping", ns::ping) != nullptr);
+}
+
+TEST_CASE("xmpp session: a peer that speaks and does not read is given up, too") {
+  XmppRig rig([](ServerOptions& options) { hold(options.session, 150); });
+  auto stream = rig.negotiate();
+  REQUIRE(stream);
+  REQUIRE(rig.run_until([&] { return rig.there.sessions == 1; }));
+  co_spawn(
+      rig.io,
+      [&]() -> boost::asio::awaitable<void> {
+        boost::asio::steady_timer pause(rig.io);
+        const std::string blank = " ";
+        while (co_await stream->connection->write(blank)) {
+          pause.expires_after(milliseconds(20));
+          co_await pause.async_wait(boost::asio::use_awaitable);
+        }
+      },
+      boost::asio::detached);
+  const Text text = encode(message(std::string(100'000, 'x')));
+  REQUIRE(rig.run_until([&] {
+    rig.there.session->send(text, "key");
+    return !rig.there.ends.empty();
+  }));
+  CHECK(rig.there.ends[0] == "the peer took nothing for 150 ms");
+  stream->connection->close();
+  rig.run_until([] { return false; }, milliseconds(50));  // the peer sees it, too
 }
 
 TEST_CASE("xmpp session: who has nothing to say stays") {
@@ -280,9 +306,10 @@ TEST_CASE("xmpp session: that we stood still is not the peer's silence") {
       far, options, [](const auto&) {}, [](const auto&) {});
   REQUIRE(client);
   std::thread peer([&far] { far.run(); });
-  const bool met = rig.run_until([&] {  // and the session looks at its hold time
-    return rig.there.session && rig.there.session->counters().stanzas_out == 1;
-  });
+  // The session has asked, was answered, and has looked at its hold time since.
+  const bool met = rig.run_until(
+      [&] { return rig.there.session && rig.there.session->counters().stanzas_in == 1; });
+  rig.run_until([] { return false; }, milliseconds(30));
   // When the loop turns again, this is due, and behind it the session's look at its hold time.
   boost::asio::steady_timer stall(rig.io, milliseconds(1));
   stall.async_wait([](const auto&) { std::this_thread::sleep_for(milliseconds(400)); });
