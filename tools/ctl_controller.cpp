@@ -217,6 +217,13 @@ class ControllerParser {
           command_.request.query = "node=" + http::percent_encode(node);
         },
         "of this node alone");
+    auto* controller = app_.add_subcommand("controller", "The other controllers of the site");
+    controller->require_subcommand(1);
+    show(*controller, "controller", "Show whether each is there, and has told all that it knows");
+    auto* conflict = app_.add_subcommand("conflict", "Objects that have no place");
+    conflict->require_subcommand(1);
+    show(*conflict, "conflict",
+         "Show objects that controllers were told apart and that do not go together, and why");
     auto* path = app_.add_subcommand("path", "Where a VM is, and the way to it in the underlay");
     path->add_option("TO", to_, "a VM, a node or a device")->required();
     path->add_option("--from", from_, "the way from this VM, node or device");

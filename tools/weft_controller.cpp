@@ -103,8 +103,9 @@ int run(const Options& options, const controller::Config& config) {
   controller::Controller core(std::move(opened.value()), config.settings);
   if (const auto started = core.start(); !started) return fail(started.error());
 
-  controller::Nodes nodes(io, core, {.stale = config.stale, .restart = config.restart});
-  controller::Api api(core);
+  controller::Peers peers(io, core);
+  controller::Nodes nodes(io, core, peers, {.stale = config.stale, .restart = config.restart});
+  controller::Api api(core, &peers);
   http::Limits limits;
   limits.body_bytes = 16 << 20;
   make_parent(config.api_socket);
@@ -116,6 +117,10 @@ int run(const Options& options, const controller::Config& config) {
   int code = 0;
   boost::asio::steady_timer timer(io);
   const auto ready = [&] {
+    if (const auto started = peers.start(config); !started) {
+      code = fail(started.error());
+      return io.stop();
+    }
     if (config.listen) {
       if (const auto listening = nodes.listen(config); !listening) {
         code = fail(listening.error());

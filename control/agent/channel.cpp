@@ -43,6 +43,12 @@ std::string place(const ControllerConfig& config) {
                                 : fmt::format("[{}]:{}", address, config.port);
 }
 
+std::vector<std::string> places(const std::vector<ControllerConfig>& controllers) {
+  std::vector<std::string> out;
+  for (const auto& controller : controllers) out.push_back(place(controller));
+  return out;
+}
+
 }  // namespace
 
 Channel::Channel(boost::asio::io_context& io, ConfigManager& manager, HandlerTimes& times,
@@ -53,7 +59,7 @@ Channel::Channel(boost::asio::io_context& io, ConfigManager& manager, HandlerTim
       busy_(std::move(busy)),
       config_(manager.intent().config.channel),
       routes_(manager.intent().config.node),
-      profiles_(manager, manager.intent().config.controllers.size()),
+      profiles_(manager, places(manager.intent().config.controllers)),
       restored_(manager.intent().channel),
       turn_(io),
       tick_(io) {}
@@ -124,6 +130,7 @@ void Channel::up(std::size_t number, const std::shared_ptr<xmpp::Session>& sessi
   controller.refusal.clear();
   session->on_stanza = [this, number](const xmpp::Element& stanza) { return hear(number, stanza); };
   session->on_room = [this, number] { tell(number); };
+  profiles_.begin(number);
   request(controller, pubsub::Subscribe{.node = std::string(channel::profile_namespace)});
   introduce(controller);
   subscribe(controller);

@@ -4,6 +4,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <limits>
 #include <tuple>
 
 namespace weft::agent {
@@ -50,7 +51,24 @@ bool bears(const Json& json, const std::string& name) {
   }
 }
 
+/// The object without those that it lets in, who are `sources`.
+Json without_sources(const std::string& json, std::vector<std::string>& sources) {
+  Json object = Json::parse(json, nullptr, false);
+  if (!object.is_object() || !object.contains("sources") || !object["sources"].is_array()) {
+    return object;
+  }
+  for (const auto& source : object["sources"]) {
+    if (source.is_string()) sources.push_back(source.get<std::string>());
+  }
+  object.erase("sources");
+  return object;
+}
+
+constexpr std::string_view decap_kind = ObjectKind<DecapConfig>::word;
+
 }  // namespace
+
+void ChannelProfiles::begin(std::size_t source) { heard_[source].rank = ++events_; }
 
 void ChannelProfiles::hear(std::size_t source, channel::ProfileItems items) {
   for (auto& profile : items.profiles) {
@@ -58,33 +76,92 @@ void ChannelProfiles::hear(std::size_t source, channel::ProfileItems items) {
     heard.generation = std::max(heard.generation, profile.generation);
     if (profile.id.kind == generation_mark) continue;
     Voices& voices = profiles_[profile.id];
-    const auto before = voices.empty() ? std::string() : strongest(voices).json;
+    const auto before = voices.empty() ? std::string() : in_force(profile.id, voices);
     voices.insert_or_assign(source, Told{profile.generation, std::move(profile.json), false});
-    if (strongest(voices).json != before || refused_.contains(profile.id)) {
+    if (in_force(profile.id, voices) != before || refused_.contains(profile.id)) {
       changed_.insert(profile.id);
     }
+    compare(profile.id, voices);
   }
   for (const auto& id : items.withdrawn) {
     const auto found = profiles_.find(id);
-    if (found == profiles_.end() || found->second.erase(source) == 0) continue;
-    changed_.insert(id);
+    if (found == profiles_.end() || !found->second.contains(source)) continue;
+    Voices& voices = found->second;
+    const auto before = in_force(id, voices);
+    voices.erase(source);
+    heard_[source].overruled.erase(id);
+    compare(id, voices);
+    if (voices.empty() || in_force(id, voices) != before) changed_.insert(id);
   }
+}
+
+/// What is to come into force of all that is told of an object.
+std::string ChannelProfiles::in_force(const channel::ProfileName& id, const Voices& voices) const {
+  const auto& text = followed(voices)->second.json;
+  if (id.kind != decap_kind || voices.size() == 1) return text;
+  std::vector<std::string> sources;
+  Json object = without_sources(text, sources);
+  if (!object.is_object()) return text;
+  bool all = sources.empty();  // which lets everybody in
+  for (const auto& [number, told] : voices) {
+    const auto known = sources.size();
+    (void)without_sources(told.json, sources);
+    all = all || sources.size() == known;
+  }
+  std::ranges::sort(sources);
+  sources.erase(std::unique(sources.begin(), sources.end()), sources.end());
+  if (!all) object["sources"] = sources;
+  return object.dump();
+}
+
+/// Notes which controllers are not followed.
+void ChannelProfiles::compare(const channel::ProfileName& id, const Voices& voices) {
+  if (voices.empty()) return;
+  const auto first = followed(voices);
+  const auto essence = [&](const std::string& json) {
+    std::vector<std::string> ignored;
+    return id.kind == decap_kind ? without_sources(json, ignored).dump() : json;
+  };
+  for (const auto& [number, told] : voices) {
+    auto& heard = heard_[number];
+    const bool same = number == first->first || told.json == first->second.json ||
+                      essence(told.json) == essence(first->second.json);
+    if (same) {
+      heard.again = heard.overruled.erase(id) > 0 || heard.again;
+    } else {
+      heard.again = heard.overruled.insert_or_assign(id, first->first).second || heard.again;
+    }
+  }
+}
+
+void ChannelProfiles::refused_changed() {
+  for (auto& heard : heard_) heard.again = true;
 }
 
 void ChannelProfiles::mark_stale(std::size_t source) {
   for (auto& [id, voices] : profiles_) {
-    if (const auto voice = voices.find(source); voice != voices.end()) voice->second.stale = true;
+    const auto voice = voices.find(source);
+    if (voice == voices.end()) continue;
+    const auto before = in_force(id, voices);
+    voice->second.stale = true;
+    if (in_force(id, voices) != before) changed_.insert(id);
+    compare(id, voices);
   }
-  // What comes with the next session counts, however its numbers relate to the last one's.
-  heard_[source] = {};
+  // Of sessions that ended, the last one.
+  constexpr auto most = std::numeric_limits<std::uint64_t>::max();
+  // What comes with the next one counts, however its numbers relate to this one's.
+  heard_[source] = {.rank = most - ++events_};
 }
 
 void ChannelProfiles::sweep(std::size_t source) {
   for (auto& [id, voices] : profiles_) {
     const auto voice = voices.find(source);
     if (voice == voices.end() || !voice->second.stale) continue;
+    const auto before = in_force(id, voices);
     voices.erase(voice);
-    changed_.insert(id);
+    heard_[source].overruled.erase(id);
+    compare(id, voices);
+    if (voices.empty() || in_force(id, voices) != before) changed_.insert(id);
   }
 }
 
@@ -94,18 +171,16 @@ std::size_t ChannelProfiles::stale() const {
   }));
 }
 
-/// Of controllers that live the one that has counted furthest.
-const ChannelProfiles::Told& ChannelProfiles::strongest(const Voices& voices) {
-  return std::ranges::max_element(voices, {},
-                                  [](const auto& voice) {
-                                    return std::tuple(!voice.second.stale, voice.second.generation);
-                                  })
-      ->second;
+ChannelProfiles::Voices::const_iterator ChannelProfiles::followed(const Voices& voices) const {
+  return std::ranges::min_element(voices, {}, [this](const auto& voice) {
+    return std::tuple(voice.second.stale, heard_[voice.first].rank);
+  });
 }
 
 void ChannelProfiles::refuse(const channel::ProfileName& name, const std::string& why) {
   if (const auto before = refused_.find(name); before == refused_.end() || before->second != why) {
     SPDLOG_WARN("{} {} of a controller has no place here: {}", name.kind, name.name, why);
+    refused_changed();
   }
   refused_.insert_or_assign(name, why);
 }
@@ -127,7 +202,7 @@ void ChannelProfiles::apply_kind(std::set<channel::ProfileName>& names) {
     const auto voices = profiles_.find(id);
     const auto json = voices == profiles_.end()
                           ? Json()
-                          : Json::parse(strongest(voices->second).json, nullptr, false);
+                          : Json::parse(in_force(id, voices->second), nullptr, false);
     if (!key || !json.is_object() || !bears<Object>(json, id.name)) {
       refuse(id, "its text is not the JSON of an object of that kind and name");
       continue;
@@ -137,7 +212,7 @@ void ChannelProfiles::apply_kind(std::set<channel::ProfileName>& names) {
       refuse(id, object.error().message);
       continue;
     }
-    refused_.erase(id);
+    if (refused_.erase(id) > 0) refused_changed();
     by_label.emplace(label<Object>(*key), id);
     changes.put.push_back({std::move(*object), Owner::channel});
   }
@@ -188,7 +263,7 @@ void ChannelProfiles::apply(std::size_t most) {
     }
   });
   for (const auto& id : gone) {
-    refused_.erase(id);
+    if (refused_.erase(id) > 0) refused_changed();
     const auto tunnel = tunnel_keys_.find(id.name);
     if (id.kind != ObjectKind<TunnelConfig>::word || tunnel == tunnel_keys_.end()) continue;
     tunnels_.erase(tunnel->second);
@@ -201,10 +276,17 @@ void ChannelProfiles::apply(std::size_t most) {
 
 std::optional<channel::Applied> ChannelProfiles::take_acknowledgement(std::size_t source) {
   auto& heard = heard_[source];
-  if (!changed_.empty() || heard.applied == heard.generation) return std::nullopt;
+  const bool news = heard.applied != heard.generation || heard.again;
+  if (!changed_.empty() || heard.generation == 0 || !news) return std::nullopt;
   heard.applied = heard.generation;
+  heard.again = false;
   channel::Applied out{.generation = heard.generation, .refused = {}};
   for (const auto& [id, why] : refused_) out.refused.push_back({id, why});
+  for (const auto& [id, other] : heard.overruled) {
+    if (refused_.contains(id)) continue;
+    out.refused.push_back(
+        {id, "controller " + sources_[other] + " is followed, who tells another"});
+  }
   return out;
 }
 

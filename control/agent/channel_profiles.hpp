@@ -1,6 +1,11 @@
 #pragma once
 /// Profiles that controllers tell: objects in the words of `weft.yaml`, and how far each
 /// controller's are applied.
+///
+/// Where controllers tell different things of one object, the one whose session is the oldest is
+/// followed, and the others hear that they were not: who comes back may not know what happened. But
+/// who may come in by a decap is what any of them says: each controller lets a sender in before it
+/// sends him, so whichever of them a sender follows, he is let in.
 
 #include <cstdint>
 #include <map>
@@ -17,9 +22,12 @@ namespace weft::agent {
 
 class ChannelProfiles {
  public:
-  ChannelProfiles(ConfigManager& manager, std::size_t sources)
-      : manager_(manager), heard_(sources) {}
+  /// `sources`: names of the controllers, in their order.
+  ChannelProfiles(ConfigManager& manager, std::vector<std::string> sources)
+      : manager_(manager), sources_(std::move(sources)), heard_(sources_.size()) {}
 
+  /// The controller has a session now.
+  void begin(std::size_t source);
   /// What controller number `source` says.
   void hear(std::size_t source, channel::ProfileItems items);
   void mark_stale(std::size_t source);
@@ -30,7 +38,8 @@ class ChannelProfiles {
   /// Brings at most `most` changed profiles into force, as far as they have a place.
   void apply(std::size_t most);
 
-  /// What is to be acknowledged to a controller, each once: nothing while something waits.
+  /// What is to be acknowledged to a controller, when it is another thing than before: nothing
+  /// while something waits.
   std::optional<channel::Applied> take_acknowledgement(std::size_t source);
 
   /// Tunnels among them, by what they lead to; `changed_since` tells whether they are other ones.
@@ -42,7 +51,7 @@ class ChannelProfiles {
   void each(See see) const {
     for (const auto& [id, voices] : profiles_) {
       if (voices.empty()) continue;
-      const auto& told = strongest(voices);
+      const auto& told = followed(voices)->second;
       see(id, told.generation, told.stale);
     }
   }
@@ -67,20 +76,29 @@ class ChannelProfiles {
   /// What the controllers say of one profile, by their numbers.
   using Voices = std::map<std::size_t, Told>;
   struct Heard {
+    std::uint64_t rank = 0;        ///< the lowest is followed
     std::uint64_t generation = 0;  ///< the highest that was told
     std::uint64_t applied = 0;     ///< that was acknowledged
+    /// Of profiles that it tells and that are not followed, whom we follow instead.
+    std::map<channel::ProfileName, std::size_t> overruled{};
+    bool again = false;  ///< what is refused is another thing than what was acknowledged
   };
 
-  static const Told& strongest(const Voices& voices);
+  [[nodiscard]] Voices::const_iterator followed(const Voices& voices) const;
+  [[nodiscard]] std::string in_force(const channel::ProfileName& id, const Voices& voices) const;
+  void compare(const channel::ProfileName& id, const Voices& voices);
+  void refused_changed();
   template <class Object>
   void apply_kind(std::set<channel::ProfileName>& names);
   void refuse(const channel::ProfileName& name, const std::string& why);
 
   ConfigManager& manager_;
+  std::vector<std::string> sources_;
   std::map<channel::ProfileName, Voices> profiles_;
   std::set<channel::ProfileName> changed_;
   std::map<channel::ProfileName, std::string> refused_;
   std::vector<Heard> heard_;
+  std::uint64_t events_ = 0;  ///< sessions that began or ended
   ChannelRoutes::Offered tunnels_;
   std::map<std::string, TunnelKey> tunnel_keys_;
   bool tunnels_changed_ = false;

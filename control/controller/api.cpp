@@ -95,7 +95,7 @@ std::string diagnostics_text(const std::vector<agent::Diagnostic>& diagnostics) 
 
 }  // namespace
 
-Api::Api(Controller& controller) : controller_(controller) {
+Api::Api(Controller& controller, const Peers* peers) : controller_(controller), peers_(peers) {
   controller_.on_event = [this](const Json& event) { tell(event); };
 }
 
@@ -106,7 +106,8 @@ std::vector<Api::Path> Api::paths() {
       out.push_back({method, std::string(root) + std::string(info.word)});
     }
   }
-  for (const auto* path : {"/v1/intent", "/v1/profile", "/v1/path", "/v1/watch", "/healthz"}) {
+  for (const auto* path : {"/v1/intent", "/v1/profile", "/v1/path", "/v1/controller",
+                           "/v1/conflict", "/v1/watch", "/healthz"}) {
     out.push_back({"GET", path});
   }
   out.push_back({"POST", "/v1/apply"});
@@ -151,6 +152,8 @@ http::Response Api::dispatch(const http::Request& request) {
   };
   if (what == "watch") return watch();
   if (what == "intent") return answer(api::intents(controller_));
+  if (what == "conflict") return answer(api::conflicts(controller_));
+  if (what == "controller") return answer(api::controllers(peers_));
   if (what == "profile") return result(api::profiles(controller_, *query));
   if (what == "path") return result(api::path(controller_, *query));
   return answer(api::objects(controller_, *kind_of(what)));
@@ -162,7 +165,8 @@ http::Response Api::change_object(Kind kind, const http::Request& request) {
   const auto key = key_in(kind, *body);
   if (!key) return failure(400, key.error().message);
   const Object* there = controller_.model().find(*key);
-  if (request.method == "DELETE" && there == nullptr) {
+  const bool aside = controller_.ledger().aside().contains(*key);
+  if (request.method == "DELETE" && there == nullptr && !aside) {
     return failure(404, "there is no " + label(*key) + controller_.model().did_you_mean(*key));
   }
   if (request.method == "POST" && there != nullptr) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "controller/controller.hpp"
+#include "controller/peers.hpp"
 #include "http/server.hpp"
 
 namespace weft::controller {
@@ -15,7 +16,7 @@ namespace weft::controller {
 class Api {
  public:
   /// Takes the controller's on_event.
-  explicit Api(Controller& controller);
+  explicit Api(Controller& controller, const Peers* peers = nullptr);
   Api(const Api&) = delete;
   Api& operator=(const Api&) = delete;
 
@@ -37,6 +38,7 @@ class Api {
   void tell(const Json& event);
 
   Controller& controller_;
+  const Peers* peers_;
   std::set<std::shared_ptr<http::BodyStream>> watchers_;
 };
 

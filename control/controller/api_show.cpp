@@ -133,6 +133,29 @@ Json objects(const Controller& controller, Kind kind) {
   return out;
 }
 
+Json conflicts(const Controller& controller) {
+  Table table("", {"kind", "name", "said by", "why it waits"});
+  for (const auto& [key, aside] : controller.ledger().aside()) {
+    Json& row = table.add(
+        {describe(key.kind).word, key.name, controller.ledger().find(key)->stamp.by, aside.reason});
+    row["object"] = object_json(aside.object);
+  }
+  return std::move(table).finish();
+}
+
+Json controllers(const Peers* peers) {
+  Table table("", {"address", "state", "seconds", "told all", "objects told", "cause"});
+  const auto now = std::chrono::steady_clock::now();
+  for (const auto& peer : peers == nullptr ? std::vector<Peers::PeerStatus>() : peers->peers()) {
+    const auto since = std::chrono::duration_cast<std::chrono::seconds>(now - peer.since).count();
+    table.add({peer.address, peer.state == xmpp::ClientState::up ? "up" : "down", since,
+               peer.complete, peer.told, peer.cause});
+  }
+  Json out = std::move(table).finish();
+  out["listeners"] = peers == nullptr ? std::vector<std::string>() : peers->listeners();
+  return out;
+}
+
 Json intents(const Controller& controller) {
   Json out = Json::object();
   for (const auto& [key, object] : controller.model().objects()) {

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "controller/controller.hpp"
+#include "controller/peers.hpp"
 
 namespace weft::controller::api {
 
@@ -13,6 +14,10 @@ using Query = std::map<std::string, std::string>;
 /// Title, columns and rows; each row has its columns, and `object` where it is one.
 Json objects(const Controller& controller, Kind kind);
 /// All objects of all kinds, in the words of a file.
+/// Objects that have no place among the others, and why.
+Json conflicts(const Controller& controller);
+/// The other controllers of the site.
+Json controllers(const Peers* peers);
 Json intents(const Controller& controller);
 /// What nodes are told: of all, or of `node`.
 Result<Json> profiles(const Controller& controller, const Query& query);

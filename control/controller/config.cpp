@@ -125,6 +125,8 @@ void read(Config& config, const Value& root) {
   }
   if (config.api_listen && !map.has("tls")) map.missing("tls", ", since there is api.listen");
   config.peers = yaml::values(std::move(peers));
+  config.settings.name = config.name;
+  config.settings.has_peers = !config.peers.empty();
   config.files = yaml::values(std::move(files));
   config.settings.underlay = yaml::values(std::move(underlay));
 }

@@ -14,6 +14,7 @@ namespace {
 constexpr auto pair_kind = "pair";
 constexpr auto meta_kind = "meta";
 constexpr auto generation_name = "generation";
+constexpr std::chrono::hours remember_gone{30 * 24};
 
 store::Write write_of(const Key& key, const Object* object) {
   return {std::string(describe(key.kind).word), key.name,
@@ -33,25 +34,19 @@ std::optional<PairRecord> pair_of(const store::Entry& entry) {
   return words.fail() ? std::nullopt : std::optional(out);
 }
 
-std::optional<Kind> kind_of(const std::string& word) {
-  for (const auto& info : kinds) {
-    if (info.word == word) return info.kind;
-  }
-  return std::nullopt;
-}
-
 void add_writes(const RolloutStep& step, std::vector<store::Write>& writes) {
   for (const auto& record : step.records) writes.push_back(write_of(record));
   writes.push_back({meta_kind, generation_name, std::to_string(step.generation)});
 }
 
-bool spoken(const Key& key) { return !describe(key.kind).list.empty(); }
-
 }  // namespace
 
 Controller::Controller(std::unique_ptr<store::Store> store, ControllerSettings settings,
                        Clock clock)
-    : store_(std::move(store)), settings_(std::move(settings)), clock_(std::move(clock)) {}
+    : store_(std::move(store)),
+      settings_(std::move(settings)),
+      clock_(std::move(clock)),
+      ledger_(settings_.name) {}
 
 Status Controller::start() {
   auto step = load();
@@ -64,6 +59,7 @@ Result<RolloutStep> Controller::load() {
   const auto entries = store_->load();
   if (!entries) return entries.error();
   model_ = Model();
+  ledger_ = Ledger(settings_.name);
   planner_ = std::make_unique<Planner>(model_, settings_.as_number);
   std::vector<Edit> edits;
   std::vector<PairRecord> records;
@@ -71,7 +67,7 @@ Result<RolloutStep> Controller::load() {
   for (const auto& entry : *entries) {
     const Error unreadable{"the state holds " + entry.kind + " " + entry.name +
                            ", which cannot be read: " + entry.value.substr(0, 200)};
-    if (const auto kind = kind_of(entry.kind)) {
+    if (const auto kind = kind_of_word(entry.kind)) {
       const auto json = Json::parse(entry.value, nullptr, false);
       auto object = json.is_discarded() ? Result<Object>(unreadable) : read_json(*kind, json);
       if (!object) return Error{unreadable.message + " (" + object.error().message + ")"};
@@ -81,6 +77,8 @@ Result<RolloutStep> Controller::load() {
       auto record = pair_of(entry);
       if (!record) return unreadable;
       records.push_back(*std::move(record));
+    } else if (entry.kind == Ledger::kind) {
+      if (const auto read = ledger_.read(entry); !read) return read.error();
     } else if (entry.kind == meta_kind && entry.name == generation_name) {
       std::from_chars(entry.value.data(), entry.value.data() + entry.value.size(), generation);
     } else {
@@ -92,6 +90,7 @@ Result<RolloutStep> Controller::load() {
   for (const auto& edit : edits) {
     if (edit.key.kind == Kind::network) networks.insert(edit.key.name);
     if (edit.key.kind == Kind::node) nodes.insert(edit.key.name);
+    if (spoken(edit.key.kind) && ledger_.find(edit.key) == nullptr) ledger_.put(edit.key, {});
   }
   model_.restore(std::move(edits));
   for (const auto& network : networks) planner_->index(network);
@@ -101,18 +100,19 @@ Result<RolloutStep> Controller::load() {
   return rollout_->restore(generation, nodes, networks, records, clock_());
 }
 
-Result<std::vector<Edit>> Controller::apply(std::vector<Edit> edits) {
+Result<std::vector<Edit>> Controller::apply(std::vector<Edit> edits, bool judge_numbers) {
   std::set<std::string> touched;
   std::set<Key> keys;
   for (const auto& edit : edits) keys.insert(edit.key);
   for (const auto& key : keys) touched.merge(planner_->touched(key));
-  auto undo = model_.apply(std::move(edits), [this](const Numbers& numbers) {
+  Model::Refusal in_use = [this](const Numbers& numbers) {
     const auto user = rollout_->in_use(numbers);
     if (!user) return std::optional<std::string>();
     return std::optional("a number of it (VNI " + std::to_string(numbers.vni) + ", label " +
                          std::to_string(numbers.label) + ") is still let in for network " + *user +
                          ", whose change is not done; try again when it is, or choose another");
-  });
+  };
+  auto undo = model_.apply(std::move(edits), judge_numbers ? in_use : Model::Refusal());
   if (!undo) return undo;
   for (const auto& edit : *undo) {
     keys.insert(edit.key);
@@ -135,7 +135,7 @@ Result<std::vector<Edit>> Controller::apply(std::vector<Edit> edits) {
 Changes Controller::changes_of(const std::vector<Edit>& undo) const {
   Changes out;
   for (const auto& edit : undo) {
-    if (!spoken(edit.key)) continue;
+    if (!spoken(edit.key.kind)) continue;
     const Object* now = model_.find(edit.key);
     out.objects.push_back(
         {edit.key, edit.object, now == nullptr ? std::nullopt : std::optional(*now)});
@@ -145,24 +145,30 @@ Changes Controller::changes_of(const std::vector<Edit>& undo) const {
 
 void Controller::change(std::vector<Edit> edits, Done done) {
   if (state_ != State::working) return done(Error{"nothing can be changed now: " + trouble_});
-  const auto undo = apply(std::move(edits));
-  if (!undo) return done(undo.error());
+  auto outcome = apply_said(std::move(edits));
+  if (!outcome) return done(outcome.error());
+  settle(*std::move(outcome), std::move(done));
+}
+
+/// Brings what has changed in memory onto the disk, and to whom it concerns.
+void Controller::settle(Outcome outcome, Done done) {
   std::vector<store::Write> writes;
-  for (const auto& edit : *undo) writes.push_back(write_of(edit.key, model_.find(edit.key)));
+  for (const auto& edit : outcome.undo) writes.push_back(write_of(edit.key, model_.find(edit.key)));
+  for (const auto& key : outcome.said) outcome.listed.insert(key);
+  for (const auto& key : outcome.listed) writes.push_back(ledger_.write_of(key));
   auto step = rollout_->advance(clock_());
-  Changes changes = changes_of(*undo);
+  Changes changes = changes_of(outcome.undo);
   changes.generation = step.generation;
+  changes.said.assign(outcome.said.begin(), outcome.said.end());
   keep(std::move(step), std::move(writes), std::move(changes), std::move(done));
 }
 
 Result<Changes> Controller::rehearse(std::vector<Edit> edits) {
-  const auto cursors = model_.cursors();
   auto undo = model_.apply(std::move(edits));
   if (!undo) return undo.error();
   Changes changes = changes_of(*undo);
   changes.generation = rollout_->generation();
   model_.restore(*std::move(undo));
-  model_.rewind(cursors);
   return changes;
 }
 
@@ -183,6 +189,7 @@ void Controller::keep(RolloutStep step, std::vector<store::Write> writes, Change
 
 void Controller::kept(const RolloutStep& step, const Changes& changes) {
   if (!changes.objects.empty() && on_objects) on_objects(changes);
+  if (!changes.said.empty() && on_said) on_said(changes.said);
   if (!step.changes.empty() && on_profiles) on_profiles(step);
   if (!on_event) return;
   for (const auto& object : changes.objects) {
@@ -208,6 +215,7 @@ void Controller::lose(const Error& reason) {
   trouble_ = reason.message;
   state_ = State::lost;
   retry_at_ = clock_();
+  if (on_trouble) on_trouble();
 }
 
 void Controller::recover() {
@@ -238,6 +246,21 @@ void Controller::recover() {
   });
 }
 
+/// What has been gone for so long that every controller has heard of it.
+void Controller::forget_old() {
+  using namespace std::chrono;
+  if (clock_() < forget_at_) return;
+  forget_at_ = clock_() + hours(1);
+  std::vector<store::Write> writes;
+  for (const auto& key : ledger_.forget(floor<seconds>(system_clock::now() - remember_gone))) {
+    writes.push_back(ledger_.write_of(key));
+  }
+  if (writes.empty()) return;
+  RolloutStep nothing;
+  nothing.generation = rollout_->generation();
+  keep(std::move(nothing), std::move(writes), {}, {});
+}
+
 void Controller::advance() {
   if (state_ != State::working) return;
   auto step = rollout_->advance(clock_());
@@ -252,7 +275,7 @@ void Controller::applied(const std::string& node, std::uint64_t generation,
                          const std::map<std::string, std::string>& refused) {
   auto& said = applied_[node];
   said.first = generation;
-  for (const auto& [key, reason] : refused) said.second.insert_or_assign(key, reason);
+  said.second = refused;
   rollout_->applied(node, generation, refused, clock_());
   if (on_event) {
     Json event{{"event", "applied"}, {"node", node}, {"generation", generation}};
@@ -263,7 +286,10 @@ void Controller::applied(const std::string& node, std::uint64_t generation,
 }
 
 void Controller::tick() {
-  if (state_ == State::working) return advance();
+  if (state_ == State::working) {
+    forget_old();
+    return advance();
+  }
   if (clock_() >= *retry_at_) recover();
 }
 

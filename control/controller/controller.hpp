@@ -5,15 +5,19 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
+#include "controller/ledger.hpp"
 #include "controller/rollout.hpp"
 #include "store/store.hpp"
 
 namespace weft::controller {
 
 struct ControllerSettings {
+  std::string name;                 ///< different from that of every other controller of the site
+  bool has_peers = false;           ///< they are to hear of what is gone, too
   std::uint32_t as_number = 64512;  ///< in networks' own route targets (RFC 6996: private)
   RolloutTimers timers{};
   std::vector<IpPrefix> underlay;         ///< see render() in profile.hpp
@@ -30,6 +34,7 @@ struct ObjectChange {
 struct Changes {
   std::vector<ObjectChange> objects;  ///< those that an operator speaks of
   std::uint64_t generation = 0;
+  std::vector<Key> said;  ///< what other controllers are to hear of
 };
 
 class Controller {
@@ -51,6 +56,12 @@ class Controller {
   void change(std::vector<Edit> edits, Done done);
   /// What change() would answer.
   Result<Changes> rehearse(std::vector<Edit> edits);
+  /// What another controller tells, as far as it is news. False: not now, and all of it is wanted
+  /// again behind on_restart.
+  bool merge(std::vector<Record> records);
+  /// What others are to hear of an object.
+  [[nodiscard]] Record record(const Key& key) const;
+  [[nodiscard]] const Ledger& ledger() const { return ledger_; }
   /// Calls back when all that was said before is on the disk, or is not going to be.
   void when_kept(std::function<void()> done);
 
@@ -74,7 +85,11 @@ class Controller {
   std::function<void(const RolloutStep&)> on_profiles;
   /// Objects that an operator speaks of have changed, and are on the disk.
   std::function<void(const Changes&)> on_objects;
-  /// All nodes are to be told everything anew.
+  /// What was said here of objects is on the disk: record() has it.
+  std::function<void(const std::vector<Key>&)> on_said;
+  /// Nothing can be kept at the moment: trouble() says why.
+  std::function<void()> on_trouble;
+  /// All nodes and controllers are to be told everything anew.
   std::function<void()> on_restart;
   /// For those who watch: what happened, as one JSON object.
   std::function<void(const Json&)> on_event;
@@ -83,12 +98,26 @@ class Controller {
   /// `lost`: the disk does not have what is in memory. `reading`: it has, but takes nothing new.
   enum class State { working, reading, lost };
 
-  Result<std::vector<Edit>> apply(std::vector<Edit> edits);
+  /// What a change came to beside its edits.
+  struct Outcome {
+    std::vector<Edit> undo;
+    std::set<Key> said;    ///< here and now
+    std::set<Key> listed;  ///< in the ledger, anew
+  };
+
+  Result<std::vector<Edit>> apply(std::vector<Edit> edits, bool judge_numbers);
+  Result<Outcome> apply_said(std::vector<Edit> edits);
+  [[nodiscard]] Status check_place(const std::vector<Edit>& edits) const;
+  Result<Outcome> readmit(const std::vector<Record>& news);
+  Result<std::vector<Edit>> become(const Model& wanted);
+  void say(const Key& key, Outcome& outcome);
+  void settle(Outcome outcome, Done done);
   Result<RolloutStep> load();
   void keep(RolloutStep step, std::vector<store::Write> writes, Changes changes, Done done);
   void kept(const RolloutStep& step, const Changes& changes);
   void lose(const Error& reason);
   void recover();
+  void forget_old();
   void advance();
   [[nodiscard]] Changes changes_of(const std::vector<Edit>& undo) const;
 
@@ -96,11 +125,13 @@ class Controller {
   ControllerSettings settings_;
   Clock clock_;
   Model model_;
+  Ledger ledger_;
   std::unique_ptr<Planner> planner_;
   std::unique_ptr<Rollout> rollout_;
   State state_ = State::working;
   std::string trouble_;
   std::optional<Time> retry_at_{};
+  Time forget_at_{};
   std::map<std::string, std::pair<std::uint64_t, std::map<std::string, std::string>>> applied_;
 };
 

@@ -11,6 +11,13 @@ constexpr std::uint32_t least_number = 10000;  // below are those that people ch
 constexpr std::uint32_t most_number = 0xfffff;
 constexpr std::uint32_t least_label = 16;
 
+/// FNV-1a.
+std::uint32_t hash(const std::string& text) {
+  std::uint32_t value = 0x811c9dc5;
+  for (const char c : text) value = (value ^ static_cast<unsigned char>(c)) * 0x01000193;
+  return value;
+}
+
 /// References of links, whose ends are nodes or devices.
 std::vector<Key> ends(const Object& object, Kind kind) {
   std::vector<Key> out;
@@ -80,13 +87,16 @@ void Model::put(const Key& key, std::optional<Object> object,
   objects_.emplace(key, *std::move(object));
 }
 
-std::uint32_t Model::free_number(const std::vector<std::string>& words, std::uint32_t& cursor,
+/// The first that is free from where the name leads: controllers that cannot ask each other hardly
+/// ever give the same to two networks, and give the same network the same.
+std::uint32_t Model::free_number(const std::vector<std::string>& words, const std::string& network,
                                  std::uint32_t least) const {
-  for (std::uint32_t tried = 0; tried <= most_number - least; ++tried) {
-    cursor = cursor < least || cursor >= most_number ? least : cursor + 1;
-    const auto number = std::to_string(cursor);
+  const std::uint32_t all = most_number - least + 1;
+  std::uint32_t at = hash(network) % all;
+  for (std::uint32_t tried = 0; tried < all; ++tried, at = at + 1 == all ? 0 : at + 1) {
+    const auto number = std::to_string(least + at);
     if (std::ranges::all_of(words, [&](const auto& word) { return free(word + number); })) {
-      return cursor;
+      return least + at;
     }
   }
   return 0;
@@ -122,13 +132,12 @@ void Model::number(std::map<Key, std::optional<Object>>& before) {
     put(key, std::nullopt, before);  // its own numbers are free for it
     Numbers now{name, network->id.value_or(was.id), network->vni.value_or(was.vni),
                 network->label.value_or(0)};
-    if (now.id == 0) now.id = free_number({"the id "}, cursors_.id, 1);
-    if (now.vni == 0)
-      now.vni = free_number({"the VNI ", "the label "}, cursors_.number, least_number);
+    if (now.id == 0) now.id = free_number({"the id "}, name, 1);
+    if (now.vni == 0) now.vni = free_number({"the VNI ", "the label "}, name, least_number);
     if (now.label == 0 && was.vni == now.vni) now.label = was.label;
     const bool fits = now.vni >= least_label && now.vni <= most_number;
     if (now.label == 0 && fits && free("the label " + std::to_string(now.vni))) now.label = now.vni;
-    if (now.label == 0) now.label = free_number({"the label "}, cursors_.number, least_number);
+    if (now.label == 0) now.label = free_number({"the label "}, name, least_number);
     put(key, now, before);
   }
 }
@@ -200,7 +209,6 @@ Status Model::check(const std::map<Key, std::optional<Object>>& before,
 }
 
 Result<std::vector<Edit>> Model::apply(std::vector<Edit> edits, const Refusal& refused) {
-  const Cursors at = cursors_;
   std::map<Key, std::optional<Object>> before;
   for (auto& edit : edits) put(edit.key, std::move(edit.object), before);
   number(before);
@@ -208,7 +216,6 @@ Result<std::vector<Edit>> Model::apply(std::vector<Edit> edits, const Refusal& r
     std::vector<Edit> undo;
     for (auto& [key, object] : before) undo.push_back({key, std::move(object)});
     restore(std::move(undo));
-    rewind(at);
     return good.error();
   }
   std::vector<Edit> undo;

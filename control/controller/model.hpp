@@ -28,13 +28,6 @@ class Model {
   /// every object that changed stands once. An Error names the object, what is wrong and the
   /// remedy.
   Result<std::vector<Edit>> apply(std::vector<Edit> edits, const Refusal& refused = {});
-  /// The numbers that were looked at last, so that a rehearsal uses none up.
-  struct Cursors {
-    std::uint32_t number = 0;
-    std::uint32_t id = 0;
-  };
-  [[nodiscard]] Cursors cursors() const { return cursors_; }
-  void rewind(Cursors to) { cursors_ = to; }
   /// Without a look at what is good: for objects that were good together.
   void restore(std::vector<Edit> edits);
 
@@ -67,7 +60,7 @@ class Model {
   void unlink(const Key& key, const Object& object);
   void number(std::map<Key, std::optional<Object>>& before);
   [[nodiscard]] std::uint32_t free_number(const std::vector<std::string>& words,
-                                          std::uint32_t& cursor, std::uint32_t least) const;
+                                          const std::string& network, std::uint32_t least) const;
   [[nodiscard]] Status check(const std::map<Key, std::optional<Object>>& before,
                              const Refusal& refused) const;
   [[nodiscard]] Status check_object(const Key& key, const Object& object) const;
@@ -75,7 +68,6 @@ class Model {
   std::map<Key, Object> objects_;
   std::map<Key, std::set<Key>> referrers_;
   std::map<std::string, std::set<Key>> owners_;  ///< of claims
-  Cursors cursors_;
 };
 
 }  // namespace weft::controller

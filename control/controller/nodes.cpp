@@ -27,10 +27,17 @@ std::vector<vpn::RouteTarget> targets(const std::set<std::string>& texts) {
 
 }  // namespace
 
-Nodes::Nodes(boost::asio::io_context& io, Controller& core, RouteServerTimers timers)
-    : core_(core), server_(io, tables_, timers, handlers()) {
+Nodes::Nodes(boost::asio::io_context& io, Controller& core, Peers& peers, RouteServerTimers timers)
+    : core_(core), peers_(peers), server_(io, tables_, timers, handlers()) {
   core_.on_profiles = [this](const RolloutStep& step) { tell(step); };
-  core_.on_restart = [this] { server_.end_sessions("the controller has read its state anew"); };
+  core_.on_trouble = [this] {
+    if (peers_.anyone()) server_.end_sessions("the controller cannot keep its state");
+  };
+  core_.on_restart = [this] {
+    constexpr auto cause = "the controller has read its state anew";
+    server_.end_sessions(cause);
+    peers_.end_sessions(cause);
+  };
   core_.on_objects = [this](const Changes& changes) { objects_changed(changes); };
 }
 
@@ -45,13 +52,21 @@ Status Nodes::listen(const Config& config) {
   xmpp::ServerOptions options;
   options.address = config.listen->address;
   options.port = config.listen->port;
-  options.self = {"network-control", config.domain, "bgp-peer"};
+  options.self = {controllers_name, config.domain, "bgp-peer"};
   options.tls = *tls;
   options.session.hold = config.hold;
   if (auto named = (*tls)->names(options.self.bare()); !named) {
     return Error{config.tls->cert + ": " + named.error().message};
   }
-  return server_.listen(std::move(options), {}, std::move(known));
+  const auto authorize = [this](const xmpp::Jid& who) -> Status {
+    if (who.local == controllers_name) return ok();
+    if (!core_.trouble().empty() && peers_.anyone()) {
+      return Error{"this controller cannot keep its state, but another can: " + core_.trouble()};
+    }
+    if (peers_.heard_all()) return ok();
+    return Error{"this controller has yet to hear what others of the site know; try again"};
+  };
+  return server_.listen(std::move(options), authorize, std::move(known));
 }
 
 RouteServer::Handlers Nodes::handlers() {
@@ -65,6 +80,7 @@ RouteServer::Handlers Nodes::handlers() {
     core_.applied(node, applied.generation, refused);
   };
   out.session = [](const std::string&, bool) {};
+  out.controller = [this](const auto& session) { peers_.serve(session); };
   out.described = [this](const std::string& node, const std::string& json) {
     learn(node, Json::parse(json, nullptr, false));
   };

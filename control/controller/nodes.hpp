@@ -10,14 +10,16 @@
 
 #include "controller/config.hpp"
 #include "controller/controller.hpp"
+#include "controller/peers.hpp"
 #include "controller/route_server.hpp"
 
 namespace weft::controller {
 
 class Nodes {
  public:
-  /// Takes the core's on_profiles, on_restart and on_objects.
-  Nodes(boost::asio::io_context& io, Controller& core, RouteServerTimers timers);
+  /// Takes the core's on_profiles, on_restart and on_objects. Sessions of controllers are the
+  /// peers'; nodes are let in when these have heard all.
+  Nodes(boost::asio::io_context& io, Controller& core, Peers& peers, RouteServerTimers timers);
   Nodes(const Nodes&) = delete;
   Nodes& operator=(const Nodes&) = delete;
 
@@ -40,6 +42,7 @@ class Nodes {
   void change(Edit edit);
 
   Controller& core_;
+  Peers& peers_;
   vpn::VpnTables tables_;
   RouteServer server_;
   std::set<std::pair<std::string, std::string>>

@@ -145,6 +145,7 @@ inline constexpr KindInfo kinds[] = {
 constexpr const KindInfo& describe(Kind kind) { return kinds[static_cast<std::size_t>(kind)]; }
 /// The kinds that an operator speaks of.
 constexpr std::span<const KindInfo> spoken_kinds() { return std::span(kinds).first(7); }
+constexpr bool spoken(Kind kind) { return !describe(kind).list.empty(); }
 
 struct Key {
   Kind kind = Kind::node;

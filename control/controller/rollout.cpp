@@ -50,6 +50,16 @@ bool Rollout::lets_in(const State& state, const Pair& pair, const Way& way, Time
   return node == nodes_.end() || !node->second.refused.contains(key);
 }
 
+/// A sender that refuses what it was told goes on as before.
+bool Rollout::has_left(const State& state, const Pair& pair, const Old& old, Time now) const {
+  if (!has_applied(pair.sender, old.left, now)) return false;
+  const auto node = nodes_.find(pair.sender);
+  const auto told = state.told.find(pair.sender);
+  if (node == nodes_.end() || told == state.told.end()) return true;
+  return !node->second.refused.contains(
+      "tunnel/" + tunnel_name(told->second.terms.network.name, pair.receiver));
+}
+
 void Rollout::move_pair(State& state, const Pair& pair, PairState& moving, Time now) {
   const auto planned = state.plan.ways.find(pair);
   const Way* wanted = planned == state.plan.ways.end() ? nullptr : &planned->second;
@@ -71,7 +81,7 @@ void Rollout::move_pair(State& state, const Pair& pair, PairState& moving, Time 
   }
   std::erase_if(moving.olds, [&](Old& old) {
     if (moving.current && old.way.looks_like(*moving.current)) return true;  // back again
-    if (!old.confirmed && has_applied(pair.sender, old.left, now)) old.confirmed = now;
+    if (!old.confirmed && has_left(state, pair, old, now)) old.confirmed = now;
     if (!old.confirmed) {
       state.waits_for.insert(pair.sender);
       return false;
@@ -334,7 +344,7 @@ void Rollout::applied(const std::string& name, std::uint64_t generation,
   NodeState& node = nodes_[name];
   node.applied = generation;
   node.waiting_since = now;
-  for (const auto& [key, reason] : refused) node.refused.insert_or_assign(key, reason);
+  node.refused = refused;
   const auto waiting = waiting_.find(name);
   if (waiting != waiting_.end()) queue_.insert(waiting->second.begin(), waiting->second.end());
 }

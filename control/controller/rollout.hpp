@@ -67,8 +67,8 @@ class Rollout {
   void touch(const std::string& network) { queue_.insert(network); }
   /// The node is in the inventory, or not any more, and then nobody waits for it.
   void known(const std::string& node, bool is_known);
-  /// A node has applied everything up to `generation`, but the objects that it refused, by key and
-  /// with its reason.
+  /// A node has applied everything up to `generation`, but the objects that it refuses, by key and
+  /// with its reason: all that it does by now.
   void applied(const std::string& node, std::uint64_t generation,
                const std::map<std::string, std::string>& refused, Time now);
   /// What follows from all of this by now. It is to be on the disk before a node hears of it.
@@ -139,6 +139,7 @@ class Rollout {
   [[nodiscard]] bool has_applied(const std::string& node, std::uint64_t generation, Time now) const;
   [[nodiscard]] bool silent(const NodeState& node, Time now) const;
   [[nodiscard]] bool lets_in(const State& state, const Pair& pair, const Way& way, Time now) const;
+  [[nodiscard]] bool has_left(const State& state, const Pair& pair, const Old& old, Time now) const;
   void step(const std::string& name, Time now, RolloutStep& out);
   [[nodiscard]] bool move_pairs(State& state, Time now);
   void move_pair(State& state, const Pair& pair, PairState& moving, Time now);

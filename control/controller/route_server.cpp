@@ -67,6 +67,7 @@ void RouteServer::end_sessions(const std::string& cause) {
 
 void RouteServer::up(const std::shared_ptr<xmpp::Session>& session) {
   const auto& name = session->peer().local;
+  if (name == session->self().local) return handlers_.controller(session);
   auto [found, is_new] = nodes_.try_emplace(name);
   Node& node = found->second;
   if (is_new) {

@@ -43,6 +43,8 @@ class RouteServer {
     std::function<AllProfiles(const std::string& node)> profiles;
     std::function<void(const std::string& node, const channel::Applied& applied)> applied;
     std::function<void(const std::string& node, bool up)> session;
+    /// A session that is no node's but another controller's.
+    std::function<void(const std::shared_ptr<xmpp::Session>& session)> controller{};
     /// What a node says of itself: an object of the inventory, as JSON.
     std::function<void(const std::string& node, const std::string& json)> described;
     std::function<void(const std::string& node, const std::string& network, bool member)> member;

@@ -7,6 +7,7 @@
 
 #include "channel/profile_codec.hpp"
 #include "channel/route_codec.hpp"
+#include "channel/state_codec.hpp"
 #include "fuzz/fuzz.hpp"
 #include "support/xml.hpp"
 
@@ -58,6 +59,10 @@ void check_element(const xmpp::Element& element) {
   if (const auto applied = channel::parse_applied(element)) {
     const auto again = channel::parse_applied(channel::applied_element(*applied));
     fuzz::require(again && *again == *applied, "an acknowledgement is written as it was read");
+  }
+  if (const auto state = channel::parse_state(element)) {
+    const auto again = channel::parse_state(channel::state_element(*state));
+    fuzz::require(again && *again == *state, "an object is written as it was read");
   }
   check_items(element);
 }

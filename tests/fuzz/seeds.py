@@ -488,6 +488,7 @@ def channel():
         f"<items node='blue'>{items}<retract id='25/242/blue/0-02:00:00:00:01:01,10.1.0.11'/></items>",
         f"<items><item id='vrf/a'>{profile}</item><retract id='route/blue 10.1.0.0/24'/></items>",
         "<applied xmlns='urn:weft:profile:1' generation='17'><refused kind='vrf' name='a'>no</refused></applied>",
+        "<object xmlns='urn:weft:state:1' kind='vm' name='a' count='17' by='c0'>{}</object>",
         "1/1/blue/10.1.0.11/32", "2/4/a/b/::/0", "25/242/blue/0-02:00:00:00:01:01,10.1.0.11/32",
         "target:64512:100", "target:64512L:1", "192.0.2.1:7", "4200000000:7", "decap/blue-vxlan"])
 

@@ -10,8 +10,12 @@ from weft import BUILD, wait_until
 
 CONTROLLER = BUILD / "tools" / "weft-controller"
 DOMAIN = "weft.test"
-PORTS = (5269, 5270)
+PORT = 5269
 CONTROLLER_ADDRESS = "203.0.113.1"
+
+
+def controller_address(number):
+    return f"203.0.113.{1 + number}"
 
 
 class Pki:
@@ -31,7 +35,7 @@ class Pki:
 class Controller:
     """A weft-controller in a namespace; starts anew with what its database has."""
 
-    def __init__(self, lab, namespace, name, tls, port=PORTS[0], **settings):
+    def __init__(self, lab, namespace, name, tls, port=PORT, address=CONTROLLER_ADDRESS, **settings):
         self.lab = lab
         self.namespace = namespace
         self.name = name
@@ -41,14 +45,14 @@ class Controller:
         self.state = lab.directory / f"{name}.db"
         timers = {"hold": 3, "grace": 1, **settings.pop("timers", {})}
         self.config_path.write_text(json.dumps({
-            "name": name, "domain": DOMAIN, "listen": {"address": CONTROLLER_ADDRESS, "port": port}, "tls": tls,
+            "name": name, "domain": DOMAIN, "listen": {"address": address, "port": port}, "tls": tls,
             "api": {"socket": str(self.socket)}, "state": {"file": str(self.state)}, "timers": timers, **settings}))
         self.process = None
         lab.routers.append(self)  # its log is shown when a test fails
 
-    def start(self, seconds=20):
+    def start(self, *options, seconds=20):
         with open(self.log_path, "a", encoding="utf-8") as log:
-            self.process = self.namespace.start(CONTROLLER, "--config", self.config_path, stdout=log,
+            self.process = self.namespace.start(CONTROLLER, "--config", self.config_path, *options, stdout=log,
                                                 stderr=subprocess.STDOUT)
 
         def ready():
@@ -109,8 +113,16 @@ class Site:
         self.control.ip("addr", "add", f"{CONTROLLER_ADDRESS}/24", "dev", "mgmt")
         self.control.ip("link", "set", "mgmt", "up")
         tls = self.pki.issue("network-control")
-        self.controllers = [Controller(lab, self.control, f"c{i}", tls, PORTS[i], **settings)
-                            for i in range(controllers)]
+        places = [self.control] + [lab.namespace(f"control{i}", ipv6=False) for i in range(1, controllers)]
+        for i, place in list(enumerate(places))[1:]:
+            lab.cable(place, "mgmt", self.control, f"control{i}", finish_checksums=False)
+            self.control.ip("link", "set", f"control{i}", "master", "mgmt")
+            place.ip("addr", "add", f"{controller_address(i)}/24", "dev", "mgmt")
+        self.controllers = []
+        for i, place in enumerate(places):
+            peers = [{"address": controller_address(j)} for j in range(controllers) if j != i]
+            self.controllers.append(Controller(lab, place, f"c{i}", tls, address=controller_address(i),
+                                               **({"peers": peers} if peers else {}), **settings))
         self.nodes = {}
         self.routers = {}
         self.vms = {}
@@ -135,7 +147,7 @@ class Site:
             "vrfs": [{"name": t, "id": 1 + i, "router_mac": ROUTER_MAC, "subnets": SUBNETS}
                      for i, t in enumerate(self.tenants)],
             "vifs": [],
-            "controllers": [{"address": CONTROLLER_ADDRESS, "port": PORTS[i], "tls": tls}
+            "controllers": [{"address": controller_address(i), "port": PORT, "tls": tls}
                             for i in range(len(self.controllers))],
             "channel": {"hold_time": 3, "stale_time": 20},
         }
@@ -150,10 +162,11 @@ class Site:
                 "addresses": addresses(host)}
 
     def start(self, *networks):
-        """Everything, with these networks; returns when each VM's routes are at the other nodes."""
+        """Everything, with these networks, of which one controller is told; returns when each VM's routes are at the
+        other nodes."""
         for controller in self.controllers:
             controller.start()
-            controller.apply({"networks": [dict(n) for n in networks]})
+        self.controllers[0].apply({"networks": [dict(n) for n in networks]})
         for number, (node, router) in enumerate(self.routers.items(), start=1):
             router.start()
             for tenant in self.tenants:

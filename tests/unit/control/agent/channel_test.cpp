@@ -206,7 +206,7 @@ TEST_CASE("channel: an address that moves") {
 
 struct Profiling {
   Service s;
-  ChannelProfiles profiles{s.agent.manager(), 2};
+  ChannelProfiles profiles{s.agent.manager(), {"first", "second"}};
 
   void hear(std::size_t source, const std::string& kind, const std::string& name,
             std::uint64_t generation, const std::string& json) {
@@ -267,6 +267,77 @@ TEST_CASE("profiles: applied, acknowledged, taken away") {
     p.apply();
     CHECK(p.s.agent.model().vrfs.contains("green"));
     CHECK_FALSE(p.s.agent.model().decaps.contains("green-in"));
+  }
+}
+
+TEST_CASE("profiles: of two controllers, who may come in by either, and one of them is followed") {
+  Profiling p;
+  const auto decap = [](const char* sources) {
+    return R"({"name": "green-in", "kind": "geneve", "vni": 300, "vrf": "blue", "sources": [)" +
+           std::string(sources) + "]}";
+  };
+  using Texts = std::vector<std::string>;
+  const auto sources = [&] {
+    Texts out;
+    for (const auto& prefix : p.s.agent.model().decaps.at("green-in").config.sources) {
+      out.push_back(to_string(prefix));
+    }
+    return out;
+  };
+  p.profiles.begin(0);
+  p.profiles.begin(1);
+  p.hear(0, "decap", "green-in", 5, decap(R"("192.0.2.8/32")"));
+  p.hear(1, "decap", "green-in", 3, decap(R"("192.0.2.9/32")"));
+  p.apply();
+  CHECK(sources() == Texts{"192.0.2.8/32", "192.0.2.9/32"});
+  CHECK(p.profiles.take_acknowledgement(1)->refused.empty());
+  p.profiles.mark_stale(0);
+  p.apply();
+  CHECK(sources().size() == 2);
+  p.profiles.sweep(0);
+  p.apply();
+  CHECK(sources() == Texts{"192.0.2.9/32"});
+
+  const auto route = [](const std::string& via) {
+    return R"({"vrf": "blue", "prefix": "10.9.0.0/16", "via": {)" + via + "}}";
+  };
+  const std::string name = "blue 10.9.0.0/16";
+  const std::string to_vm1 = route(R"("vif": "vm1")");
+  const auto via = [&] { return p.s.row("route", "prefix", "10.9.0.0/16").at("via"); };
+  const auto refused = [&](std::size_t source) {
+    const auto ack = p.profiles.take_acknowledgement(source);
+    return !ack ? "nothing" : ack->refused.empty() ? "" : ack->refused.front().error;
+  };
+  // The second has been there for longer, since the first came back.
+  p.profiles.begin(0);
+  p.hear(0, "route", name, 70, to_vm1);
+  p.hear(1, "route", name, 6, route(R"("discard": true)"));
+  p.apply();
+  CHECK(via() == "discard");
+  CHECK(refused(1).empty());
+  CHECK(refused(0) == "controller second is followed, who tells another");
+  SECTION("until they agree, which is acknowledged") {
+    p.hear(1, "route", name, 7, to_vm1);
+    p.apply();
+    CHECK(via() == "vif vm1");
+    CHECK(refused(0).empty());
+    CHECK(refused(0) == "nothing");
+  }
+  SECTION("until the session of the other is lost") {
+    p.profiles.mark_stale(1);
+    p.apply();
+    CHECK(via() == "vif vm1");
+    CHECK(refused(0).empty());
+    // When none is left it is as the last one had it.
+    p.profiles.mark_stale(0);
+    p.apply();
+    CHECK(via() == "vif vm1");
+  }
+  SECTION("until the other takes it back") {
+    p.gone(1, "route", name);
+    p.apply();
+    CHECK(via() == "vif vm1");
+    CHECK(refused(0).empty());
   }
 }
 

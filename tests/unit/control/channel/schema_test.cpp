@@ -8,6 +8,7 @@
 
 #include "channel/profile_codec.hpp"
 #include "channel/route_codec.hpp"
+#include "channel/state_codec.hpp"
 #include "support/routes.hpp"
 #include "support/xml.hpp"
 
@@ -93,6 +94,8 @@ TEST_CASE("channel: what is sent is what the schema says", "[channel]") {
   sent.push_back(test::to_xml(end_of_rib()));
   sent.push_back(test::to_xml(applied_element({17, {}})));
   sent.push_back(test::to_xml(applied_element({17, {{{"vrf", "a"}, "vrf a: no"}}})));
+  sent.push_back(test::to_xml(state_element({{"network", "blue"}, 17, "c0", R"({"object": {}})"})));
+  sent.push_back(test::to_xml(state_element({{"route", "blue 10.1.0.0/24"}, 0, "c0", {}})));
   const Verdict verdict = validate(sent);
   INFO(verdict.words);
   CHECK(verdict.valid);
