@@ -11,7 +11,7 @@ namespace weft::agent {
 
 namespace {
 
-/// The kind of what stands behind each change, for its generation alone.
+/// The kind of what stands behind all of a generation: before it, there may be more to come.
 constexpr std::string_view generation_mark = "generation";
 
 /// Kinds that controllers may put; devices are the node's own matter.
@@ -72,9 +72,11 @@ void ChannelProfiles::begin(std::size_t source) { heard_[source].rank = ++events
 
 void ChannelProfiles::hear(std::size_t source, channel::ProfileItems items) {
   for (auto& profile : items.profiles) {
-    auto& heard = heard_[source];
-    heard.generation = std::max(heard.generation, profile.generation);
-    if (profile.id.kind == generation_mark) continue;
+    if (profile.id.kind == generation_mark) {
+      auto& heard = heard_[source].generation;
+      heard = std::max(heard, profile.generation);
+      continue;
+    }
     Voices& voices = profiles_[profile.id];
     const auto before = voices.empty() ? std::string() : in_force(profile.id, voices);
     voices.insert_or_assign(source, Told{profile.generation, std::move(profile.json), false});

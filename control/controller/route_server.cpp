@@ -303,14 +303,15 @@ void RouteServer::tell(const std::string& node, std::uint64_t generation,
   send_mark(session, generation);
 }
 
-/// So that what goes is acknowledged, too.
+/// Behind all that belongs to the generation, and never before it: so it has no key, by which a
+/// later one would take the place of one that waits.
 void RouteServer::send_mark(xmpp::Session& session, std::uint64_t generation) {
   const channel::Profile mark{
       .id = {"generation", fmt::to_string(generation)}, .generation = generation, .json = "{}"};
   pubsub::Event event{.node = std::string(channel::profile_namespace)};
   event.items.push_back(
       {.id = channel::profile_item_id(mark.id), .payload = channel::profile_element(mark)});
-  session.send(pubsub::build(event), "generation");
+  session.send(pubsub::build(event));
 }
 
 void RouteServer::tables_changed() { turn_soon(); }

@@ -219,6 +219,10 @@ struct Profiling {
     items.withdrawn.push_back({kind, name});
     profiles.hear(source, items);
   }
+  /// All of a generation was told.
+  void mark(std::size_t source, std::uint64_t generation) {
+    hear(source, "generation", std::to_string(generation), generation, "{}");
+  }
   void apply() {
     while (profiles.pending()) profiles.apply(1);
   }
@@ -234,6 +238,8 @@ TEST_CASE("profiles: applied, acknowledged, taken away") {
   p.hear(0, "decap", "green-in", 2, decap(300));
   CHECK_FALSE(p.profiles.take_acknowledgement(0));
   p.profiles.apply(10);
+  CHECK_FALSE(p.profiles.take_acknowledgement(0));  // there may be more of it to come
+  p.mark(0, 2);
   CHECK(p.s.agent.model().vrfs.contains("green"));
   CHECK(p.s.row("decap", "name", "green-in").at("owner") == "channel");
   const auto ack = p.profiles.take_acknowledgement(0);
@@ -245,6 +251,7 @@ TEST_CASE("profiles: applied, acknowledged, taken away") {
   SECTION("the same from the other controller changes nothing, and stays when one goes") {
     const auto batches = p.s.plane.batches.size();
     p.hear(1, "decap", "green-in", 9, decap(300));
+    p.mark(1, 9);
     p.gone(0, "decap", "green-in");
     p.apply();
     CHECK(p.s.plane.batches.size() == batches);
@@ -288,6 +295,7 @@ TEST_CASE("profiles: of two controllers, who may come in by either, and one of t
   p.profiles.begin(1);
   p.hear(0, "decap", "green-in", 5, decap(R"("192.0.2.8/32")"));
   p.hear(1, "decap", "green-in", 3, decap(R"("192.0.2.9/32")"));
+  p.mark(1, 3);
   p.apply();
   CHECK(sources() == Texts{"192.0.2.8/32", "192.0.2.9/32"});
   CHECK(p.profiles.take_acknowledgement(1)->refused.empty());
@@ -312,12 +320,15 @@ TEST_CASE("profiles: of two controllers, who may come in by either, and one of t
   p.profiles.begin(0);
   p.hear(0, "route", name, 70, to_vm1);
   p.hear(1, "route", name, 6, route(R"("discard": true)"));
+  p.mark(0, 70);
+  p.mark(1, 6);
   p.apply();
   CHECK(via() == "discard");
   CHECK(refused(1).empty());
   CHECK(refused(0) == "controller second is followed, who tells another");
   SECTION("until they agree, which is acknowledged") {
     p.hear(1, "route", name, 7, to_vm1);
+    p.mark(1, 7);
     p.apply();
     CHECK(via() == "vif vm1");
     CHECK(refused(0).empty());
@@ -351,6 +362,7 @@ TEST_CASE("profiles: what has no place is refused with its reason, and tried aga
   p.hear(
       0, "decap", "twin", 4,
       R"({"name": "twin", "kind": "vxlan", "vni": 100, "vrf": "blue", "sources": ["192.0.2.0/24"]})");
+  p.mark(0, 4);
   p.profiles.apply(10);
   const auto ack = p.profiles.take_acknowledgement(0);
   REQUIRE(ack);
