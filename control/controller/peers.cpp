@@ -240,7 +240,9 @@ std::vector<Peers::PeerStatus> Peers::peers() const {
     out.push_back({.address = peer.address,
                    .state = peer.client->state(),
                    .since = peer.client->since(),
-                   .cause = peer.refusal.empty() ? peer.client->cause() : peer.refusal,
+                   .cause = !peer.refusal.empty() ? peer.refusal
+                            : peer.session        ? std::string()
+                                                  : peer.client->cause(),
                    .complete = peer.complete,
                    .told = peer.told});
   }
