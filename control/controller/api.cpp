@@ -118,7 +118,7 @@ http::Response Api::health() const {
   return answer({{"status", "failing"}, {"reasons", Json::array({controller_.trouble()})}}, 503);
 }
 
-http::Response Api::handle(const http::Request& request) {
+http::Response Api::handle(const http::Request& request, Role role) {
   const auto all = paths();
   const auto here = [&](const Path& path) { return path.path == request.path; };
   if (std::ranges::none_of(all, here)) {
@@ -135,13 +135,16 @@ http::Response Api::handle(const http::Request& request) {
   if (controller_.lost()) {
     return failure(503, "the state on the disk is being read again: " + controller_.trouble());
   }
-  return dispatch(request);
+  return dispatch(request, role);
 }
 
-http::Response Api::dispatch(const http::Request& request) {
+http::Response Api::dispatch(const http::Request& request, Role role) {
   const auto what = std::string_view(request.path).substr(root.size());
   if (request.method != "GET") {
-    if (what == "apply") return apply(request);
+    if (what == "apply") return apply(request, role);
+    if (const auto allowed = may(role, request, false); !allowed) {
+      return failure(403, allowed.error().message);
+    }
     return change_object(*kind_of(what), request);
   }
   const auto query = http::parse_query(request.query);
@@ -196,7 +199,7 @@ http::Response Api::change_object(Kind kind, const http::Request& request) {
   return response;
 }
 
-http::Response Api::apply(const http::Request& request) {
+http::Response Api::apply(const http::Request& request, Role role) {
   const auto body = agent::api::parse_body(request.body);
   if (!body) return failure(400, body.error().message);
   agent::api::Members members(*body, "", {"text", "name", "dry_run", "prune"});
@@ -206,6 +209,9 @@ http::Response Api::apply(const http::Request& request) {
   const bool dry_run = members.boolean("dry_run").value_or(false);
   const bool prune = members.boolean("prune").value_or(false);
   if (members.failure()) return failure(400, members.failure()->message);
+  if (const auto allowed = may(role, request, dry_run); !allowed) {
+    return failure(403, allowed.error().message);
+  }
   auto document = read_document(*text, name);
   if (!document.diagnostics.empty()) return failure(400, diagnostics_text(document.diagnostics));
   if (prune) {

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "controller/access.hpp"
 #include "controller/controller.hpp"
 #include "http/server.hpp"
 
@@ -19,7 +20,8 @@ class Api {
   Api(const Api&) = delete;
   Api& operator=(const Api&) = delete;
 
-  http::Response handle(const http::Request& request);
+  /// 403 where `role` may not; over the Unix socket it is admin, since files have permissions.
+  http::Response handle(const http::Request& request, Role role);
 
   struct Path {
     std::string_view method;
@@ -29,9 +31,9 @@ class Api {
   static std::vector<Path> paths();
 
  private:
-  http::Response dispatch(const http::Request& request);
+  http::Response dispatch(const http::Request& request, Role role);
   http::Response change_object(Kind kind, const http::Request& request);
-  http::Response apply(const http::Request& request);
+  http::Response apply(const http::Request& request, Role role);
   http::Response watch();
   http::Response health() const;
   void tell(const Json& event);

@@ -51,7 +51,7 @@ vms: [{name: v, node: a, network: blue, mac: "02:00:00:00:00:01", addresses: [10
   }
 
   http::Response ask(const http::Request& request) {
-    auto response = api->handle(request);
+    auto response = api->handle(request, controller::Role::admin);
     if (!response.later) return response;
     std::optional<http::Response> given;
     response.later([&](http::Response answer) { given = std::move(answer); });
