@@ -19,6 +19,7 @@
 #include "controller/nodes.hpp"
 #include "controller_pki.hpp"
 #include "http/server.hpp"
+#include "store/timed.hpp"
 #include "tls/expiry.hpp"
 
 namespace {
@@ -114,11 +115,13 @@ int run(const Options& options, const controller::Config& config) {
     opened = store::Store::open(config.state_file, post);
   }
   if (!opened) return fail(opened.error());
-  controller::Controller core(std::move(opened.value()), config.settings);
+  const auto commits = std::make_shared<store::CommitTimes>();
+  controller::Controller core(
+      std::make_unique<store::TimedStore>(std::move(opened.value()), commits), config.settings);
   if (const auto started = core.start(); !started) return fail(started.error());
 
   controller::Nodes nodes(io, core, {.stale = config.stale, .restart = config.restart});
-  controller::Api api(core);
+  controller::Api api(core, {.route_server = &nodes.server(), .commits = commits});
   http::Limits limits;
   limits.body_bytes = 16 << 20;
   make_parent(config.api_socket);

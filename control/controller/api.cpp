@@ -95,7 +95,8 @@ std::string diagnostics_text(const std::vector<agent::Diagnostic>& diagnostics) 
 
 }  // namespace
 
-Api::Api(Controller& controller) : controller_(controller) {
+Api::Api(Controller& controller, MetricSources sources)
+    : controller_(controller), sources_(std::move(sources)) {
   controller_.on_event = [this](const Json& event) { tell(event); };
 }
 
@@ -106,7 +107,8 @@ std::vector<Api::Path> Api::paths() {
       out.push_back({method, std::string(root) + std::string(info.word)});
     }
   }
-  for (const auto* path : {"/v1/intent", "/v1/profile", "/v1/path", "/v1/watch", "/healthz"}) {
+  for (const auto* path :
+       {"/v1/intent", "/v1/profile", "/v1/path", "/v1/watch", "/healthz", "/metrics"}) {
     out.push_back({"GET", path});
   }
   out.push_back({"POST", "/v1/apply"});
@@ -131,7 +133,12 @@ http::Response Api::handle(const http::Request& request, Role role) {
   if (std::ranges::none_of(all, served)) {
     return failure(405, request.method + " is not for " + request.path);
   }
+  ++requests_[request.method];
   if (request.path == "/healthz") return health();
+  if (request.path == "/metrics") {
+    return {.content_type = "text/plain; version=0.0.4",
+            .body = metrics_text(controller_, sources_, requests_)};
+  }
   if (controller_.lost()) {
     return failure(503, "the state on the disk is being read again: " + controller_.trouble());
   }

@@ -9,6 +9,7 @@
 
 #include "controller/access.hpp"
 #include "controller/controller.hpp"
+#include "controller/metrics.hpp"
 #include "http/server.hpp"
 
 namespace weft::controller {
@@ -16,7 +17,7 @@ namespace weft::controller {
 class Api {
  public:
   /// Takes the controller's on_event.
-  explicit Api(Controller& controller);
+  explicit Api(Controller& controller, MetricSources sources = {});
   Api(const Api&) = delete;
   Api& operator=(const Api&) = delete;
 
@@ -39,6 +40,8 @@ class Api {
   void tell(const Json& event);
 
   Controller& controller_;
+  MetricSources sources_;
+  std::map<std::string, std::uint64_t> requests_;  ///< by method
   std::set<std::shared_ptr<http::BodyStream>> watchers_;
 };
 

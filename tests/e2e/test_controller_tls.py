@@ -242,6 +242,8 @@ def test_hostile_clients_stop_nobody(place):
     wait_until(ended, 20, "the end of those who say nothing")
     place.refused("it took too long")
     assert not any(line.startswith("down") for line in node.lines)
+    status, text = place.ask(place.reader, b"GET /metrics HTTP/1.1\r\nHost: c\r\nConnection: close\r\n\r\n")
+    assert status == 200 and 'weft_controller_session_up{node="compute-a"} 1\n' in text
     node.tell("stop")
     for s in (*silent, garbage, slow):
         s.close()
