@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <optional>
 
+#include "controller/access.hpp"
 #include "pki/pki.hpp"
 
 namespace weft::controller {
@@ -52,22 +53,54 @@ void PkiCommands::add_to(CLI::App& app) {
     init();
   });
 
+  auto* shown =
+      pki->add_subcommand("show", "List the certificates in DIR, and until when they hold");
+  shown->add_option("DIR", directory_, "the directory of the authority")->required();
+  shown->callback([this] { show(); });
+
   constexpr unsigned certificate_days = 365;
   auto* issued =
       pki->add_subcommand("issue", "Make a key and a certificate: DIR/NAME.key and DIR/NAME.pem");
   issued->add_option("DIR", directory_, "the directory of the authority")->required();
-  issued->add_option("NAME", name_, "a node, or network-control for a controller")->required();
+  issued->add_option("NAME", name_, "a node, network-control for a controller, or an operator")
+      ->required();
+  const auto roles = role_words();
+  issued
+      ->add_option("--role", role_,
+                   "for an operator, who asks the API over TLS and has no place on the channel: "
+                   "admin, or reader, who changes nothing")
+      ->check(CLI::IsMember(std::vector<std::string>(roles.begin(), roles.end())));
   issued->add_option("--file", file_, "call the files so instead");
   issued->add_option("--dns", dns_, "a host name in it, too (may be given again)");
   issued->add_option("--address", addresses_, "an IP address in it, too (may be given again)");
   validity(*issued, certificate_days);
   issued->footer(
       "\nExamples:\n  weft-controller pki issue /etc/weft/pki compute-a\n  weft-controller pki "
-      "issue /etc/weft/pki network-control --file controller-1 --address 192.0.2.10");
+      "issue /etc/weft/pki network-control --file controller-1 --address 192.0.2.10\n  "
+      "weft-controller pki issue "
+      "/etc/weft/pki alice --role admin");
   issued->callback([this] {
     if (days_ == 0) days_ = certificate_days;
     issue();
   });
+}
+
+void PkiCommands::show() {
+  given_ = true;
+  const auto listed = pki::list(directory_);
+  if (!listed) {
+    code_ = fail(listed.error());
+    return;
+  }
+  const auto now = std::chrono::system_clock::now();
+  constexpr const char* row = "%-24s %-28s %-11s %-11s %-11s %s\n";
+  std::printf(row, "FILE", "NAME", "ROLE", "FROM", "UNTIL", "LEFT");
+  for (const auto& one : *listed) {
+    const auto left = std::chrono::floor<std::chrono::days>(one.end - now).count();
+    std::printf(row, one.file.c_str(), one.name.c_str(), one.role.c_str(),
+                pki::date_text(one.start).c_str(), pki::date_text(one.end).c_str(),
+                one.end <= now ? "expired" : (std::to_string(left) + " days").c_str());
+  }
 }
 
 void PkiCommands::init() {
@@ -82,7 +115,8 @@ void PkiCommands::init() {
 
 void PkiCommands::issue() {
   given_ = true;
-  const auto made = pki::issue(directory_, {name_, file_, dns_, addresses_}, {day(start_), days_});
+  const auto made =
+      pki::issue(directory_, {name_, file_, dns_, addresses_, role_}, {day(start_), days_});
   if (!made) {
     code_ = fail(made.error());
     return;

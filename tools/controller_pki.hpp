@@ -17,6 +17,7 @@ class PkiCommands {
  private:
   void init();
   void issue();
+  void show();
 
   bool given_ = false;
   int code_ = 0;
@@ -25,6 +26,7 @@ class PkiCommands {
   std::string name_;
   std::string file_;
   std::string start_;
+  std::string role_;
   unsigned days_ = 0;
   std::vector<std::string> dns_;
   std::vector<std::string> addresses_;

@@ -11,8 +11,6 @@
 #include "ctl_fields.hpp"
 #include "ctl_flow.hpp"
 #include "ctl_objects.hpp"
-#include "ctl_output.hpp"
-#include "http/client.hpp"
 #include "http/percent.hpp"
 
 namespace weft::ctl {
@@ -279,20 +277,6 @@ class Parser {
   Fields flows_;
   Fields cleared_;
 };
-
-/// Names of live objects, for a shell that waits: none where weftd does not answer.
-std::vector<std::string> live_names(const std::string& socket, const std::string& table) {
-  const auto response = http::request(socket, {"GET", "/v1/" + table, {}, {}});
-  std::vector<std::string> out;
-  if (!response || response->status != 200) return out;
-  const auto answer = parse_answer(response->body);
-  if (!answer.is_object() || !answer.contains("rows")) return out;
-  const char* key = table == "route" ? "prefix" : table == "neighbour" ? "address" : "name";
-  for (const auto& row : answer["rows"]) {
-    if (row.contains(key) && row[key].is_string()) out.push_back(row[key]);
-  }
-  return out;
-}
 
 }  // namespace
 

@@ -6,6 +6,7 @@
 #include <sstream>
 
 #include "agent/yaml_reader.hpp"
+#include "ctl_output.hpp"
 #include "weft/tunnel.hpp"
 
 namespace weft::ctl {
@@ -96,6 +97,8 @@ std::vector<std::string> values_of(const CLI::Option& option, const LiveNames& l
   if (is("--vrf") || is("--lookup")) return live("vrf");
   if (is("--vif")) return live("vif");
   if (is("--tunnel")) return live("tunnel");
+  if (is("--network")) return live("network");
+  if (is("--node") || is("--member")) return live("node");
   if (is("--security-group")) return live("security-group");
   if (is("--port") && option.get_type_name() == "TEXT") return live("port");
   if (is("--proto")) return {"icmp", "tcp", "udp"};
@@ -152,6 +155,19 @@ std::vector<std::string> candidates(const CLI::App& app, const std::vector<std::
   std::ranges::sort(all);
   all.erase(std::unique(all.begin(), all.end()), all.end());
   return all;
+}
+
+std::vector<std::string> live_names(const http::Endpoint& endpoint, const std::string& table) {
+  const auto response = http::request(endpoint, {"GET", "/v1/" + table, {}, {}});
+  std::vector<std::string> out;
+  if (!response || response->status != 200) return out;
+  const auto answer = parse_answer(response->body);
+  if (!answer.is_object() || !answer.contains("rows")) return out;
+  const char* key = table == "route" ? "prefix" : table == "neighbour" ? "address" : "name";
+  for (const auto& row : answer["rows"]) {
+    if (row.contains(key) && row[key].is_string()) out.push_back(row[key]);
+  }
+  return out;
 }
 
 std::string unknown_word(const CLI::App& app, const std::vector<std::string>& words) {

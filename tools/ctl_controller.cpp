@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cstdlib>
 #include <deque>
 #include <fstream>
 #include <functional>
@@ -11,6 +12,7 @@
 #include <vector>
 
 #include "ctl_complete.hpp"
+#include "ctl_endpoint.hpp"
 #include "ctl_fields.hpp"
 #include "ctl_objects.hpp"
 #include "ctl_rule.hpp"
@@ -28,7 +30,12 @@ class ControllerParser {
   ControllerParser() {
     app_.fallthrough();
     app_.require_subcommand(1);
-    app_.add_option("-c,--controller", command_.socket, "the controller's socket")->required();
+    app_.add_option("-c,--controller", command_.socket,
+                    "the controller's socket, or https://HOST:PORT")
+        ->required();
+    add_file("--ca", "WEFT_CA", files_.ca, "the certificate of the authority");
+    add_file("--cert", "WEFT_CERT", files_.cert, "your certificate");
+    add_file("--key", "WEFT_KEY", files_.key, "its key");
     app_.add_flag("--json", command_.json, "print JSON, for programs");
     add_inventory();
     add_network();
@@ -59,10 +66,43 @@ class ControllerParser {
       }
       return app_.exit(e, out, err) == 0 ? 0 : usage_error;
     }
+    const auto named = parse_endpoint(command_.socket);
+    if (!named) {
+      err << "weftctl: " << named.error().message << '\n';
+      return usage_error;
+    }
+    command_.tls = *named;
+    if (command_.tls) command_.tls->files = files_;
     return command_;
   }
 
+  /// What may stand in the place of the last word.
+  [[nodiscard]] std::vector<std::string> complete(const std::vector<std::string>& words) const {
+    return candidates(app_, words, [&](const std::string& table) -> std::vector<std::string> {
+      const auto named = std::ranges::find(words, "-c");
+      if (words.end() - named < 2) return {};
+      auto endpoint = parse_endpoint(named[1]);
+      if (!endpoint) return {};
+      if (!*endpoint) return live_names(named[1], table);
+      const auto file = [](const char* variable, const std::string& usual) {
+        const char* path = std::getenv(variable);
+        return path == nullptr ? usual : std::string(path);
+      };
+      (*endpoint)->files = {.ca = file("WEFT_CA", files_.ca),
+                            .cert = file("WEFT_CERT", files_.cert),
+                            .key = file("WEFT_KEY", files_.key)};
+      return live_names(**endpoint, table);
+    });
+  }
+
  private:
+  void add_file(const std::string& option, const std::string& variable, std::string& path,
+                const std::string& help) {
+    app_.add_option(option, path, "over TLS, a PEM file: " + help)
+        ->envname(variable)
+        ->capture_default_str();
+  }
+
   using Options = std::function<void(CLI::App&, Fields&)>;
 
   void ask(std::string method, const std::string& path, Answer answer, const Json& body = {}) {
@@ -270,10 +310,14 @@ class ControllerParser {
   }
 
   CLI::App app_{
-      "weftctl -c SOCKET: ask a controller, and tell it what networks there shall be.\n\nExit "
+      "weftctl -c SOCKET: ask a controller, and tell it what networks there shall be. Over TLS: -c "
+      "https://HOST:PORT, with your certificate.\n\nExit "
       "codes: 0 done; 1 refused; 2 the command line is wrong; 3 the controller cannot be reached.",
       "weftctl"};
   Command command_{.socket = "", .server = "the controller", .naming = "-c", .request = {}};
+  tls::Files files_{.ca = default_directory() + "/ca.pem",
+                    .cert = default_directory() + "/operator.pem",
+                    .key = default_directory() + "/operator.key"};
   std::deque<Fields> fields_;
   std::string to_;
   std::string from_;
@@ -292,6 +336,10 @@ std::optional<std::variant<Command, int>> parse_controller_command(int argc,
   };
   if (std::none_of(argv + 1, argv + argc, names_one)) return std::nullopt;
   ControllerParser parser;
+  if (argc > 2 && std::string_view(argv[1]) == "--complete") {
+    for (const auto& word : parser.complete({argv + 2, argv + argc})) out << word << '\n';
+    return 0;
+  }
   return parser.parse(argc, argv, out, err);
 }
 

@@ -108,14 +108,14 @@ int run_stream(const Command& command, std::ostream& out, std::ostream& err) {
   if (command.answer == Command::Answer::trace) {
     LinePrinter printer(out, command.json);
     return finish(command,
-                  http::stream(command.socket, command.request,
+                  http::stream(command.endpoint(), command.request,
                                [&](std::string_view piece) { return printer.write(piece); }),
                   err);
   }
   if (command.answer == Command::Answer::events) {
     EventPrinter printer(out, command.json);
     return finish(command,
-                  http::stream(command.socket, command.request,
+                  http::stream(command.endpoint(), command.request,
                                [&](std::string_view piece) { return printer.write(piece); }),
                   err);
   }
@@ -139,7 +139,7 @@ int run_stream(const Command& command, std::ostream& out, std::ostream& err) {
     trouble = std::strerror(errno);
     return false;
   };
-  const int code = finish(command, http::stream(command.socket, command.request, reader), err);
+  const int code = finish(command, http::stream(command.endpoint(), command.request, reader), err);
   if (trouble.empty()) return code;
   err << "weftctl: " << command.output << ": " << trouble << '\n';
   return exit_refused;

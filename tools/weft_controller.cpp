@@ -13,11 +13,14 @@
 
 #include "agent/log_limit.hpp"
 #include "controller/api.hpp"
+#include "controller/api_listen.hpp"
 #include "controller/config.hpp"
 #include "controller/document.hpp"
 #include "controller/nodes.hpp"
 #include "controller_pki.hpp"
 #include "http/server.hpp"
+#include "store/timed.hpp"
+#include "tls/expiry.hpp"
 
 namespace {
 
@@ -79,6 +82,18 @@ void make_parent(const std::string& path) {
   std::filesystem::create_directories(std::filesystem::path(path).parent_path(), ignored);
 }
 
+/// Of all certificates of ours that are in use.
+Status watch_certificates(tls::ExpiryWatch& expiry, const controller::Config& config) {
+  const bool channel_tls = config.listen || (config.api_listen && !config.api_tls);
+  for (const auto& files : {channel_tls ? config.tls : std::nullopt, config.api_tls}) {
+    if (!files) continue;
+    const auto context = tls::Context::load({files->ca, files->cert, files->key});
+    if (!context) return Error{"tls: " + context.error().message};
+    expiry.add(files->cert, (*context)->expires());
+  }
+  return ok();
+}
+
 int run(const Options& options, const controller::Config& config) {
   auto edits = read_files(config);
   if (!edits) return exit_configuration;
@@ -100,20 +115,34 @@ int run(const Options& options, const controller::Config& config) {
     opened = store::Store::open(config.state_file, post);
   }
   if (!opened) return fail(opened.error());
-  controller::Controller core(std::move(opened.value()), config.settings);
+  const auto commits = std::make_shared<store::CommitTimes>();
+  controller::Controller core(
+      std::make_unique<store::TimedStore>(std::move(opened.value()), commits), config.settings);
   if (const auto started = core.start(); !started) return fail(started.error());
 
   controller::Peers peers(io, core);
   controller::Nodes nodes(io, core, peers, {.stale = config.stale, .restart = config.restart});
-  controller::Api api(core, &peers);
+  controller::Api api(core,
+                      {.route_server = &nodes.server(), .peers = &peers, .commits = commits});
   http::Limits limits;
   limits.body_bytes = 16 << 20;
   make_parent(config.api_socket);
   auto server = http::UnixServer::listen(
-      io, config.api_socket, [&api](const http::Request& request) { return api.handle(request); },
+      io, config.api_socket,
+      [&api](const http::Request& request) { return api.handle(request, controller::Role::admin); },
       limits);
   if (!server) return fail(server.error());
+  std::unique_ptr<http::TlsServer> tls_server;
+  if (config.api_listen) {
+    auto listening = controller::listen_tls(io, api, config, limits);
+    if (!listening) return fail(listening.error());
+    tls_server = std::move(listening.value());
+  }
 
+  tls::ExpiryWatch expiry(io, [](const std::string& text) { SPDLOG_WARN("{}", text); });
+  if (const auto watching = watch_certificates(expiry, config); !watching) {
+    return fail(watching.error());
+  }
   int code = 0;
   boost::asio::steady_timer timer(io);
   const auto ready = [&] {
@@ -129,6 +158,10 @@ int run(const Options& options, const controller::Config& config) {
     }
     keep_ticking(timer, core);
     spdlog::info("ready: {} objects, API at {}", core.model().objects().size(), config.api_socket);
+    if (config.api_listen) {
+      spdlog::info("API over TLS at {} port {}", config.api_listen->address,
+                   config.api_listen->port);
+    }
     sd_notify(0, "READY=1");
   };
   core.change(std::move(*edits), [&](const Result<controller::Changes>& changed) {

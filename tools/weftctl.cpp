@@ -21,10 +21,10 @@ constexpr int unreachable = 3;
 
 /// The answer, or the exit code behind what was said.
 std::variant<ctl::Json, int> ask(const ctl::Command& command) {
-  const auto response = http::request(command.socket, command.request);
+  const auto response = http::request(command.endpoint(), command.request);
   if (!response) {
     std::cerr << "weftctl: " << response.error().message << "\nIs " << command.server
-              << " running? Another socket can be named with " << command.naming << ".\n";
+              << " running? Another one can be named with " << command.naming << ".\n";
     return unreachable;
   }
   if (response->status >= 400) {

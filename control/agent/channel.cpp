@@ -62,7 +62,8 @@ Channel::Channel(boost::asio::io_context& io, ConfigManager& manager, HandlerTim
       profiles_(manager, places(manager.intent().config.controllers)),
       restored_(manager.intent().channel),
       turn_(io),
-      tick_(io) {}
+      tick_(io),
+      expiry_(io, [](const std::string& text) { SPDLOG_WARN("{}", text); }) {}
 
 Channel::~Channel() {
   turn_.cancel();
@@ -99,6 +100,8 @@ Status Channel::start(const Config& config, const std::filesystem::path& directo
     options.self = {own->local, own->domain, "weftd"};
     options.peer = {"network-control", own->domain, "bgp-peer"};
     options.tls = *tls;
+    controller.expires = (*tls)->expires();
+    expiry_.add((directory / files.cert).string(), controller.expires);
     options.session.hold = std::chrono::seconds(config.channel.hold_s);
     auto client = xmpp::Client::start(
         io_, std::move(options), [this, i](const auto& session) { up(i, session); },
@@ -114,6 +117,7 @@ Status Channel::start(const Config& config, const std::filesystem::path& directo
 void Channel::stop() {
   turn_.cancel();
   tick_.cancel();
+  expiry_.stop();
   for (auto& controller : controllers_) {
     if (controller.client) controller.client->stop("weftd stops");
   }
@@ -424,6 +428,7 @@ std::vector<Channel::ControllerStatus> Channel::controllers() const {
     status.untold = controller.untold.size();
     status.sessions = controller.client->sessions();
     if (controller.session) status.counters = controller.session->counters();
+    status.expires = controller.expires;
     out.push_back(std::move(status));
   }
   return out;

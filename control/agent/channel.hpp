@@ -18,6 +18,7 @@
 #include "agent/channel_publications.hpp"
 #include "agent/channel_routes.hpp"
 #include "agent/handler_times.hpp"
+#include "tls/expiry.hpp"
 #include "xmpp/client.hpp"
 #include "xmpp/pubsub.hpp"
 
@@ -52,6 +53,7 @@ class Channel {
     std::size_t untold = 0;     ///< addresses of which it is yet to be told
     std::uint64_t sessions = 0;
     xmpp::SessionCounters counters;
+    tls::WallTime expires;  ///< our certificate for it
   };
   [[nodiscard]] std::vector<ControllerStatus> controllers() const;
   [[nodiscard]] const ChannelPublications& publications() const { return publications_; }
@@ -68,6 +70,7 @@ class Channel {
     vpn::SourceId source;
     std::unique_ptr<xmpp::Client> client{};
     std::shared_ptr<xmpp::Session> session{};
+    tls::WallTime expires{};
     std::set<HostKey> untold{};
     std::set<std::string> subscribed{};
     std::size_t unanswered = 0;
@@ -111,6 +114,7 @@ class Channel {
   Clock::time_point started_ = Clock::now();
   boost::asio::steady_timer turn_;
   boost::asio::steady_timer tick_;
+  tls::ExpiryWatch expiry_;
   bool turning_ = false;
   bool publications_due_ = false;
   Clock::time_point published_{};

@@ -195,6 +195,10 @@ void write_channel(MetricsText& out, const Channel* channel) {
        [](const Status& s) { return s.routes; });
   each("weft_controller_stale_routes", "gauge", "Of these, told by a session that ended.",
        [](const Status& s) { return s.stale; });
+  each("weft_certificate_expiry_timestamp_seconds", "gauge",
+       "When our certificate for it ends, as Unix time.", [](const Status& s) {
+         return static_cast<std::uint64_t>(std::chrono::system_clock::to_time_t(s.expires));
+       });
   out.family("weft_profiles_refused", "gauge", "Objects of controllers that have no place here.");
   out.sample({}, std::uint64_t{channel->profiles().refused().size()});
 }

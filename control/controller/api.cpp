@@ -95,7 +95,8 @@ std::string diagnostics_text(const std::vector<agent::Diagnostic>& diagnostics) 
 
 }  // namespace
 
-Api::Api(Controller& controller, const Peers* peers) : controller_(controller), peers_(peers) {
+Api::Api(Controller& controller, MetricSources sources)
+    : controller_(controller), sources_(std::move(sources)) {
   controller_.on_event = [this](const Json& event) { tell(event); };
 }
 
@@ -107,7 +108,7 @@ std::vector<Api::Path> Api::paths() {
     }
   }
   for (const auto* path : {"/v1/intent", "/v1/profile", "/v1/path", "/v1/controller",
-                           "/v1/conflict", "/v1/watch", "/healthz"}) {
+                           "/v1/conflict", "/v1/watch", "/healthz", "/metrics"}) {
     out.push_back({"GET", path});
   }
   out.push_back({"POST", "/v1/apply"});
@@ -119,7 +120,7 @@ http::Response Api::health() const {
   return answer({{"status", "failing"}, {"reasons", Json::array({controller_.trouble()})}}, 503);
 }
 
-http::Response Api::handle(const http::Request& request) {
+http::Response Api::handle(const http::Request& request, Role role) {
   const auto all = paths();
   const auto here = [&](const Path& path) { return path.path == request.path; };
   if (std::ranges::none_of(all, here)) {
@@ -132,17 +133,25 @@ http::Response Api::handle(const http::Request& request) {
   if (std::ranges::none_of(all, served)) {
     return failure(405, request.method + " is not for " + request.path);
   }
+  ++requests_[request.method];
   if (request.path == "/healthz") return health();
+  if (request.path == "/metrics") {
+    return {.content_type = "text/plain; version=0.0.4",
+            .body = metrics_text(controller_, sources_, requests_)};
+  }
   if (controller_.lost()) {
     return failure(503, "the state on the disk is being read again: " + controller_.trouble());
   }
-  return dispatch(request);
+  return dispatch(request, role);
 }
 
-http::Response Api::dispatch(const http::Request& request) {
+http::Response Api::dispatch(const http::Request& request, Role role) {
   const auto what = std::string_view(request.path).substr(root.size());
   if (request.method != "GET") {
-    if (what == "apply") return apply(request);
+    if (what == "apply") return apply(request, role);
+    if (const auto allowed = may(role, request, false); !allowed) {
+      return failure(403, allowed.error().message);
+    }
     return change_object(*kind_of(what), request);
   }
   const auto query = http::parse_query(request.query);
@@ -153,7 +162,7 @@ http::Response Api::dispatch(const http::Request& request) {
   if (what == "watch") return watch();
   if (what == "intent") return answer(api::intents(controller_));
   if (what == "conflict") return answer(api::conflicts(controller_));
-  if (what == "controller") return answer(api::controllers(peers_));
+  if (what == "controller") return answer(api::controllers(sources_.peers));
   if (what == "profile") return result(api::profiles(controller_, *query));
   if (what == "path") return result(api::path(controller_, *query));
   return answer(api::objects(controller_, *kind_of(what)));
@@ -200,7 +209,7 @@ http::Response Api::change_object(Kind kind, const http::Request& request) {
   return response;
 }
 
-http::Response Api::apply(const http::Request& request) {
+http::Response Api::apply(const http::Request& request, Role role) {
   const auto body = agent::api::parse_body(request.body);
   if (!body) return failure(400, body.error().message);
   agent::api::Members members(*body, "", {"text", "name", "dry_run", "prune"});
@@ -210,6 +219,9 @@ http::Response Api::apply(const http::Request& request) {
   const bool dry_run = members.boolean("dry_run").value_or(false);
   const bool prune = members.boolean("prune").value_or(false);
   if (members.failure()) return failure(400, members.failure()->message);
+  if (const auto allowed = may(role, request, dry_run); !allowed) {
+    return failure(403, allowed.error().message);
+  }
   auto document = read_document(*text, name);
   if (!document.diagnostics.empty()) return failure(400, diagnostics_text(document.diagnostics));
   if (prune) {

@@ -7,8 +7,9 @@
 #include <string_view>
 #include <vector>
 
+#include "controller/access.hpp"
 #include "controller/controller.hpp"
-#include "controller/peers.hpp"
+#include "controller/metrics.hpp"
 #include "http/server.hpp"
 
 namespace weft::controller {
@@ -16,11 +17,12 @@ namespace weft::controller {
 class Api {
  public:
   /// Takes the controller's on_event.
-  explicit Api(Controller& controller, const Peers* peers = nullptr);
+  explicit Api(Controller& controller, MetricSources sources = {});
   Api(const Api&) = delete;
   Api& operator=(const Api&) = delete;
 
-  http::Response handle(const http::Request& request);
+  /// 403 where `role` may not; over the Unix socket it is admin, since files have permissions.
+  http::Response handle(const http::Request& request, Role role);
 
   struct Path {
     std::string_view method;
@@ -30,15 +32,16 @@ class Api {
   static std::vector<Path> paths();
 
  private:
-  http::Response dispatch(const http::Request& request);
+  http::Response dispatch(const http::Request& request, Role role);
   http::Response change_object(Kind kind, const http::Request& request);
-  http::Response apply(const http::Request& request);
+  http::Response apply(const http::Request& request, Role role);
   http::Response watch();
   http::Response health() const;
   void tell(const Json& event);
 
   Controller& controller_;
-  const Peers* peers_;
+  MetricSources sources_;
+  std::map<std::string, std::uint64_t> requests_;  ///< by method
   std::set<std::shared_ptr<http::BodyStream>> watchers_;
 };
 

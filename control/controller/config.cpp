@@ -70,8 +70,10 @@ auto seconds(std::uint64_t least, std::uint64_t most) {
 std::optional<bool> read_api(Config& config, const Value& v) {
   Map map(v);
   Endpoint listen;
+  TlsFiles tls;
   map.optional("socket", config.api_socket, socket_path);
   if (map.optional("listen", listen, endpoint(0))) config.api_listen = listen;
+  if (map.optional("tls", tls, tls_files)) config.api_tls = tls;
   map.finish();
   return true;
 }
@@ -123,7 +125,9 @@ void read(Config& config, const Value& root) {
   for (const std::string key : {"listen", "peers"}) {
     if (map.has(key) && !map.has("tls")) map.missing("tls", ", since there is " + key);
   }
-  if (config.api_listen && !map.has("tls")) map.missing("tls", ", since there is api.listen");
+  if (config.api_listen && !config.api_tls && !map.has("tls")) {
+    map.missing("tls", ", since there is api.listen without api.tls");
+  }
   config.peers = yaml::values(std::move(peers));
   config.settings.name = config.name;
   config.settings.has_peers = !config.peers.empty();

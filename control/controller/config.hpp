@@ -32,7 +32,8 @@ struct Config {
   std::optional<TlsFiles> tls{};
   std::vector<Endpoint> peers;  ///< other controllers of the site
   std::string api_socket = "/run/weft/controller.sock";
-  std::optional<Endpoint> api_listen{};
+  std::optional<Endpoint> api_listen{};  ///< over TLS; then `api_tls` or `tls` is there, too
+  std::optional<TlsFiles> api_tls{};     ///< nothing: as `tls`
   std::string state_file = "/var/lib/weft/controller.db";
   std::vector<std::string> files;   ///< of objects, applied at the start
   std::chrono::seconds hold{90};    ///< a session that says nothing for so long is over

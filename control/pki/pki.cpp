@@ -27,6 +27,9 @@ namespace {
 namespace fs = std::filesystem;
 using std::chrono::sys_seconds;
 
+/// As whom controllers speak on the channel.
+constexpr std::string_view controller_node = "network-control";
+
 template <auto free_it>
 struct Freed {
   template <class T>
@@ -133,21 +136,24 @@ struct Authority {
 /// No pass phrase is ever asked for.
 int no_phrase(char*, int, int, void*) { return 0; }
 
+Result<Certificate> load_certificate(const fs::path& path, const fs::path& directory) {
+  const auto text = read_file(path, directory);
+  if (!text) return text.error();
+  const Bio memory(BIO_new_mem_buf(text->data(), static_cast<int>(text->size())));
+  Certificate out(PEM_read_bio_X509(memory.get(), nullptr, no_phrase, nullptr));
+  if (!out) return crypto_error(path.string() + " holds no certificate");
+  return Result<Certificate>(std::move(out));
+}
+
 Result<Authority> load_authority(const fs::path& directory) {
-  const auto certificate_text = read_file(directory / "ca.pem", directory);
-  if (!certificate_text) return certificate_text.error();
+  auto certificate = load_certificate(directory / "ca.pem", directory);
+  if (!certificate) return certificate.error();
   const auto key_text = read_file(directory / "ca.key", directory);
   if (!key_text) return key_text.error();
-  const auto memory = [](const std::string& text) {
-    return Bio(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())));
-  };
   Authority out;
-  out.certificate.reset(
-      PEM_read_bio_X509(memory(*certificate_text).get(), nullptr, no_phrase, nullptr));
-  if (!out.certificate) {
-    return crypto_error((directory / "ca.pem").string() + " holds no certificate");
-  }
-  out.key.reset(PEM_read_bio_PrivateKey(memory(*key_text).get(), nullptr, no_phrase, nullptr));
+  out.certificate = std::move(certificate.value());
+  const Bio memory(BIO_new_mem_buf(key_text->data(), static_cast<int>(key_text->size())));
+  out.key.reset(PEM_read_bio_PrivateKey(memory.get(), nullptr, no_phrase, nullptr));
   if (!out.key) return crypto_error((directory / "ca.key").string() + " holds no key");
   if (X509_check_private_key(out.certificate.get(), out.key.get()) != 1) {
     ERR_clear_error();
@@ -198,19 +204,13 @@ Result<Period> period(const Validity& validity) {
 
 std::time_t to_time(sys_seconds at) { return at.time_since_epoch().count(); }
 
-std::string date_text(sys_seconds at) {
-  const std::chrono::year_month_day day(std::chrono::floor<std::chrono::days>(at));
-  char out[16];
-  std::snprintf(out, sizeof out, "%04d-%02u-%02u", static_cast<int>(day.year()),
-                static_cast<unsigned>(day.month()), static_cast<unsigned>(day.day()));
-  return out;
-}
-
-sys_seconds end_of(X509* certificate) {
+sys_seconds to_seconds(const ASN1_TIME* time) {
   std::tm parts{};
-  ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &parts);
+  ASN1_TIME_to_tm(time, &parts);
   return sys_seconds(std::chrono::seconds(::timegm(&parts)));
 }
+
+sys_seconds end_of(X509* certificate) { return to_seconds(X509_get0_notAfter(certificate)); }
 
 Key new_key() { return Key(EVP_EC_gen("P-256")); }
 
@@ -230,7 +230,30 @@ Certificate new_certificate(EVP_PKEY* key, const Period& valid) {
   return good ? std::move(out) : nullptr;
 }
 
+Listed describe(const fs::path& path, X509* certificate) {
+  Listed out{.file = path.filename().string(),
+             .name = subject_part(certificate, NID_commonName),
+             .role = subject_part(certificate, NID_organizationalUnitName),
+             .start = to_seconds(X509_get0_notBefore(certificate)),
+             .end = end_of(certificate)};
+  if (X509_check_ca(certificate) != 0) {
+    out.role = "authority";
+  } else if (out.role.empty()) {
+    out.role = out.name == controller_node ? "controller" : "node";
+    out.name += "@" + subject_part(certificate, NID_organizationName);
+  }
+  return out;
+}
+
 }  // namespace
+
+std::string date_text(sys_seconds at) {
+  const std::chrono::year_month_day day(std::chrono::floor<std::chrono::days>(at));
+  char out[16];
+  std::snprintf(out, sizeof out, "%04d-%02u-%02u", static_cast<int>(day.year()),
+                static_cast<unsigned>(day.month()), static_cast<unsigned>(day.day()));
+  return out;
+}
 
 Status init(const fs::path& directory, const std::string& domain, Validity validity) {
   if (!is_domain(domain)) {
@@ -282,7 +305,14 @@ Result<fs::path> issue(const fs::path& directory, const Subject& subject, Validi
                  date_text(valid->end) + "; give fewer --days"};
   }
   const std::string address = node + "@" + domain;
-  std::string names = "otherName:1.3.6.1.5.5.7.8.5;UTF8:" + address;  // id-on-xmppAddr
+  const bool is_operator = !subject.role.empty();
+  if (is_operator && !is_node(subject.role)) {
+    return Error{"--role: \"" + subject.role + "\" is no role"};
+  }
+  // id-on-xmppAddr, or what people are called by.
+  std::string names = (is_operator ? "email:" : "otherName:1.3.6.1.5.5.7.8.5;UTF8:") + address;
+  // Others ask for a server of the domain (RFC 6125 §6.2.1).
+  if (node == controller_node && !is_operator) names += ",DNS:" + domain;
   for (const auto& dns : subject.dns) {
     if (!is_domain(dns)) return Error{"--dns: \"" + dns + "\" is no name of a host"};
     names += ",DNS:" + dns;
@@ -295,11 +325,14 @@ Result<fs::path> issue(const fs::path& directory, const Subject& subject, Validi
   const Key key = new_key();
   const Certificate certificate = key ? new_certificate(key.get(), *valid) : nullptr;
   X509* const made = certificate.get();
-  const bool good = made != nullptr && add_name(made, "O", domain) && add_name(made, "CN", node) &&
+  const std::string uses = is_operator ? "clientAuth" : "clientAuth,serverAuth";
+  const bool good = made != nullptr && add_name(made, "O", domain) &&
+                    (!is_operator || add_name(made, "OU", subject.role)) &&
+                    add_name(made, "CN", node) &&
                     X509_set_issuer_name(made, X509_get_subject_name(issuer)) == 1 &&
                     extend(made, issuer, NID_basic_constraints, "critical,CA:FALSE") &&
                     extend(made, issuer, NID_key_usage, "critical,digitalSignature") &&
-                    extend(made, issuer, NID_ext_key_usage, "clientAuth,serverAuth") &&
+                    extend(made, issuer, NID_ext_key_usage, uses) &&
                     extend(made, issuer, NID_subject_key_identifier, "hash") &&
                     extend(made, issuer, NID_authority_key_identifier, "keyid:always") &&
                     extend(made, issuer, NID_subject_alt_name, names) &&
@@ -309,6 +342,24 @@ Result<fs::path> issue(const fs::path& directory, const Subject& subject, Validi
     return written.error();
   }
   return directory / (stem + ".pem");
+}
+
+Result<std::vector<Listed>> list(const fs::path& directory) {
+  std::vector<fs::path> paths;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(directory, error)) {
+    const auto& path = entry.path();
+    if (path.extension() == ".pem" && path.filename() != "ca.pem") paths.push_back(path);
+  }
+  std::ranges::sort(paths);
+  paths.insert(paths.begin(), directory / "ca.pem");
+  std::vector<Listed> out;
+  for (const auto& path : paths) {
+    const auto certificate = load_certificate(path, directory);
+    if (!certificate) return certificate.error();
+    out.push_back(describe(path, certificate->get()));
+  }
+  return out;
 }
 
 }  // namespace weft::pki

@@ -30,11 +30,30 @@ struct Subject {
   std::string file{};                    ///< how the files are called; empty: NODE
   std::vector<std::string> dns{};        ///< further names, for clients that ask for a host
   std::vector<std::string> addresses{};  ///< the same as IP addresses
+  /// Of an operator: it stands as OU in the subject, and the certificate names no XMPP address and
+  /// serves no servers.
+  std::string role{};
 };
 
 /// A key, and a certificate for it that serves clients and servers alike. It ends with the
 /// authority at the latest. Answers the path of the certificate.
 Result<std::filesystem::path> issue(const std::filesystem::path& directory, const Subject& subject,
                                     Validity validity);
+
+/// `2026-11-26`, in UTC.
+std::string date_text(std::chrono::sys_seconds at);
+
+/// A certificate in a directory.
+struct Listed {
+  std::string file;
+  std::string name;  ///< NODE@DOMAIN, or that of an operator
+  std::string role;  ///< authority, controller, node, or the role of an operator
+  std::chrono::sys_seconds start;
+  std::chrono::sys_seconds end;
+};
+
+/// The authority's certificate in `directory`, and all others there, by their files' names. An
+/// Error where there is no authority, or a certificate cannot be read.
+Result<std::vector<Listed>> list(const std::filesystem::path& directory);
 
 }  // namespace weft::pki

@@ -4,10 +4,13 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <condition_variable>
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
 #include <iterator>
+#include <mutex>
+#include <thread>
 #include <utility>
 
 namespace weft::store {
@@ -83,9 +86,49 @@ bool sound(sqlite3* database) {
          column(statement.get(), 0) == "ok";
 }
 
-}  // namespace
+struct Close {
+  void operator()(sqlite3* database) const { sqlite3_close_v2(database); }
+};
+using Database = std::unique_ptr<sqlite3, Close>;
 
-void Store::Close::operator()(sqlite3* database) const { sqlite3_close_v2(database); }
+/// SQLite, with a thread that writes.
+class DiskStore final : public Store {
+ public:
+  DiskStore(std::string path, Database database, Post post);
+  DiskStore(const DiskStore&) = delete;
+  DiskStore& operator=(const DiskStore&) = delete;
+  ~DiskStore() override;
+
+  Result<std::vector<Entry>> load() override;
+  void commit(std::vector<Write> writes, Done done) override;
+  void resume() override;
+
+ private:
+  struct Batch {
+    std::vector<Write> writes;
+    Done done;
+    unsigned epoch = 0;
+  };
+
+  void run();
+  void answer(std::vector<Batch> batches, const Status& status) const;
+  [[nodiscard]] Status write(const std::vector<Batch>& batches);
+  [[nodiscard]] Error failure(const std::string& what) const;
+
+  std::string path_;
+  Database database_;
+  Post post_;
+  std::mutex mutex_;
+  std::condition_variable news_;
+  std::vector<Batch> waiting_;  ///< under mutex_
+  bool failed_ = false;         ///< under mutex_
+  Error last_error_{};          ///< under mutex_
+  unsigned epoch_ = 0;          ///< under mutex_; goes up with each resume()
+  bool stopping_ = false;       ///< under mutex_
+  std::thread thread_;
+};
+
+}  // namespace
 
 Result<std::unique_ptr<Store>> Store::open(const std::string& path, Post post) {
   sqlite3* opened = nullptr;
@@ -119,16 +162,19 @@ Result<std::unique_ptr<Store>> Store::open(const std::string& path, Post post) {
               "PRAGMA user_version=1;"
               "COMMIT");
   if (!made) return describe(opened, path, "written");
-  return std::unique_ptr<Store>(new Store(path, std::move(database), std::move(post)));
+  return Result<std::unique_ptr<Store>>(
+      std::make_unique<DiskStore>(path, std::move(database), std::move(post)));
 }
 
-Store::Store(std::string path, Database database, Post post)
+namespace {
+
+DiskStore::DiskStore(std::string path, Database database, Post post)
     : path_(std::move(path)),
       database_(std::move(database)),
       post_(std::move(post)),
       thread_([this] { run(); }) {}
 
-Store::~Store() {
+DiskStore::~DiskStore() {
   {
     const std::lock_guard lock(mutex_);
     stopping_ = true;
@@ -137,11 +183,11 @@ Store::~Store() {
   thread_.join();
 }
 
-Error Store::failure(const std::string& what) const {
+Error DiskStore::failure(const std::string& what) const {
   return describe(database_.get(), path_, what);
 }
 
-Result<std::vector<Entry>> Store::load() {
+Result<std::vector<Entry>> DiskStore::load() {
   const auto statement =
       prepare(database_.get(), "SELECT kind, name, value FROM state ORDER BY kind, name");
   if (!statement) return failure("read");
@@ -155,7 +201,7 @@ Result<std::vector<Entry>> Store::load() {
   return out;
 }
 
-void Store::commit(std::vector<Write> writes, Done done) {
+void DiskStore::commit(std::vector<Write> writes, Done done) {
   {
     const std::lock_guard lock(mutex_);
     waiting_.push_back({std::move(writes), std::move(done), epoch_});
@@ -163,13 +209,13 @@ void Store::commit(std::vector<Write> writes, Done done) {
   news_.notify_one();
 }
 
-void Store::resume() {
+void DiskStore::resume() {
   const std::lock_guard lock(mutex_);
   failed_ = false;
   ++epoch_;
 }
 
-Status Store::write(const std::vector<Batch>& batches) {
+Status DiskStore::write(const std::vector<Batch>& batches) {
   sqlite3* const database = database_.get();
   const auto put = prepare(
       database, "INSERT INTO state VALUES(?1, ?2, ?3) ON CONFLICT DO UPDATE SET value = ?3");
@@ -196,14 +242,14 @@ Status Store::write(const std::vector<Batch>& batches) {
   return status;
 }
 
-void Store::answer(std::vector<Batch> batches, const Status& status) const {
+void DiskStore::answer(std::vector<Batch> batches, const Status& status) const {
   if (batches.empty()) return;
   post_([status, batches = std::make_shared<std::vector<Batch>>(std::move(batches))] {
     for (const auto& batch : *batches) batch.done(status);
   });
 }
 
-void Store::run() {
+void DiskStore::run() {
   std::unique_lock lock(mutex_);
   for (;;) {
     news_.wait(lock, [this] { return stopping_ || !waiting_.empty(); });
@@ -229,6 +275,8 @@ void Store::run() {
     answer(std::move(batches), status);
   }
 }
+
+}  // namespace
 
 Status set_aside(const std::string& path) {
   for (const std::string suffix : {"", "-wal", "-shm", "-journal"}) {

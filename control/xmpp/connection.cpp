@@ -2,7 +2,8 @@
 
 #include <openssl/ssl.h>
 
-#include "xmpp/certificate.hpp"
+#include "tls/certificate.hpp"
+#include "xmpp/addresses.hpp"
 
 namespace weft::xmpp {
 
@@ -26,7 +27,7 @@ void Connection::note_remote() {
 
 std::string Connection::describe(const error_code& error) const {
   if (error.category() == asio::error::get_ssl_category()) {
-    return tls_failure(static_cast<unsigned long>(error.value()));
+    return tls::failure_text(static_cast<unsigned long>(error.value()));
   }
   if (error == asio::error::eof || error == asio::ssl::error::stream_truncated) {
     return reader_.in_stanza() ? "the connection ended inside a stanza" : "the connection ended";
@@ -45,7 +46,7 @@ asio::awaitable<Status> Connection::connect(Tcp::endpoint endpoint) {
 asio::awaitable<Status> Connection::handshake(End end) {
   stream_.set_verify_callback([this](bool good, asio::ssl::verify_context& verification) {
     if (!good && verify_failure_.empty()) {
-      verify_failure_ = verify_failure(*verification.native_handle());
+      verify_failure_ = tls::verify_failure(*verification.native_handle());
     }
     return good;
   });

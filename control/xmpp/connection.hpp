@@ -9,10 +9,11 @@
 #include <string_view>
 #include <vector>
 
+#include "tls/native.hpp"
 #include "xmpp/asio.hpp"
 #include "xmpp/jid.hpp"
 #include "xmpp/reader.hpp"
-#include "xmpp/tls_native.hpp"
+#include "xmpp/tls.hpp"
 #include "xmpp/writer.hpp"
 
 namespace weft::xmpp {

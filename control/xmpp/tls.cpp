@@ -1,103 +1,18 @@
 #include "xmpp/tls.hpp"
 
-#include <openssl/err.h>
-#include <openssl/x509.h>
-
-#include <cerrno>
-#include <cstring>
-#include <fstream>
-
-#include "xmpp/certificate.hpp"
-#include "xmpp/tls_native.hpp"
+#include "xmpp/addresses.hpp"
 
 namespace weft::xmpp {
 
-namespace {
-
-Status check_readable(std::string_view what, const std::string& path) {
-  std::ifstream file(path);
-  if (file && file.peek() != std::ifstream::traits_type::eof()) return ok();
-  const std::string why = file.is_open() ? "it is empty" : std::strerror(errno);
-  return Error{std::string(what) + " " + path + " cannot be read: " + why};
-}
-
-Error openssl_error(const std::string& what) {
-  const auto code = ERR_get_error();
-  ERR_clear_error();
-  return Error{what + ": " + tls_failure(code)};
-}
-
-/// Nobody sits there to type it.
-int no_password(char*, int, int, void*) { return 0; }
-
-Status check_dates(const X509& certificate, const std::string& path) {
-  if (X509_cmp_current_time(X509_get0_notAfter(&certificate)) < 0) {
-    return Error{"the certificate " + path + " is expired since " +
-                 text_of(*X509_get0_notAfter(&certificate)) + ": issue a new one"};
-  }
-  if (X509_cmp_current_time(X509_get0_notBefore(&certificate)) > 0) {
-    return Error{"the certificate " + path + " is not valid before " +
-                 text_of(*X509_get0_notBefore(&certificate)) + ": is the clock right?"};
-  }
-  return ok();
-}
-
-Status load_files(SSL_CTX* context, const TlsFiles& files) {
-  for (const auto& [what, path] : {std::pair{"the CA's certificate", files.ca},
-                                   {"the certificate", files.cert},
-                                   {"the private key", files.key}}) {
-    auto readable = check_readable(what, path);
-    if (!readable) return readable;
-  }
-  ERR_clear_error();
-  if (SSL_CTX_load_verify_file(context, files.ca.c_str()) != 1) {
-    return openssl_error("the CA's certificate " + files.ca + " is no certificate in PEM");
-  }
-  if (SSL_CTX_use_certificate_chain_file(context, files.cert.c_str()) != 1) {
-    return openssl_error("the certificate " + files.cert + " is no certificate in PEM");
-  }
-  SSL_CTX_set_default_passwd_cb(context, no_password);
-  if (SSL_CTX_use_PrivateKey_file(context, files.key.c_str(), SSL_FILETYPE_PEM) != 1) {
-    if (ERR_GET_REASON(ERR_peek_error()) == X509_R_KEY_VALUES_MISMATCH) {
-      ERR_clear_error();
-      return Error{"the private key " + files.key + " does not belong to the certificate " +
-                   files.cert};
-    }
-    return openssl_error("the private key " + files.key + " is no key in PEM without a password");
-  }
-  return ok();
-}
-
-void secure(SSL_CTX* context) {
-  SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
-  SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr);
-  // A resumed session would go on with a certificate that has expired meanwhile.
-  SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
-  SSL_CTX_set_num_tickets(context, 0);
-  SSL_CTX_set_options(context, SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
-  SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_NO_AUTO_CHAIN);
-}
-
-}  // namespace
-
-TlsContext::TlsContext() : native_(std::make_unique<Native>()) {}
-TlsContext::~TlsContext() = default;
-
 Result<std::shared_ptr<TlsContext>> TlsContext::load(const TlsFiles& files) {
-  std::shared_ptr<TlsContext> made(new TlsContext);
-  SSL_CTX* context = made->native_->context.native_handle();
-  secure(context);
-  const auto loaded = load_files(context, files);
-  if (!loaded) return loaded.error();
-  const X509* certificate = SSL_CTX_get0_certificate(context);
-  const auto dated = check_dates(*certificate, files.cert);
-  if (!dated) return dated.error();
-  made->addresses_ = addresses_of(*certificate);
+  auto base = tls::Context::load(files);
+  if (!base) return base.error();
+  std::shared_ptr<TlsContext> made(new TlsContext(std::move(base.value())));
+  made->addresses_ = addresses_of(made->base_->certificate());
   if (made->addresses_.empty()) {
     return Error{"the certificate " + files.cert +
                  " names no XMPP address (id-on-xmppAddr in its subjectAltName)"};
   }
-  made->expires_ = time_of(*X509_get0_notAfter(certificate));
   return made;
 }
 

@@ -1,23 +1,18 @@
 #pragma once
-/// Certificates for both ends of a stream (RFC 6120 §13.7). TLS 1.2 or newer, and each end proves
-/// who it is.
+/// Certificates for both ends of a stream (RFC 6120 §13.7).
 
 #include <chrono>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "tls/context.hpp"
 #include "weft/result.hpp"
 #include "xmpp/jid.hpp"
 
 namespace weft::xmpp {
 
-/// PEM files. `cert` may hold the chain up to the CA, which `ca` has; `ca` may hold several.
-struct TlsFiles {
-  std::string ca;
-  std::string cert;
-  std::string key;
-};
+using TlsFiles = tls::Files;
 
 /// What `TlsFiles` held when they were read. Serves any number of clients and servers at once.
 class TlsContext {
@@ -28,22 +23,18 @@ class TlsContext {
 
   TlsContext(const TlsContext&) = delete;
   TlsContext& operator=(const TlsContext&) = delete;
-  ~TlsContext();
 
   /// What our certificate says we are (id-on-xmppAddr, RFC 6120 §13.7.1.4).
   [[nodiscard]] const std::vector<Jid>& addresses() const { return addresses_; }
   /// Fine, or an Error that says which addresses it has instead.
   [[nodiscard]] Status names(const Jid& bare) const;
-  [[nodiscard]] std::chrono::system_clock::time_point expires() const { return expires_; }
-
-  struct Native;  ///< boost::asio::ssl::context, which costs too much to include here
-  [[nodiscard]] Native& native() const { return *native_; }
+  [[nodiscard]] std::chrono::system_clock::time_point expires() const { return base_->expires(); }
+  [[nodiscard]] tls::Context::Native& native() const { return base_->native(); }
 
  private:
-  TlsContext();
-  std::unique_ptr<Native> native_;
+  explicit TlsContext(std::shared_ptr<tls::Context> base) : base_(std::move(base)) {}
+  std::shared_ptr<tls::Context> base_;
   std::vector<Jid> addresses_;
-  std::chrono::system_clock::time_point expires_;
 };
 
 }  // namespace weft::xmpp

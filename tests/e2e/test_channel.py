@@ -1,9 +1,12 @@
 """Nodes that follow controllers: what they tell, what they hear, and what befalls when the others are gone."""
 
+import re
+import time
+
 import pytest
 from controller import Site, network
 from topology import addresses
-from weft import Stream, wait_until
+from weft import Stream, run, wait_until
 
 
 def state(router, number=0):
@@ -28,6 +31,13 @@ def test_vms_reach_each_other(site):
 def test_what_is_told_says_who_owns_it(site):
     (row,) = [r for r in site.routers["a"].table("route") if r["prefix"] == "10.1.0.12/32"]
     assert row["owner"] == "channel"
+
+
+def test_the_end_of_a_certificate_is_a_metric(site):
+    """That of `pki issue`, which makes it for a year."""
+    text = run("curl", "-s", "--unix-socket", site.routers["a"].socket, "http://weftd/metrics")
+    (end,) = re.findall(r'^weft_certificate_expiry_timestamp_seconds\{controller="203.0.113.1:5269"\} (\S+)$', text, re.M)
+    assert 363 < (float(end) - time.time()) / 86400 < 366
 
 
 def test_a_vif_that_comes_and_goes(site):

@@ -172,6 +172,22 @@ def test_watchers_are_told(controller):
     assert "a is told generation 2: 2 profiles\n" in seen
 
 
+def test_metrics(controller):
+    controller.start()
+    controller.apply(NETWORKS)
+    text = controller.get("/metrics")[1]
+    values = dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
+    assert values['weft_controller_objects{kind="node"}'] == "2"
+    assert values["weft_controller_generation"] == "2" and values["weft_controller_healthy"] == "1"
+    assert float(values["weft_controller_commit_seconds_count"]) >= 2
+    assert 0 < float(values["weft_controller_commit_seconds_sum"]) < 10
+    assert values['weft_controller_api_requests_total{method="POST"}'] == "1"
+    done = subprocess.run(["promtool", "check", "metrics"], input=text, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    wait_until(lambda: "weft_controller_silent_nodes 2\n" in controller.get("/metrics")[1], 10, "patience's end")
+
+
 def test_a_state_that_cannot_be_used(controller):
     controller.start()
     controller.apply(NETWORKS)

@@ -1,13 +1,15 @@
 """A staged installation, and what systemd thinks of the unit."""
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
+from controller import CONTROLLER
 from topology import Lone, configure_vm
-from weft import BUILD, TOP, WEFTD, run
+from weft import BUILD, TOP, WEFTCTL, WEFTD, run, wait_until
 
 
 def install(root, *options):
@@ -17,17 +19,30 @@ def install(root, *options):
 def test_installed_below_a_root_and_removed(tmp_path):
     install(tmp_path)
     config = tmp_path / "etc/weft/weft.yaml"
+    of_controller = tmp_path / "etc/weft/controller.yaml"
     for path in ("usr/local/bin/weftd", "usr/local/bin/weftctl", "etc/systemd/system/weftd.service",
+                 "usr/local/bin/weft-controller", "etc/systemd/system/weft-controller.service",
                  "usr/local/share/bash-completion/completions/weftctl",
                  "usr/local/share/doc/weft/README.md"):
         assert (tmp_path / path).exists(), path
     run(tmp_path / "usr/local/bin/weftd", "--check", "--config", config)
+    run(tmp_path / "usr/local/bin/weft-controller", "--check", "--config", of_controller)
     config.write_text("node: {name: mine}\n")
-    assert "stays as it is" in install(tmp_path)
+    assert f"{config} stays as it is" in install(tmp_path)
     assert config.read_text() == "node: {name: mine}\n", "the operator's file was overwritten"
     install(tmp_path, "--uninstall")
     left = [p for p in tmp_path.rglob("*") if p.is_file()]
-    assert left == [config]
+    assert sorted(left) == sorted([config, of_controller])
+
+
+def test_the_example_of_a_controller_with_all_that_it_mentions(tmp_path):
+    """What is commented out is right, too."""
+    lines = (TOP / "tools/deploy/controller.yaml").read_text().splitlines()
+    keys = re.compile(r"^( *)# ((listen|tls|  ca|  cert|  key): ?.*)$")
+    config = tmp_path / "controller.yaml"
+    config.write_text("\n".join(keys.sub(r"\1\2", line) for line in lines) + "\n")
+    assert config.read_text().count("listen:") == 2 and "\ntls:\n  ca:" in config.read_text()
+    run(CONTROLLER, "--check", "--config", config)
 
 
 def test_wrong_arguments(tmp_path):
@@ -37,15 +52,16 @@ def test_wrong_arguments(tmp_path):
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
-def test_systemd_takes_the_unit(tmp_path):
+@pytest.mark.parametrize("service, exposure", [("weftd", 40), ("weft-controller", 20)])
+def test_systemd_takes_the_unit(tmp_path, service, exposure):
     """No warnings, and little that the service could do to the machine."""
     install(tmp_path)
     # The unit names files of the machine, which the staged ones stand for.
-    unit = tmp_path / "weftd.service"
-    text = (TOP / "tools/deploy/weftd.service").read_text()
+    unit = tmp_path / f"{service}.service"
+    text = (TOP / f"tools/deploy/{service}.service").read_text()
     unit.write_text(text.replace("/usr/local/bin", f"{tmp_path}/usr/local/bin"))
     run("systemd-analyze", "verify", "--man=no", unit)
-    text = run("systemd-analyze", "security", "--offline=yes", "--threshold=40", "--no-pager", unit,
+    text = run("systemd-analyze", "security", "--offline=yes", f"--threshold={exposure}", "--no-pager", unit,
                env={**os.environ, "SYSTEMD_PAGER": "cat"})
     assert "Overall exposure level" in text
 
@@ -73,3 +89,20 @@ def test_the_units_capabilities_are_enough(lab):
     assert lone.vm.ping("10.1.0.1", count=3) == 3
     status = (Path("/proc") / str(lone.router.process.pid) / "status").read_text()
     assert "CapEff:\t000001ffffffffff" not in status
+
+
+def test_the_controller_needs_no_capabilities(tmp_path):
+    """With a state and a socket of its own, and no more of root than the unit leaves."""
+    socket = tmp_path / "c.sock"
+    config = tmp_path / "controller.yaml"
+    config.write_text(f"name: c\ndomain: weft.local\napi: {{socket: {socket}}}\nstate: {{file: {tmp_path}/c.db}}\n")
+    with open(tmp_path / "log", "w", encoding="utf-8") as log:
+        process = subprocess.Popen(["setpriv", "--no-new-privs", "--bounding-set", "-all", CONTROLLER, "--config", config],
+                                   stdout=log, stderr=log)
+    try:
+        wait_until(lambda: process.poll() is not None or socket.exists(), 20, "the socket")
+        run(WEFTCTL, "-c", socket, "node", "add", "a", "--tunnel-address", "192.0.2.1")
+        assert "192.0.2.1" in run(WEFTCTL, "-c", socket, "node", "show")
+    finally:
+        process.terminate()
+        assert process.wait(10) == 0, (tmp_path / "log").read_text()

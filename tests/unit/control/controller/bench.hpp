@@ -73,9 +73,10 @@ class Bench {
   }
   http::Response ask(const std::string& method, const std::string& path, const Json& body = {}) {
     const auto question = path.find('?');
-    auto response = api->handle({method, path.substr(0, question),
-                                 question == path.npos ? "" : path.substr(question + 1),
-                                 body.is_null() ? "" : body.dump()});
+    auto response = api->handle(
+        {method, path.substr(0, question), question == path.npos ? "" : path.substr(question + 1),
+         body.is_null() ? "" : body.dump()},
+        role);
     if (!response.later) return response;
     std::optional<http::Response> given;
     response.later([&](http::Response answer) { given = std::move(answer); });
@@ -91,6 +92,7 @@ class Bench {
   Time now{std::chrono::hours(1)};
   std::unique_ptr<Controller> core;
   std::unique_ptr<Api> api;
+  Role role = Role::admin;  ///< of whoever asks
   std::vector<RolloutStep> told;
   int restarts = 0;
 

@@ -189,6 +189,39 @@ TEST_CASE("the description of the API has exactly what is served", "[controller]
   CHECK(described == served);
 }
 
+TEST_CASE("a reader sees all and changes nothing", "[controller]") {
+  Bench bench;
+  REQUIRE(bench.apply(two_nodes).empty());
+  const auto body = [](const Api::Path& path) -> Json {
+    if (path.path == "/v1/apply") {
+      return {{"text", "devices: [{name: d, addresses: [192.0.2.9]}]"}};
+    }
+    return {{"name", "b"}, {"network", "blue"}, {"prefix", "0.0.0.0/0"}, {"discard", true}};
+  };
+  const std::string before = bench.ask("GET", "/v1/intent").body;
+  bench.role = Role::reader;
+  for (const auto& path : Api::paths()) {
+    INFO(path.method << " " << path.path);
+    const bool shows = path.method == "GET";
+    const auto answer = bench.ask(std::string(path.method), path.path, shows ? Json() : body(path));
+    CHECK((answer.status == 403) == !shows);
+    if (answer.stream) answer.stream->on_reader_left();
+  }
+  auto tried = body({"POST", "/v1/apply"});
+  tried["dry_run"] = true;
+  CHECK(bench.ask("POST", "/v1/apply", tried).status == 200);
+  CHECK(bench.error("DELETE", "/v1/node", {{"name", "b"}}) ==
+        "403 a reader may not DELETE /v1/node; a certificate with the role admin may");
+  CHECK(bench.ask("GET", "/v1/intent").body == before);
+
+  bench.role = Role::admin;
+  for (const auto& path : Api::paths()) {
+    INFO(path.method << " " << path.path);
+    if (path.method == "GET") continue;
+    CHECK(bench.ask(std::string(path.method), path.path, body(path)).status != 403);
+  }
+}
+
 TEST_CASE("controller.yaml is read strictly", "[controller]") {
   const auto wrong = [](const std::string& text) {
     const auto loaded = controller::parse_config(text, "c.yaml");
@@ -210,6 +243,11 @@ files: [/etc/weft/networks.yaml]
             .empty());
   CHECK(wrong("name: c\ndomain: d\nlisten: {address: 192.0.2.1}") ==
         "c.yaml:1:1: tls: required, but missing, since there is listen");
+  CHECK(wrong("name: c\ndomain: d\napi: {listen: {address: 192.0.2.1, port: 8443}}") ==
+        "c.yaml:1:1: tls: required, but missing, since there is api.listen without api.tls");
+  CHECK(wrong("name: c\ndomain: d\napi: {listen: {address: 192.0.2.1, port: 8443}, "
+              "tls: {ca: /ca, cert: /c, key: /k}}")
+            .empty());
   CHECK(wrong("name: c\ndomain: d\ntimres: {}") ==
         "c.yaml:3:1: timres: unknown key \"timres\"; did you mean \"timers\"?");
   CHECK(wrong("name: c") == "c.yaml:1:1: domain: required, but missing");

@@ -153,3 +153,46 @@ TEST_CASE("what cannot be issued is refused with the reason", "[pki]") {
   fs::copy(dir.path / "a.key", dir.path / "ca.key", fs::copy_options::overwrite_existing);
   CHECK_THAT(issue("c"), Catch::Contains("ca.key is not the key of ca.pem"));
 }
+
+TEST_CASE("a controller's certificate names the domain, an operator's no place on the channel",
+          "[pki]") {
+  const Directory dir;
+  REQUIRE(pki::init(dir.path, "site.example", {{}, 30}));
+  const auto controller = load(*pki::issue(dir.path, {.name = "network-control"}, {{}, 1}));
+  CHECK(X509_check_host(controller.get(), "site.example", 0, 0, nullptr) == 1);
+  const auto node = load(*pki::issue(dir.path, {.name = "compute-a"}, {{}, 1}));
+  CHECK(X509_check_host(node.get(), "site.example", 0, X509_CHECK_FLAG_NEVER_CHECK_SUBJECT,
+                        nullptr) == 0);
+  const auto path = pki::issue(dir.path, {.name = "alice", .role = "admin"}, {{}, 1});
+  REQUIRE(path);
+  CHECK(xmpp_names(*path).empty());
+  CHECK(verify(dir.path / "ca.pem", *path, X509_PURPOSE_SSL_CLIENT) == X509_V_OK);
+  CHECK(verify(dir.path / "ca.pem", *path, X509_PURPOSE_SSL_SERVER) == X509_V_ERR_INVALID_PURPOSE);
+}
+
+TEST_CASE("what an authority has issued is listed", "[pki]") {
+  const Directory dir;
+  CHECK_THAT(pki::list(dir.path).error().message, Catch::Contains("make the authority first"));
+  const pki::Validity year{std::chrono::sys_days{std::chrono::year(2024) / 1 / 1}, 366};
+  REQUIRE(pki::init(dir.path, "site.example", year));
+  const auto issue = [&](const char* name, const char* role) {
+    REQUIRE(pki::issue(dir.path, {.name = name, .role = role}, {year.start, 31}));
+  };
+  issue("network-control", "");
+  issue("compute-a", "");
+  issue("alice", "admin");
+  std::string all;
+  const auto listed = pki::list(dir.path);
+  REQUIRE(listed);
+  for (const auto& one : *listed) {
+    all += one.file + " " + one.name + " " + one.role + " " + pki::date_text(one.start) + " " +
+           pki::date_text(one.end) + "\n";
+  }
+  CHECK(all ==
+        "ca.pem Weft control authority 2024-01-01 2025-01-01\n"
+        "alice.pem alice admin 2024-01-01 2024-02-01\n"
+        "compute-a.pem compute-a@site.example node 2024-01-01 2024-02-01\n"
+        "network-control.pem network-control@site.example controller 2024-01-01 2024-02-01\n");
+  std::ofstream(dir.path / "z.pem") << "no certificate";
+  CHECK_THAT(pki::list(dir.path).error().message, Catch::Contains("z.pem holds no certificate"));
+}

@@ -1,4 +1,4 @@
-#include "xmpp/certificate.hpp"
+#include "tls/certificate.hpp"
 
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
@@ -6,11 +6,9 @@
 #include <ctime>
 #include <memory>
 
-namespace weft::xmpp {
+namespace weft::tls {
 
 namespace {
-
-constexpr int xmpp_address = NID_XmppAddr;
 
 std::string text_of(const X509_NAME* name) {
   const std::unique_ptr<BIO, decltype(&BIO_free)> out(BIO_new(BIO_s_mem()), &BIO_free);
@@ -21,26 +19,6 @@ std::string text_of(const X509_NAME* name) {
 }
 
 }  // namespace
-
-std::vector<Jid> addresses_of(const X509& certificate) {
-  std::vector<Jid> out;
-  const std::unique_ptr<GENERAL_NAMES, decltype(&GENERAL_NAMES_free)> names(
-      static_cast<GENERAL_NAMES*>(
-          X509_get_ext_d2i(&certificate, NID_subject_alt_name, nullptr, nullptr)),
-      &GENERAL_NAMES_free);
-  for (int i = 0; i < sk_GENERAL_NAME_num(names.get()); ++i) {
-    const GENERAL_NAME* name = sk_GENERAL_NAME_value(names.get(), i);
-    if (name->type != GEN_OTHERNAME) continue;
-    const OTHERNAME* other = name->d.otherName;
-    if (OBJ_obj2nid(other->type_id) != xmpp_address) continue;
-    if (other->value->type != V_ASN1_UTF8STRING) continue;
-    const ASN1_UTF8STRING* text = other->value->value.utf8string;
-    const auto jid = Jid::parse({reinterpret_cast<const char*>(ASN1_STRING_get0_data(text)),
-                                 static_cast<std::size_t>(ASN1_STRING_length(text))});
-    if (jid) out.push_back(jid->bare());
-  }
-  return out;
-}
 
 std::string subject_of(const X509& certificate) {
   return text_of(X509_get_subject_name(&certificate));
@@ -85,7 +63,7 @@ std::string verify_failure(X509_STORE_CTX& verification) {
   }
 }
 
-std::string tls_failure(unsigned long code) {
+std::string failure_text(unsigned long code) {
   const int reason = ERR_GET_REASON(code);
   if (ERR_GET_LIB(code) == ERR_LIB_SSL) {
     if (reason >= SSL_AD_REASON_OFFSET) {
@@ -99,4 +77,4 @@ std::string tls_failure(unsigned long code) {
   return words == nullptr ? "error " + std::to_string(code) : words;
 }
 
-}  // namespace weft::xmpp
+}  // namespace weft::tls
