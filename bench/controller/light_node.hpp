@@ -77,6 +77,7 @@ class LightNode {
   bool acknowledging_ = false;
   bool loss_expected_ = false;
   bool publishes_ = true;
+  bool was_up_ = false;
   std::map<unsigned, Heard> networks_;
   std::vector<std::pair<unsigned, unsigned>> own_;  ///< network and route
   std::size_t next_own_ = 0;                        ///< of these, the first that was not told yet

@@ -8,6 +8,7 @@
 #include <ctime>
 #include <exception>
 #include <fstream>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -97,13 +98,11 @@ Latency latency(unsigned tries, const std::function<double(unsigned)>& once) {
   return out;
 }
 
-Measured measure(const Options& options, const Layout& layout) {
+Measured measure(const Options& options, const Layout& layout, Fleet& fleet,
+                 ControllerProcess& controller) {
   Measured out;
   out.layout = layout;
   const auto patience = std::chrono::seconds(options.patience_s);
-  const TemporaryDirectory directory("weft-bench-controller");
-  Fleet fleet(layout, directory.path());
-  ControllerProcess controller(options.program, directory.path(), layout);
   const auto start = [&] {
     if (const auto started = controller.start(); !started) {
       throw std::runtime_error(started.error().message);
@@ -155,7 +154,9 @@ Measured measure(const Options& options, const Layout& layout) {
     return fleet.publish_latency(i * 17 % layout.networks, i % layout.routes, i + 1);
   });
   out.profile = latency(options.tries, [&](unsigned i) {
-    return fleet.profile_latency(controller, i * 17 % layout.networks, 10 + i % 200);
+    // Never what it was: the default is 64, and a network comes again after a number of tries that
+    // 191 does not divide.
+    return fleet.profile_latency(controller, i * 17 % layout.networks, 65 + i % 191);
   });
 
   progress("a node comes back");
@@ -178,6 +179,18 @@ Measured measure(const Options& options, const Layout& layout) {
     out.all_back = watch.read();
   }
   return out;
+}
+
+Measured measure(const Options& options, const Layout& layout) {
+  const TemporaryDirectory directory("weft-bench-controller");
+  Fleet fleet(layout, directory.path());
+  ControllerProcess controller(options.program, directory.path(), layout);
+  try {
+    return measure(options, layout, fleet, controller);
+  } catch (const std::exception& error) {
+    throw std::runtime_error(std::string(error.what()) + "\nThe controller's log ends with:\n" +
+                             controller.log_end());
+  }
 }
 
 double ratio(double full, double tenth) { return tenth > 0 ? full / tenth : 0; }

@@ -96,7 +96,7 @@ Status ControllerProcess::start() {
   posix_spawn_file_actions_adddup2(&actions, 1, 2);
   std::string program = program_.string();
   std::string option = "--config=" + config;
-  std::string quiet = "--log-level=error";
+  std::string quiet = "--log-level=warning";
   char* arguments[] = {program.data(), option.data(), quiet.data(), nullptr};
   const int failed = ::posix_spawn(&pid_, program.c_str(), &actions, nullptr, arguments, environ);
   posix_spawn_file_actions_destroy(&actions);
@@ -156,11 +156,17 @@ Status ControllerProcess::set_ttl(unsigned network, unsigned ttl) const {
 }
 
 std::string ControllerProcess::log_end() const {
+  siginfo_t ended{};
+  const bool gone =
+      pid_ >= 0 &&
+      ::waitid(P_PID, static_cast<id_t>(pid_), &ended, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+      ended.si_pid == pid_;
   std::ifstream log(directory_ / "log");
   std::stringstream text;
   text << log.rdbuf();
   const auto all = text.str();
-  return all.substr(all.size() > 2000 ? all.size() - 2000 : 0);
+  return all.substr(all.size() > 2000 ? all.size() - 2000 : 0) +
+         (gone ? "and it has ended with status " + std::to_string(ended.si_status) : "");
 }
 
 }  // namespace weft::bench

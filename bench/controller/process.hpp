@@ -50,11 +50,12 @@ class ControllerProcess {
   [[nodiscard]] std::size_t resident_bytes() const { return status_bytes("VmRSS:"); }
   [[nodiscard]] std::size_t peak_bytes() const { return status_bytes("VmHWM:"); }
 
+  [[nodiscard]] std::string log_end() const;
+
   /// Changes the TTL of a network's tunnels; returns when that is kept.
   Status set_ttl(unsigned network, unsigned ttl) const;
 
  private:
-  [[nodiscard]] std::string log_end() const;
   [[nodiscard]] std::size_t status_bytes(const std::string& field) const;
 
   std::filesystem::path program_;
