@@ -61,6 +61,7 @@ xmpp::ClientOptions Fleet::options(unsigned node, std::uint16_t port) const {
   out.peer = {"network-control", ControllerProcess::domain, "bgp-peer"};
   out.tls = certificates_[node];
   out.negotiation_timeout = 60s;
+  out.session.request_timeout = 300s;  // it is the run that has a time limit
   out.backoff = {.first = 100ms, .most = 1s, .stable = 0ms};
   return out;
 }

@@ -114,7 +114,6 @@ Measured measure(const Options& options, const Layout& layout, Fleet& fleet,
 
   progress("nodes without routes");
   start();
-  std::size_t without_routes = 0;
   {
     const Stopwatch watch(controller);
     fleet.start_all(controller.port(), false);
@@ -123,7 +122,6 @@ Measured measure(const Options& options, const Layout& layout, Fleet& fleet,
                     patience, "acknowledged profiles");
     out.members = watch.read();
     out.profiles = fleet.profiles();
-    without_routes = controller.resident_bytes();
     fleet.expect_loss(true);
     controller.kill();
     fleet.stop_all();
@@ -143,10 +141,7 @@ Measured measure(const Options& options, const Layout& layout, Fleet& fleet,
     for (auto& sample : out.samples) sample.second -= before;
     out.received = fleet.received() - before;
     fleet.run_until([&] { return fleet.settled(); }, patience, "acknowledged profiles");
-    out.resident_bytes = controller.resident_bytes();
     out.peak_bytes = controller.peak_bytes();
-    const auto grown = std::max(out.resident_bytes, without_routes) - without_routes;
-    out.route_bytes = grown / layout.all_routes();
   }
 
   progress("latencies");
@@ -177,6 +172,22 @@ Measured measure(const Options& options, const Layout& layout, Fleet& fleet,
     const Stopwatch watch(controller);
     fleet.run_until([&] { return fleet.converged(); }, patience, "convergence of all nodes");
     out.all_back = watch.read();
+    fleet.run_until([&] { return fleet.settled(); }, patience, "acknowledged profiles");
+    out.resident_bytes = controller.resident_bytes();
+  }
+
+  // The same state, sessions and profiles without a route: what is more before is the routes'.
+  progress("the same without routes");
+  {
+    fleet.expect_loss(true);
+    controller.kill();
+    fleet.stop_all();
+    start();
+    fleet.start_all(controller.port(), false);
+    fleet.run_until([&] { return fleet.all_up() && fleet.settled(); }, patience,
+                    "acknowledged profiles");
+    const auto without = std::min(controller.resident_bytes(), out.resident_bytes);
+    out.route_bytes = (out.resident_bytes - without) / layout.all_routes();
   }
   return out;
 }
