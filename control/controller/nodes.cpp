@@ -133,46 +133,47 @@ void Nodes::learn(const std::string& node, const Json& told) {
     return;
   }
   if (core_.model().find({Kind::node, node}) != nullptr) return;
-  change({{Kind::node, node}, *std::move(object)});
+  change({{{Kind::node, node}, *std::move(object)}});
 }
 
 void Nodes::take_member(const std::string& node, const std::string& network, bool member) {
   const Member wanted{.network = network, .node = node};
   if (!member) {
-    wanted_.erase({network, node});
-    if (core_.model().find(key_of(wanted)) != nullptr) change({key_of(wanted), std::nullopt});
+    wanted_[node].erase(network);
+    if (core_.model().find(key_of(wanted)) != nullptr) change({{key_of(wanted), std::nullopt}});
     return;
   }
-  wanted_.emplace(network, node);
-  retry_members();
+  wanted_[node].insert(network);
+  add_members(node, {network});
 }
 
-void Nodes::retry_members() {
+/// Of networks that the node wants; once both are in the model.
+void Nodes::add_members(const std::string& node, const std::set<std::string>& networks) {
   const auto& model = core_.model();
-  for (const auto& [network, node] : std::set(wanted_)) {
-    const bool both = model.find({Kind::network, network}) != nullptr &&
-                      model.find({Kind::node, node}) != nullptr;
-    if (!both) continue;
-    wanted_.erase({network, node});
+  if (model.find({Kind::node, node}) == nullptr) return;
+  std::vector<Edit> edits;
+  for (const auto& network : networks) {
+    if (model.find({Kind::network, network}) == nullptr) continue;
+    wanted_[node].erase(network);
     const Member member{.network = network, .node = node};
-    if (model.find(key_of(member)) == nullptr) change({key_of(member), member});
+    if (model.find(key_of(member)) == nullptr) edits.push_back({key_of(member), member});
   }
+  if (!edits.empty()) change(std::move(edits));
 }
 
-void Nodes::change(Edit edit) {
-  const auto what = label(edit.key);
-  core_.change({std::move(edit)}, [this, what](const Result<Changes>& done) {
-    if (!done) {
-      SPDLOG_WARN("{}: {}", what, done.error().message);
-      return;
-    }
-    retry_members();
+void Nodes::change(std::vector<Edit> edits) {
+  const auto what = label(edits.front().key);
+  core_.change(std::move(edits), [what](const Result<Changes>& done) {
+    if (!done) SPDLOG_WARN("{}: {}", what, done.error().message);
   });
 }
 
 void Nodes::objects_changed(const Changes& changes) {
   bool networks = false;
   for (const auto& change : changes.objects) {
+    if (change.key.kind == Kind::node && change.after) {
+      add_members(change.key.name, std::set(wanted_[change.key.name]));
+    }
     if (change.key.kind != Kind::network) continue;
     networks = true;
     if (change.after) {
@@ -181,8 +182,7 @@ void Nodes::objects_changed(const Changes& changes) {
       tables_.remove_network(*id);
     }
   }
-  if (networks) server_.networks_changed();
-  retry_members();
+  if (networks) server_.networks_changed();  // which tells of members again
 }
 
 void Nodes::put_network(const std::string& name) {

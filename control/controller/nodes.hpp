@@ -6,7 +6,7 @@
 #include <map>
 #include <set>
 #include <string>
-#include <utility>
+#include <vector>
 
 #include "controller/config.hpp"
 #include "controller/controller.hpp"
@@ -35,18 +35,17 @@ class Nodes {
   void tell(const RolloutStep& step);
   void learn(const std::string& node, const Json& told);
   void take_member(const std::string& node, const std::string& network, bool member);
-  /// Members that came before their node or network did.
-  void retry_members();
+  void add_members(const std::string& node, const std::set<std::string>& networks);
   void objects_changed(const Changes& changes);
   void put_network(const std::string& name);
-  void change(Edit edit);
+  void change(std::vector<Edit> edits);
 
   Controller& core_;
   Peers& peers_;
   vpn::VpnTables tables_;
   RouteServer server_;
-  std::set<std::pair<std::string, std::string>>
-      wanted_;  ///< network and node, not in the model yet
+  /// Networks by node that are not in the model yet, or the node is not.
+  std::map<std::string, std::set<std::string>> wanted_;
 };
 
 }  // namespace weft::controller

@@ -23,8 +23,16 @@ int rank(const ProfileChange& change) {
 void Rollout::known(const std::string& node, bool is_known) {
   NodeState& state = nodes_[node];
   state.known = is_known;
+  wake(node, ~std::uint64_t{0});
+}
+
+/// Networks for which this acknowledgement may change something.
+void Rollout::wake(const std::string& node, std::uint64_t generation) {
   const auto waiting = waiting_.find(node);
-  if (waiting != waiting_.end()) queue_.insert(waiting->second.begin(), waiting->second.end());
+  if (waiting == waiting_.end()) return;
+  for (const auto& [network, wanted] : waiting->second) {
+    if (wanted <= generation) queue_.insert(network);
+  }
 }
 
 bool Rollout::silent(const NodeState& node, Time now) const {
@@ -60,6 +68,21 @@ bool Rollout::has_left(const State& state, const Pair& pair, const Old& old, Tim
       "tunnel/" + tunnel_name(told->second.terms.network.name, pair.receiver));
 }
 
+/// At the latest by this generation the receiver is told to let the way in; not before one of its
+/// decap that it has already.
+std::uint64_t Rollout::let_in_since(const State& state, const Pair& pair, const Way& way) const {
+  const auto told = state.told.find(pair.receiver);
+  if (told == state.told.end()) return generation_ + 1;
+  const Entrance entrance(way);
+  const auto decap = told->second.since.find(entrance);
+  if (decap != told->second.since.end()) {
+    const auto since = decap->second.find(way.source);
+    if (since != decap->second.end()) return since->second;
+  }
+  const auto put = told->second.put.find(entrance);
+  return put == told->second.put.end() ? generation_ + 1 : put->second;
+}
+
 void Rollout::move_pair(State& state, const Pair& pair, PairState& moving, Time now) {
   const auto planned = state.plan.ways.find(pair);
   const Way* wanted = planned == state.plan.ways.end() ? nullptr : &planned->second;
@@ -76,14 +99,14 @@ void Rollout::move_pair(State& state, const Pair& pair, PairState& moving, Time 
       leave();
       moving.current = *wanted;
     } else {
-      state.waits_for.insert(pair.receiver);
+      state.wait_for(pair.receiver, let_in_since(state, pair, *wanted));
     }
   }
   std::erase_if(moving.olds, [&](Old& old) {
     if (moving.current && old.way.looks_like(*moving.current)) return true;  // back again
     if (!old.confirmed && has_left(state, pair, old, now)) old.confirmed = now;
     if (!old.confirmed) {
-      state.waits_for.insert(pair.sender);
+      state.wait_for(pair.sender, old.left);
       return false;
     }
     const Time end = *old.confirmed + timers_.grace;
@@ -219,7 +242,7 @@ void Rollout::step(const std::string& name, Time now, RolloutStep& out) {
   for (const auto& [prefix, route] : state.plan.routes) {
     if (route.network != name) dependents_[route.network].insert(name);
   }
-  for (const auto& node : std::exchange(state.waits_for, {})) waiting_[node].erase(name);
+  for (const auto& waited : std::exchange(state.waits_for, {})) waiting_[waited.first].erase(name);
   state.ends.reset();
   if (move_pairs(state, now)) {
     const auto& dependents = dependents_[name];
@@ -230,7 +253,7 @@ void Rollout::step(const std::string& name, Time now, RolloutStep& out) {
   }
   index_numbers(name, state);
   record(name, state, out);
-  for (const auto& node : state.waits_for) waiting_[node].insert(name);
+  for (const auto& [node, wanted] : state.waits_for) waiting_[node].emplace(name, wanted);
 }
 
 /// Puts the network into the timetable, for the end of a grace or of the patience with a node.
@@ -240,7 +263,7 @@ void Rollout::schedule(const std::string& name) {
   State& state = found->second;
   if (state.due) timetable_.erase({*state.due, name});
   state.due = state.ends;
-  for (const auto& node : state.waits_for) {
+  for (const auto& [node, wanted] : state.waits_for) {
     const NodeState& waited = nodes_[node];
     const Time patience = waited.waiting_since + timers_.silent;
     const bool late = waited.applied < waited.told;
@@ -345,8 +368,7 @@ void Rollout::applied(const std::string& name, std::uint64_t generation,
   node.applied = generation;
   node.waiting_since = now;
   node.refused = refused;
-  const auto waiting = waiting_.find(name);
-  if (waiting != waiting_.end()) queue_.insert(waiting->second.begin(), waiting->second.end());
+  wake(name, generation);
 }
 
 std::optional<Time> Rollout::due() const {

@@ -6,6 +6,7 @@
 /// nothing for a while holds nothing back any more, and is shown. No sockets and no clock of its
 /// own.
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -122,7 +123,12 @@ class Rollout {
     NetworkPlan plan;
     std::map<Pair, PairState> pairs;
     std::map<std::string, Told> told;
-    std::set<std::string> waits_for;
+    /// Nodes, and from which generation on what they acknowledge may change something.
+    std::map<std::string, std::uint64_t> waits_for;
+    void wait_for(const std::string& node, std::uint64_t generation) {
+      auto& wanted = waits_for.try_emplace(node, generation).first->second;
+      wanted = std::min(wanted, generation);
+    }
     std::optional<Time> ends{};                        ///< the next grace that is over
     std::optional<Time> due{};                         ///< as it stands in the timetable
     std::set<std::pair<bool, std::uint32_t>> numbers;  ///< by which it is let in; labels, VNIs
@@ -140,6 +146,9 @@ class Rollout {
   [[nodiscard]] bool silent(const NodeState& node, Time now) const;
   [[nodiscard]] bool lets_in(const State& state, const Pair& pair, const Way& way, Time now) const;
   [[nodiscard]] bool has_left(const State& state, const Pair& pair, const Old& old, Time now) const;
+  [[nodiscard]] std::uint64_t let_in_since(const State& state, const Pair& pair,
+                                           const Way& way) const;
+  void wake(const std::string& node, std::uint64_t generation);
   void step(const std::string& name, Time now, RolloutStep& out);
   [[nodiscard]] bool move_pairs(State& state, Time now);
   void move_pair(State& state, const Pair& pair, PairState& moving, Time now);
@@ -158,7 +167,8 @@ class Rollout {
   std::uint64_t generation_ = 0;
   std::map<std::string, State> networks_;
   std::map<std::string, NodeState> nodes_;
-  std::map<std::string, std::set<std::string>> waiting_;  ///< networks by the node they wait for
+  /// By the node that they wait for: networks, and from which generation on.
+  std::map<std::string, std::map<std::string, std::uint64_t>> waiting_;
   std::set<std::pair<Time, std::string>> timetable_;
   std::map<std::pair<bool, std::uint32_t>, std::set<std::string>> numbers_;
   /// Networks whose routes lead into another's tunnels, by that.

@@ -47,7 +47,7 @@ Rollout::NetworkStatus Rollout::network(const std::string& name) const {
   const State& state = found->second;
   out.ways = state.plan.ways.size();
   out.unreachable = state.plan.unreachable.size();
-  out.waits_for = state.waits_for;
+  for (const auto& [node, wanted] : state.waits_for) out.waits_for.insert(node);
   for (const auto& [pair, moving] : state.pairs) {
     const auto planned = state.plan.ways.find(pair);
     if (planned != state.plan.ways.end() && moving.current != planned->second) ++out.moving;

@@ -102,11 +102,14 @@ asio::awaitable<void> serve(Shared state, Tcp::socket socket) {
   co_await begin_session(state, std::move(stream).value());
 }
 
-/// Who says nothing may keep nobody out: the oldest gives way.
+/// Who says nothing may keep nobody out: the oldest gives way, but for those whose certificate is
+/// good already. They are about to have a session, or have been told so.
 void make_room(State& state) {
-  std::size_t too_many = state.negotiating.size() + 1;
+  std::size_t all = state.negotiating.size() + 1;
   for (Negotiating& one : state.negotiating) {
-    if (too_many-- <= state.options.negotiations) return;
+    if (all <= state.options.negotiations) return;
+    if (!one.gave_way && !one.connection->peer_addresses().empty()) continue;
+    --all;
     if (one.gave_way) continue;
     one.gave_way = true;
     ++state.counters.turned_away;

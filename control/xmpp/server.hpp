@@ -19,8 +19,9 @@ struct ServerOptions {
   Jid self;                   ///< who answers; clients of its domain are served
   std::shared_ptr<TlsContext> tls;
   std::size_t sessions = 1024;
-  std::size_t negotiations = 64;  ///< connections that are no sessions yet
-  std::chrono::milliseconds negotiation_timeout{10'000};
+  /// Connections that are no sessions yet: all nodes of a site come at once after a restart.
+  std::size_t negotiations = 256;
+  std::chrono::milliseconds negotiation_timeout{30'000};
   SessionLimits session{};
 };
 
