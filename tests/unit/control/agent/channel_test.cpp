@@ -97,6 +97,17 @@ TEST_CASE("channel: a tunnel that a profile offers goes before our own") {
   CHECK(h.via("10.1.0.30") == "tunnel geneve-100-192.0.2.2");
 }
 
+TEST_CASE("channel: a route that goes while offers change is gone") {
+  Hearing h;
+  h.routes.announce(h.first, "blue", host("10.1.0.30"), path("192.0.2.2", {Encapsulation::vxlan}));
+  h.routes.announce(h.first, "blue", host("10.1.0.31"), path("192.0.2.2", {Encapsulation::vxlan}));
+  CHECK(h.via("10.1.0.30") != "none");
+  h.routes.withdraw(h.first, "blue", host("10.1.0.30"));
+  h.routes.reconsider();
+  CHECK(h.via("10.1.0.30") == "none");
+  CHECK(h.via("10.1.0.31") != "none");
+}
+
 TEST_CASE("channel: a route leaves with the last controller that tells it") {
   Hearing h;
   for (const auto source : {h.first, h.second}) {
