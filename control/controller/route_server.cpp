@@ -257,6 +257,7 @@ Status RouteServer::withdraw(Node& node, const std::string& name) {
 
 void RouteServer::told_all(Node& node) {
   node.told_all = true;
+  node.lost.reset();
   tables_.sweep(node.source);
   expected_.erase(node.name);
   for (auto& [name, other] : nodes_) finish_initial(other);
@@ -416,8 +417,10 @@ void RouteServer::tick() {
   for (auto node = nodes_.begin(); node != nodes_.end(); ++node) {
     auto& lost = node->second.lost;
     if (!lost || now - *lost < timers_.stale) continue;
-    SPDLOG_WARN("node {}: gone for {} s; its routes go", node->first,
-                timers_.stale.count() / 1000.0);
+    const bool here = node->second.session != nullptr;
+    SPDLOG_WARN("node {}: {} {} s; {}", node->first, here ? "has not told all within" : "gone for",
+                timers_.stale.count() / 1000.0,
+                here ? "what it has not told again goes" : "its routes go");
     lost.reset();
     tables_.sweep(node->second.source);
   }
