@@ -57,14 +57,17 @@ Status Nodes::listen(const Config& config) {
 RouteServer::Handlers Nodes::handlers() {
   RouteServer::Handlers out;
   out.profiles = [this](const std::string& node) { return profiles_of(node); };
-  out.applied = [this](const std::string& node, const channel::Applied& applied) {
+  out.applied = [this](const std::string& node, const channel::Applied& applied) -> Status {
     std::map<std::string, std::string> refused;
     for (const auto& [id, why] : applied.refused) {
       refused.emplace(channel::profile_item_id(id), why);
     }
-    core_.applied(node, applied.generation, refused);
+    return core_.applied(node, applied.generation, refused);
   };
-  out.session = [](const std::string&, bool) {};
+  out.session = [this](const std::string& node, bool up) {
+    // It says again what it wants when it is back.
+    if (!up) std::erase_if(wanted_, [&](const auto& wish) { return wish.second == node; });
+  };
   out.described = [this](const std::string& node, const std::string& json) {
     learn(node, Json::parse(json, nullptr, false));
   };

@@ -334,7 +334,7 @@ void Rollout::applied(const std::string& name, std::uint64_t generation,
   NodeState& node = nodes_[name];
   node.applied = generation;
   node.waiting_since = now;
-  for (const auto& [key, reason] : refused) node.refused.insert_or_assign(key, reason);
+  node.refused = refused;
   const auto waiting = waiting_.find(name);
   if (waiting != waiting_.end()) queue_.insert(waiting->second.begin(), waiting->second.end());
 }

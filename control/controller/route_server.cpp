@@ -22,6 +22,8 @@ constexpr std::size_t work_a_turn = 2000;
 constexpr std::size_t most_unassociated =
     4096;                                     ///< routes of a node, published into no network yet
 constexpr std::size_t most_unplaced = 65536;  ///< and those whose network is not there
+constexpr std::size_t most_networks = 4096;   ///< that a node subscribes to
+constexpr std::size_t most_routes = 131'072;  ///< that a node tells
 constexpr auto tick_period = 250ms;
 
 xmpp::Text end_of_rib() {
@@ -169,7 +171,11 @@ Status RouteServer::subscribe(Node& node, const std::string& network) {
     send_mark(*node.session, all.generation);
     return ok();
   }
-  if (!node.networks.insert(network).second) return ok();
+  if (node.networks.contains(network)) return ok();
+  if (node.networks.size() >= most_networks) {
+    return Error{fmt::format("too many networks: a node may have {}", most_networks)};
+  }
+  node.networks.insert(network);
   if (const auto id = tables_.find_network(network)) {
     node.initial = true;
     tables_.subscribe(node.subscriber, *id);
@@ -215,11 +221,14 @@ Status RouteServer::hear_profile(Node& node, const xmpp::Element& payload) {
   }
   const auto applied = channel::parse_applied(payload);
   if (!applied) return applied.error();
-  handlers_.applied(node.name, *applied);
-  return ok();
+  return handlers_.applied(node.name, *applied);
 }
 
 Status RouteServer::announce(Node& node, const std::string& network, const xmpp::Element& entry) {
+  if (!node.networks.contains(network)) {
+    return Error{fmt::format("node {} has not subscribed to network {}, and tells no routes of it",
+                             node.name, network)};
+  }
   const auto id = tables_.find_network(network);
   auto route = channel::parse_entry(entry, {});
   if (!route) return route.error();
@@ -234,6 +243,10 @@ Status RouteServer::announce(Node& node, const std::string& network, const xmpp:
     }
     node.unplaced.emplace(name, std::pair(network, entry));
     return ok();
+  }
+  if (const auto* source = tables_.sources().find(node.source);
+      source != nullptr && source->paths >= most_routes) {
+    return Error{fmt::format("too many routes: a node may tell {}", most_routes)};
   }
   route->attributes.origin = node.name;
   const auto order = handlers_.preference(network);

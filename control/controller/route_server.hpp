@@ -41,7 +41,8 @@ class RouteServer {
   struct Handlers {
     /// A node wants its profiles: all that tell() is to say to it from now on begins with this.
     std::function<AllProfiles(const std::string& node)> profiles;
-    std::function<void(const std::string& node, const channel::Applied& applied)> applied;
+    /// An Error where it cannot be true.
+    std::function<Status(const std::string& node, const channel::Applied& applied)> applied;
     std::function<void(const std::string& node, bool up)> session;
     /// What a node says of itself: an object of the inventory, as JSON.
     std::function<void(const std::string& node, const std::string& json)> described;

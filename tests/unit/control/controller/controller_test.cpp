@@ -130,7 +130,10 @@ TEST_CASE("a restarted controller goes on where it was", "[controller]") {
   const auto numbers = *bench.core->model().find<Numbers>(Kind::numbers, "blue");
   const auto generation = bench.core->rollout().generation();
   CHECK(bench.core->rollout().network("blue").moving == 2);
-  bench.core->applied("b", generation, {});
+  CHECK_FALSE(bench.core->applied("b", generation + 1, {}));
+  bench.settle();
+  CHECK_FALSE(bench.core->rollout().current("blue", {"a", "b"}));
+  REQUIRE(bench.core->applied("b", generation, {}));
   bench.settle();
   CHECK(bench.core->rollout().current("blue", {"a", "b"}));
 
@@ -141,7 +144,7 @@ TEST_CASE("a restarted controller goes on where it was", "[controller]") {
   CHECK_FALSE(bench.core->rollout().current("blue", {"b", "a"}));
   CHECK(bench.core->rollout().network("blue").waits_for == std::set<std::string>{"a"});
   for (const auto* node : {"a", "b"}) {
-    bench.core->applied(node, bench.core->rollout().generation(), {});
+    REQUIRE(bench.core->applied(node, bench.core->rollout().generation(), {}));
   }
   bench.settle();
   CHECK(bench.core->rollout().network("blue").moving == 0);
