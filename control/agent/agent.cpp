@@ -108,12 +108,7 @@ ObjectSet Agent::objects_of_controllers(const Config& config, const std::string&
   if (!read.damage.empty()) {
     SPDLOG_WARN("{}: {}; controllers will tell again what is missing", path, read.damage);
   }
-  auto journal = ChannelJournal::begin(path, read.objects, config.node);
-  if (!journal) {
-    SPDLOG_ERROR("{}; what controllers put is lost when weftd ends", journal.error().message);
-  } else {
-    journal_ = std::move(*journal);
-  }
+  journal_ = std::make_unique<ChannelJournal>(path, read.objects, config.node);
   return std::move(read.objects);
 }
 
