@@ -19,9 +19,12 @@ namespace pubsub = xmpp::pubsub;
 constexpr auto coalesce = 1ms;            ///< changes that come so close are one batch
 constexpr auto between_refreshes = 10ms;  ///< of what this node tells
 constexpr auto tick_period = 250ms;
+constexpr auto quiet = 1s;  ///< in which nothing of an earlier session is told again
 constexpr std::size_t routes_a_turn = 256;
 constexpr std::size_t profiles_a_turn = 32;
 constexpr std::size_t most_unanswered = 256;
+constexpr std::size_t most_routes = 1 << 20;          ///< of a controller
+constexpr std::size_t most_profile_bytes = 64 << 20;  ///< of all controllers
 
 /// The `items` of an event, in a message or an iq, in either namespace.
 const xmpp::Element* items_of(const xmpp::Element& stanza) {
@@ -67,7 +70,8 @@ Status Channel::start(const Config& config, const std::filesystem::path& directo
   for (const auto& controller : config.controllers) {
     controllers_.push_back({.config = controller,
                             .address = place(controller),
-                            .source = routes_.add_source(place(controller))});
+                            .source = routes_.add_source(place(controller)),
+                            .told = EndOfRib(quiet, std::chrono::seconds(config_.stale_s))});
   }
   for (std::size_t i = 0; i < controllers_.size(); ++i) {
     auto& controller = controllers_[i];
@@ -119,8 +123,9 @@ void Channel::up(std::size_t number, const std::shared_ptr<xmpp::Session>& sessi
   SPDLOG_INFO("controller {}: session up", controller.address);
   controller.session = session;
   controller.subscribed.clear();
-  controller.unanswered = 0;
+  controller.unanswered = controller.unanswered_subscriptions = 0;
   controller.end_told = controller.complete = false;
+  controller.told.begin();
   controller.refusal.clear();
   session->on_stanza = [this, number](const xmpp::Element& stanza) { return hear(number, stanza); };
   session->on_room = [this, number] { tell(number); };
@@ -145,20 +150,23 @@ void Channel::down(std::size_t number, const std::string& cause) {
 }
 
 void Channel::request(Controller& controller, const pubsub::Request& request) {
+  const bool subscribes = std::holds_alternative<pubsub::Subscribe>(request);
   ++controller.unanswered;
+  if (subscribes) ++controller.unanswered_subscriptions;
   const auto number = static_cast<std::size_t>(&controller - controllers_.data());
-  controller.session->request(
-      pubsub::build(request), [this, number, session = std::weak_ptr(controller.session)](
-                                  const Result<xmpp::Element>& answer) {
-        auto& asked = controllers_[number];
-        if (asked.session == nullptr || asked.session != session.lock()) return;
-        --asked.unanswered;
-        if (!answer && asked.refusal != answer.error().message) {
-          asked.refusal = answer.error().message;
-          SPDLOG_WARN("controller {} refuses a request: {}", asked.address, asked.refusal);
-        }
-        tell(number);
-      });
+  controller.session->request(pubsub::build(request), [this, number, subscribes,
+                                                       session = std::weak_ptr(controller.session)](
+                                                          const Result<xmpp::Element>& answer) {
+    auto& asked = controllers_[number];
+    if (asked.session == nullptr || asked.session != session.lock()) return;
+    --asked.unanswered;
+    if (subscribes) --asked.unanswered_subscriptions;
+    if (!answer && asked.refusal != answer.error().message) {
+      asked.refusal = answer.error().message;
+      SPDLOG_WARN("controller {} refuses a request: {}", asked.address, asked.refusal);
+    }
+    tell(number);
+  });
 }
 
 /// What this node is, in the words of a controller's inventory.
@@ -239,7 +247,8 @@ void Channel::hear_items(std::size_t number, const xmpp::Element& items) {
   };
   const std::string node(items.attribute("node").value_or(""));
   if (channel::is_end_of_rib(items)) {
-    completed(number);
+    controller.told.hear_marker(Clock::now());
+    complete_if_told(number);
   } else if (node == channel::profile_namespace) {
     auto profiles = channel::parse_profile_items(items);
     complain(profiles.errors);
@@ -253,12 +262,31 @@ void Channel::hear_items(std::size_t number, const xmpp::Element& items) {
     for (const auto& nlri : routes.withdrawn) routes_.withdraw(controller.source, node, nlri);
     publications_due_ = true;  // one of our addresses may have moved
   }
+  bound_what_is_told(controller);
+}
+
+/// Whoever speaks for a controller may be mad.
+void Channel::bound_what_is_told(Controller& controller) {
+  const auto routes = routes_.sources().find(controller.source)->paths;
+  if (routes <= most_routes && profiles_.bytes() <= most_profile_bytes) return;
+  controller.session->close(
+      fmt::format(
+          "it tells too much: {} routes (of at most {}), {} bytes of profiles (of at most {})",
+          routes, most_routes, profiles_.bytes(), most_profile_bytes),
+      "resource-constraint");
 }
 
 /// What it has not told again is not any more.
-void Channel::completed(std::size_t number) {
+void Channel::complete_if_told(std::size_t number) {
   auto& controller = controllers_[number];
+  if (controller.session == nullptr || controller.complete) return;
+  const auto& source = *routes_.sources().find(controller.source);
+  if (!controller.told.over(Clock::now(), controller.unanswered_subscriptions == 0,
+                            source.stale() + profiles_.stale(number) + restored(), source.paths)) {
+    return;
+  }
   controller.complete = true;
+  turn_soon(coalesce);
   controller.lost.reset();
   routes_.sweep(controller.source);
   profiles_.sweep(number);
@@ -387,6 +415,7 @@ void Channel::wait_for_tick() {
   tick_.async_wait([this](const boost::system::error_code& error) {
     if (error) return;
     const auto timer = times_.time("channel");
+    for (std::size_t i = 0; i < controllers_.size(); ++i) complete_if_told(i);
     sweep_what_is_due();
     if (!empty(restored_)) turn_soon(coalesce);
     wait_for_tick();

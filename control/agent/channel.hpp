@@ -17,6 +17,7 @@
 #include "agent/channel_profiles.hpp"
 #include "agent/channel_publications.hpp"
 #include "agent/channel_routes.hpp"
+#include "agent/end_of_rib.hpp"
 #include "agent/handler_times.hpp"
 #include "xmpp/client.hpp"
 #include "xmpp/pubsub.hpp"
@@ -71,7 +72,9 @@ class Channel {
     std::set<HostKey> untold{};
     std::set<std::string> subscribed{};
     std::size_t unanswered = 0;
+    std::size_t unanswered_subscriptions = 0;
     bool end_told = false;
+    EndOfRib told;
     bool complete = false;
     std::string refusal{};
     std::optional<Clock::time_point> lost{};  ///< when what it told went stale
@@ -81,7 +84,8 @@ class Channel {
   void down(std::size_t number, const std::string& cause);
   bool hear(std::size_t number, const xmpp::Element& stanza);
   void hear_items(std::size_t number, const xmpp::Element& items);
-  void completed(std::size_t number);
+  void bound_what_is_told(Controller& controller);
+  void complete_if_told(std::size_t number);
   void request(Controller& controller, const xmpp::pubsub::Request& request);
   /// Tells what is untold, as far as the session has room.
   void tell(std::size_t number);

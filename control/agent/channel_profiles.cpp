@@ -59,6 +59,10 @@ void ChannelProfiles::hear(std::size_t source, channel::ProfileItems items) {
     if (profile.id.kind == generation_mark) continue;
     Voices& voices = profiles_[profile.id];
     const auto before = voices.empty() ? std::string() : strongest(voices).json;
+    if (const auto old = voices.find(source); old != voices.end()) {
+      bytes_ -= old->second.json.size();
+    }
+    bytes_ += profile.json.size();
     voices.insert_or_assign(source, Told{profile.generation, std::move(profile.json), false});
     if (strongest(voices).json != before || refused_.contains(profile.id)) {
       changed_.insert(profile.id);
@@ -66,7 +70,11 @@ void ChannelProfiles::hear(std::size_t source, channel::ProfileItems items) {
   }
   for (const auto& id : items.withdrawn) {
     const auto found = profiles_.find(id);
-    if (found == profiles_.end() || found->second.erase(source) == 0) continue;
+    if (found == profiles_.end()) continue;
+    const auto voice = found->second.find(source);
+    if (voice == found->second.end()) continue;
+    bytes_ -= voice->second.json.size();
+    found->second.erase(voice);
     changed_.insert(id);
   }
 }
@@ -83,6 +91,7 @@ void ChannelProfiles::sweep(std::size_t source) {
   for (auto& [id, voices] : profiles_) {
     const auto voice = voices.find(source);
     if (voice == voices.end() || !voice->second.stale) continue;
+    bytes_ -= voice->second.json.size();
     voices.erase(voice);
     changed_.insert(id);
   }
@@ -91,6 +100,13 @@ void ChannelProfiles::sweep(std::size_t source) {
 std::size_t ChannelProfiles::stale() const {
   return static_cast<std::size_t>(std::ranges::count_if(profiles_, [](const auto& profile) {
     return std::ranges::all_of(profile.second, [](const auto& v) { return v.second.stale; });
+  }));
+}
+
+std::size_t ChannelProfiles::stale(std::size_t source) const {
+  return static_cast<std::size_t>(std::ranges::count_if(profiles_, [&](const auto& profile) {
+    const auto voice = profile.second.find(source);
+    return voice != profile.second.end() && voice->second.stale;
   }));
 }
 

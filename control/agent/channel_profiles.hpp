@@ -48,6 +48,10 @@ class ChannelProfiles {
   }
   [[nodiscard]] std::size_t size() const { return profiles_.size(); }
   [[nodiscard]] std::size_t stale() const;
+  /// Of these, what controller number `source` has not told again.
+  [[nodiscard]] std::size_t stale(std::size_t source) const;
+  /// Of all their texts.
+  [[nodiscard]] std::size_t bytes() const { return bytes_; }
   [[nodiscard]] std::uint64_t applied(std::size_t source) const { return heard_[source].applied; }
   /// Why profiles have no place here, by their names.
   [[nodiscard]] const std::map<channel::ProfileName, std::string>& refused() const {
@@ -78,6 +82,7 @@ class ChannelProfiles {
 
   ConfigManager& manager_;
   std::map<channel::ProfileName, Voices> profiles_;
+  std::size_t bytes_ = 0;
   std::set<channel::ProfileName> changed_;
   std::map<channel::ProfileName, std::string> refused_;
   std::vector<Heard> heard_;

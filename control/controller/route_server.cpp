@@ -285,11 +285,14 @@ bool RouteServer::settled() {
 }
 
 /// A node that knows what it wants and has got all of it is told so; not before those are back
-/// whose routes it would miss.
+/// whose routes it would miss, and not by a controller that has yet to be told of networks: the
+/// node would forget what it has of them.
 void RouteServer::finish_initial(Node& node) {
   if (node.session == nullptr || !node.told_all || node.initial || node.complete || !settled()) {
     return;
   }
+  if (node.waiting == node.networks && !node.networks.empty()) return;
+  if (!node.waiting.empty() && Clock::now() - started_ < timers_.restart) return;
   node.complete = true;
   node.session->send(end_of_rib());
 }
