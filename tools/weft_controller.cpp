@@ -74,6 +74,20 @@ void keep_ticking(boost::asio::steady_timer& timer, controller::Controller& core
   });
 }
 
+/// SIGHUP: certificates are read again.
+void wait_for_hangup(boost::asio::signal_set& signal, controller::Nodes& nodes,
+                     const controller::Config& config) {
+  signal.async_wait([&](const boost::system::error_code& error, int) {
+    if (error) return;
+    if (const auto renewed = nodes.renew_certificates(config)) {
+      spdlog::info("certificates are read again; they serve connections from now on");
+    } else {
+      spdlog::error("{}; what was read before stays in use", renewed.error().message);
+    }
+    wait_for_hangup(signal, nodes, config);
+  });
+}
+
 void make_parent(const std::string& path) {
   std::error_code ignored;  // whoever uses the directory says what is wrong with it
   std::filesystem::create_directories(std::filesystem::path(path).parent_path(), ignored);
@@ -84,6 +98,7 @@ int run(const Options& options, const controller::Config& config) {
   if (!edits) return exit_configuration;
   boost::asio::io_context io(1);
   boost::asio::signal_set signals(io, SIGTERM, SIGINT);
+  boost::asio::signal_set hangup(io, SIGHUP);
   signals.async_wait([&](const boost::system::error_code& error, int signal) {
     if (error) return;
     spdlog::info("signal {}: stopping", signal);
@@ -123,6 +138,7 @@ int run(const Options& options, const controller::Config& config) {
       }
     }
     keep_ticking(timer, core);
+    wait_for_hangup(hangup, nodes, config);
     spdlog::info("ready: {} objects, API at {}", core.model().objects().size(), config.api_socket);
     sd_notify(0, "READY=1");
   };

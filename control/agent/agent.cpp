@@ -155,6 +155,7 @@ Result<ConfigManager::Reloaded> Agent::finish_reload(Result<ConfigManager::Reloa
   }
   auto done = manager_.finish(std::move(*prepared));
   if (!done) return Error{config_path_ + ": " + done.error().message};
+  if (channel_) channel_->renew_certificates();
   const auto& d = done->difference;
   SPDLOG_INFO("reload of {}: {} added, {} changed, {} removed", config_path_, d.added.size(),
               d.changed.size(), d.removed.size());

@@ -4,7 +4,6 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
-#include <cctype>
 
 #include "channel/route_codec.hpp"
 #include "xmpp/stanza.hpp"
@@ -20,6 +19,7 @@ constexpr auto coalesce = 1ms;            ///< changes that come so close are on
 constexpr auto between_refreshes = 10ms;  ///< of what this node tells
 constexpr auto tick_period = 250ms;
 constexpr auto quiet = 1s;  ///< in which nothing of an earlier session is told again
+constexpr auto between_tries = 1s;
 constexpr std::size_t routes_a_turn = 256;
 constexpr std::size_t profiles_a_turn = 32;
 constexpr std::size_t most_unanswered = 256;
@@ -31,13 +31,6 @@ const xmpp::Element* items_of(const xmpp::Element& stanza) {
   const auto* event = stanza.child("event");
   if (event == nullptr) event = stanza.child("pubsub");
   return event == nullptr ? nullptr : event->child("items");
-}
-
-/// As addresses of XMPP write a node's name.
-std::string local_part(std::string name) {
-  std::ranges::transform(name, name.begin(),
-                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return name;
 }
 
 std::string place(const ControllerConfig& config) {
@@ -55,6 +48,7 @@ Channel::Channel(boost::asio::io_context& io, ConfigManager& manager, HandlerTim
       times_(times),
       busy_(std::move(busy)),
       config_(manager.intent().config.channel),
+      node_(manager.intent().config.node),
       routes_(manager.intent().config.node),
       profiles_(manager, manager.intent().config.controllers.size()),
       restored_(manager.intent().channel),
@@ -67,6 +61,7 @@ Channel::~Channel() {
 }
 
 Status Channel::start(const Config& config, const std::filesystem::path& directory) {
+  directory_ = directory;
   for (const auto& controller : config.controllers) {
     controllers_.push_back({.config = controller,
                             .address = place(controller),
@@ -74,35 +69,10 @@ Status Channel::start(const Config& config, const std::filesystem::path& directo
                             .told = EndOfRib(quiet, std::chrono::seconds(config_.stale_s))});
   }
   for (std::size_t i = 0; i < controllers_.size(); ++i) {
-    auto& controller = controllers_[i];
-    const auto failed = [&](const Error& error) {
-      return Error{fmt::format("controllers[{}] ({}): {}", i, controller.address, error.message)};
-    };
-    const auto& files = controller.config.tls;
-    auto tls = xmpp::TlsContext::load({.ca = (directory / files.ca).string(),
-                                       .cert = (directory / files.cert).string(),
-                                       .key = (directory / files.key).string()});
-    if (!tls) return failed(tls.error());
-    const auto& names = (*tls)->addresses();
-    const auto own = std::ranges::find(names, local_part(config.node.name), &xmpp::Jid::local);
-    if (own == names.end()) {
-      return failed(
-          {fmt::format("{} is not the certificate of node {}: it names {}; make one with "
-                       "`weft-controller pki issue`, or mend node.name",
-                       files.cert, config.node.name, names.front().str())});
+    if (const auto status = connect(i); !status) {
+      return Error{fmt::format("controllers[{}] ({}): {}", i, controllers_[i].address,
+                               status.error().message)};
     }
-    xmpp::ClientOptions options;
-    options.address = to_string(controller.config.address);
-    options.port = controller.config.port;
-    options.self = {own->local, own->domain, "weftd"};
-    options.peer = {"network-control", own->domain, "bgp-peer"};
-    options.tls = *tls;
-    options.session.hold = std::chrono::seconds(config.channel.hold_s);
-    auto client = xmpp::Client::start(
-        io_, std::move(options), [this, i](const auto& session) { up(i, session); },
-        [this, i](const std::string& cause) { down(i, cause); });
-    if (!client) return failed(client.error());
-    controller.client = std::move(*client);
   }
   intent_changed();
   wait_for_tick();
@@ -415,7 +385,17 @@ void Channel::wait_for_tick() {
   tick_.async_wait([this](const boost::system::error_code& error) {
     if (error) return;
     const auto timer = times_.time("channel");
-    for (std::size_t i = 0; i < controllers_.size(); ++i) complete_if_told(i);
+    const auto now = Clock::now();
+    const bool try_again = now - tried_ >= between_tries;
+    if (try_again) tried_ = now;
+    for (std::size_t i = 0; i < controllers_.size(); ++i) {
+      if (controllers_[i].client) {
+        complete_if_told(i);
+      } else if (try_again) {
+        if (const auto status = connect(i); !status)
+          controllers_[i].unable = status.error().message;
+      }
+    }
     sweep_what_is_due();
     if (!empty(restored_)) turn_soon(coalesce);
     wait_for_tick();
@@ -434,9 +414,15 @@ std::vector<Channel::ControllerStatus> Channel::controllers() const {
     const auto& controller = controllers_[i];
     ControllerStatus status;
     status.address = controller.address;
-    status.state = controller.client->state();
-    status.since = controller.client->since();
-    status.cause = controller.session ? controller.refusal : controller.client->cause();
+    status.state = xmpp::ClientState::waiting;
+    status.since = started_;
+    status.cause = controller.unable;
+    if (controller.client) {
+      status.state = controller.client->state();
+      status.since = controller.client->since();
+      status.cause = controller.session ? controller.refusal : controller.client->cause();
+      status.sessions = controller.client->sessions();
+    }
     status.complete = controller.complete;
     if (const auto* source = routes_.sources().find(controller.source)) {
       status.routes = source->paths;
@@ -444,7 +430,6 @@ std::vector<Channel::ControllerStatus> Channel::controllers() const {
     }
     status.applied = profiles_.applied(i);
     status.untold = controller.untold.size();
-    status.sessions = controller.client->sessions();
     if (controller.session) status.counters = controller.session->counters();
     out.push_back(std::move(status));
   }

@@ -54,6 +54,14 @@ Status Nodes::listen(const Config& config) {
   return server_.listen(std::move(options), {}, std::move(known));
 }
 
+Status Nodes::renew_certificates(const Config& config) {
+  if (!config.tls || !config.listen) return ok();
+  auto tls = xmpp::TlsContext::load(
+      {.ca = config.tls->ca, .cert = config.tls->cert, .key = config.tls->key});
+  if (!tls) return tls.error();
+  return server_.use(*std::move(tls));
+}
+
 RouteServer::Handlers Nodes::handlers() {
   RouteServer::Handlers out;
   out.profiles = [this](const std::string& node) { return profiles_of(node); };

@@ -61,6 +61,10 @@ void RouteServer::stop() {
   if (server_) server_->stop("the controller stops");
 }
 
+Status RouteServer::use(std::shared_ptr<xmpp::TlsContext> tls) {
+  return server_ ? server_->use(std::move(tls)) : ok();
+}
+
 void RouteServer::end_sessions(const std::string& cause) {
   for (auto& [name, node] : nodes_) {
     if (node.session) node.session->close(cause);

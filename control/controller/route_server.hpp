@@ -62,6 +62,8 @@ class RouteServer {
   Status listen(xmpp::ServerOptions options, xmpp::Server::Authorize authorize,
                 std::set<std::string> known);
   void stop();
+  /// For connections from now on. An Error where the certificate is another's.
+  Status use(std::shared_ptr<xmpp::TlsContext> tls);
   /// All nodes come again, and are told everything anew.
   void end_sessions(const std::string& cause);
 

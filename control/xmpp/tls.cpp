@@ -83,15 +83,17 @@ void secure(SSL_CTX* context) {
 TlsContext::TlsContext() : native_(std::make_unique<Native>()) {}
 TlsContext::~TlsContext() = default;
 
-Result<std::shared_ptr<TlsContext>> TlsContext::load(const TlsFiles& files) {
+Result<std::shared_ptr<TlsContext>> TlsContext::load(const TlsFiles& files, Dates dates) {
   std::shared_ptr<TlsContext> made(new TlsContext);
   SSL_CTX* context = made->native_->context.native_handle();
   secure(context);
   const auto loaded = load_files(context, files);
   if (!loaded) return loaded.error();
   const X509* certificate = SSL_CTX_get0_certificate(context);
-  const auto dated = check_dates(*certificate, files.cert);
-  if (!dated) return dated.error();
+  made->cert_path_ = files.cert;
+  if (const auto dated = made->valid_now(); dates == Dates::checked && !dated) {
+    return dated.error();
+  }
   made->addresses_ = addresses_of(*certificate);
   if (made->addresses_.empty()) {
     return Error{"the certificate " + files.cert +
@@ -99,6 +101,10 @@ Result<std::shared_ptr<TlsContext>> TlsContext::load(const TlsFiles& files) {
   }
   made->expires_ = time_of(*X509_get0_notAfter(certificate));
   return made;
+}
+
+Status TlsContext::valid_now() const {
+  return check_dates(*SSL_CTX_get0_certificate(native_->context.native_handle()), cert_path_);
 }
 
 Status TlsContext::names(const Jid& bare) const {
