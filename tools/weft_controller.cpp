@@ -94,11 +94,28 @@ Status watch_certificates(tls::ExpiryWatch& expiry, const controller::Config& co
   return ok();
 }
 
+/// SIGHUP: certificates are read again.
+void wait_for_hangup(boost::asio::signal_set& signal, controller::Nodes& nodes,
+                     tls::ExpiryWatch& expiry, const controller::Config& config) {
+  signal.async_wait([&](const boost::system::error_code& error, int) {
+    if (error) return;
+    auto renewed = nodes.renew_certificates(config);
+    if (renewed) renewed = watch_certificates(expiry, config);
+    if (renewed) {
+      spdlog::info("certificates are read again; they serve connections from now on");
+    } else {
+      spdlog::error("{}; what was read before stays in use", renewed.error().message);
+    }
+    wait_for_hangup(signal, nodes, expiry, config);
+  });
+}
+
 int run(const Options& options, const controller::Config& config) {
   auto edits = read_files(config);
   if (!edits) return exit_configuration;
   boost::asio::io_context io(1);
   boost::asio::signal_set signals(io, SIGTERM, SIGINT);
+  boost::asio::signal_set hangup(io, SIGHUP);
   signals.async_wait([&](const boost::system::error_code& error, int signal) {
     if (error) return;
     spdlog::info("signal {}: stopping", signal);
@@ -122,8 +139,7 @@ int run(const Options& options, const controller::Config& config) {
 
   controller::Peers peers(io, core);
   controller::Nodes nodes(io, core, peers, {.stale = config.stale, .restart = config.restart});
-  controller::Api api(core,
-                      {.route_server = &nodes.server(), .peers = &peers, .commits = commits});
+  controller::Api api(core, {.route_server = &nodes.server(), .peers = &peers, .commits = commits});
   http::Limits limits;
   limits.body_bytes = 16 << 20;
   make_parent(config.api_socket);
@@ -157,6 +173,7 @@ int run(const Options& options, const controller::Config& config) {
       }
     }
     keep_ticking(timer, core);
+    wait_for_hangup(hangup, nodes, expiry, config);
     spdlog::info("ready: {} objects, API at {}", core.model().objects().size(), config.api_socket);
     if (config.api_listen) {
       spdlog::info("API over TLS at {} port {}", config.api_listen->address,

@@ -108,12 +108,7 @@ ObjectSet Agent::objects_of_controllers(const Config& config, const std::string&
   if (!read.damage.empty()) {
     SPDLOG_WARN("{}: {}; controllers will tell again what is missing", path, read.damage);
   }
-  auto journal = ChannelJournal::begin(path, read.objects, config.node);
-  if (!journal) {
-    SPDLOG_ERROR("{}; what controllers put is lost when weftd ends", journal.error().message);
-  } else {
-    journal_ = std::move(*journal);
-  }
+  journal_ = std::make_unique<ChannelJournal>(path, read.objects, config.node);
   return std::move(read.objects);
 }
 
@@ -160,6 +155,7 @@ Result<ConfigManager::Reloaded> Agent::finish_reload(Result<ConfigManager::Reloa
   }
   auto done = manager_.finish(std::move(*prepared));
   if (!done) return Error{config_path_ + ": " + done.error().message};
+  if (channel_) channel_->renew_certificates();
   const auto& d = done->difference;
   SPDLOG_INFO("reload of {}: {} added, {} changed, {} removed", config_path_, d.added.size(),
               d.changed.size(), d.removed.size());

@@ -4,7 +4,6 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
-#include <cctype>
 
 #include "channel/route_codec.hpp"
 #include "xmpp/stanza.hpp"
@@ -19,22 +18,19 @@ namespace pubsub = xmpp::pubsub;
 constexpr auto coalesce = 1ms;            ///< changes that come so close are one batch
 constexpr auto between_refreshes = 10ms;  ///< of what this node tells
 constexpr auto tick_period = 250ms;
+constexpr auto quiet = 1s;  ///< in which nothing of an earlier session is told again
+constexpr auto between_tries = 1s;
 constexpr std::size_t routes_a_turn = 256;
 constexpr std::size_t profiles_a_turn = 32;
 constexpr std::size_t most_unanswered = 256;
+constexpr std::size_t most_routes = 1 << 20;          ///< of a controller
+constexpr std::size_t most_profile_bytes = 64 << 20;  ///< of all controllers
 
 /// The `items` of an event, in a message or an iq, in either namespace.
 const xmpp::Element* items_of(const xmpp::Element& stanza) {
   const auto* event = stanza.child("event");
   if (event == nullptr) event = stanza.child("pubsub");
   return event == nullptr ? nullptr : event->child("items");
-}
-
-/// As addresses of XMPP write a node's name.
-std::string local_part(std::string name) {
-  std::ranges::transform(name, name.begin(),
-                         [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return name;
 }
 
 std::string place(const ControllerConfig& config) {
@@ -58,6 +54,7 @@ Channel::Channel(boost::asio::io_context& io, ConfigManager& manager, HandlerTim
       times_(times),
       busy_(std::move(busy)),
       config_(manager.intent().config.channel),
+      node_(manager.intent().config.node),
       routes_(manager.intent().config.node),
       profiles_(manager, places(manager.intent().config.controllers)),
       restored_(manager.intent().channel),
@@ -71,43 +68,18 @@ Channel::~Channel() {
 }
 
 Status Channel::start(const Config& config, const std::filesystem::path& directory) {
+  directory_ = directory;
   for (const auto& controller : config.controllers) {
     controllers_.push_back({.config = controller,
                             .address = place(controller),
-                            .source = routes_.add_source(place(controller))});
+                            .source = routes_.add_source(place(controller)),
+                            .told = EndOfRib(quiet, std::chrono::seconds(config_.stale_s))});
   }
   for (std::size_t i = 0; i < controllers_.size(); ++i) {
-    auto& controller = controllers_[i];
-    const auto failed = [&](const Error& error) {
-      return Error{fmt::format("controllers[{}] ({}): {}", i, controller.address, error.message)};
-    };
-    const auto& files = controller.config.tls;
-    auto tls = xmpp::TlsContext::load({.ca = (directory / files.ca).string(),
-                                       .cert = (directory / files.cert).string(),
-                                       .key = (directory / files.key).string()});
-    if (!tls) return failed(tls.error());
-    const auto& names = (*tls)->addresses();
-    const auto own = std::ranges::find(names, local_part(config.node.name), &xmpp::Jid::local);
-    if (own == names.end()) {
-      return failed(
-          {fmt::format("{} is not the certificate of node {}: it names {}; make one with "
-                       "`weft-controller pki issue`, or mend node.name",
-                       files.cert, config.node.name, names.front().str())});
+    if (const auto status = connect(i); !status) {
+      return Error{fmt::format("controllers[{}] ({}): {}", i, controllers_[i].address,
+                               status.error().message)};
     }
-    xmpp::ClientOptions options;
-    options.address = to_string(controller.config.address);
-    options.port = controller.config.port;
-    options.self = {own->local, own->domain, "weftd"};
-    options.peer = {"network-control", own->domain, "bgp-peer"};
-    options.tls = *tls;
-    controller.expires = (*tls)->expires();
-    expiry_.add((directory / files.cert).string(), controller.expires);
-    options.session.hold = std::chrono::seconds(config.channel.hold_s);
-    auto client = xmpp::Client::start(
-        io_, std::move(options), [this, i](const auto& session) { up(i, session); },
-        [this, i](const std::string& cause) { down(i, cause); });
-    if (!client) return failed(client.error());
-    controller.client = std::move(*client);
   }
   intent_changed();
   wait_for_tick();
@@ -129,8 +101,9 @@ void Channel::up(std::size_t number, const std::shared_ptr<xmpp::Session>& sessi
   SPDLOG_INFO("controller {}: session up", controller.address);
   controller.session = session;
   controller.subscribed.clear();
-  controller.unanswered = 0;
+  controller.unanswered = controller.unanswered_subscriptions = 0;
   controller.end_told = controller.complete = false;
+  controller.told.begin();
   controller.refusal.clear();
   session->on_stanza = [this, number](const xmpp::Element& stanza) { return hear(number, stanza); };
   session->on_room = [this, number] { tell(number); };
@@ -156,20 +129,23 @@ void Channel::down(std::size_t number, const std::string& cause) {
 }
 
 void Channel::request(Controller& controller, const pubsub::Request& request) {
+  const bool subscribes = std::holds_alternative<pubsub::Subscribe>(request);
   ++controller.unanswered;
+  if (subscribes) ++controller.unanswered_subscriptions;
   const auto number = static_cast<std::size_t>(&controller - controllers_.data());
-  controller.session->request(
-      pubsub::build(request), [this, number, session = std::weak_ptr(controller.session)](
-                                  const Result<xmpp::Element>& answer) {
-        auto& asked = controllers_[number];
-        if (asked.session == nullptr || asked.session != session.lock()) return;
-        --asked.unanswered;
-        if (!answer && asked.refusal != answer.error().message) {
-          asked.refusal = answer.error().message;
-          SPDLOG_WARN("controller {} refuses a request: {}", asked.address, asked.refusal);
-        }
-        tell(number);
-      });
+  controller.session->request(pubsub::build(request), [this, number, subscribes,
+                                                       session = std::weak_ptr(controller.session)](
+                                                          const Result<xmpp::Element>& answer) {
+    auto& asked = controllers_[number];
+    if (asked.session == nullptr || asked.session != session.lock()) return;
+    --asked.unanswered;
+    if (subscribes) --asked.unanswered_subscriptions;
+    if (!answer && asked.refusal != answer.error().message) {
+      asked.refusal = answer.error().message;
+      SPDLOG_WARN("controller {} refuses a request: {}", asked.address, asked.refusal);
+    }
+    tell(number);
+  });
 }
 
 /// What this node is, in the words of a controller's inventory.
@@ -250,7 +226,8 @@ void Channel::hear_items(std::size_t number, const xmpp::Element& items) {
   };
   const std::string node(items.attribute("node").value_or(""));
   if (channel::is_end_of_rib(items)) {
-    completed(number);
+    controller.told.hear_marker(Clock::now());
+    complete_if_told(number);
   } else if (node == channel::profile_namespace) {
     auto profiles = channel::parse_profile_items(items);
     complain(profiles.errors);
@@ -264,12 +241,31 @@ void Channel::hear_items(std::size_t number, const xmpp::Element& items) {
     for (const auto& nlri : routes.withdrawn) routes_.withdraw(controller.source, node, nlri);
     publications_due_ = true;  // one of our addresses may have moved
   }
+  bound_what_is_told(controller);
+}
+
+/// Whoever speaks for a controller may be mad.
+void Channel::bound_what_is_told(Controller& controller) {
+  const auto routes = routes_.sources().find(controller.source)->paths;
+  if (routes <= most_routes && profiles_.bytes() <= most_profile_bytes) return;
+  controller.session->close(
+      fmt::format(
+          "it tells too much: {} routes (of at most {}), {} bytes of profiles (of at most {})",
+          routes, most_routes, profiles_.bytes(), most_profile_bytes),
+      "resource-constraint");
 }
 
 /// What it has not told again is not any more.
-void Channel::completed(std::size_t number) {
+void Channel::complete_if_told(std::size_t number) {
   auto& controller = controllers_[number];
+  if (controller.session == nullptr || controller.complete) return;
+  const auto& source = *routes_.sources().find(controller.source);
+  if (!controller.told.over(Clock::now(), controller.unanswered_subscriptions == 0,
+                            source.stale() + profiles_.stale(number) + restored(), source.paths)) {
+    return;
+  }
   controller.complete = true;
+  turn_soon(coalesce);
   controller.lost.reset();
   routes_.sweep(controller.source);
   profiles_.sweep(number);
@@ -398,6 +394,17 @@ void Channel::wait_for_tick() {
   tick_.async_wait([this](const boost::system::error_code& error) {
     if (error) return;
     const auto timer = times_.time("channel");
+    const auto now = Clock::now();
+    const bool try_again = now - tried_ >= between_tries;
+    if (try_again) tried_ = now;
+    for (std::size_t i = 0; i < controllers_.size(); ++i) {
+      if (controllers_[i].client) {
+        complete_if_told(i);
+      } else if (try_again) {
+        if (const auto status = connect(i); !status)
+          controllers_[i].unable = status.error().message;
+      }
+    }
     sweep_what_is_due();
     if (!empty(restored_)) turn_soon(coalesce);
     wait_for_tick();
@@ -416,9 +423,15 @@ std::vector<Channel::ControllerStatus> Channel::controllers() const {
     const auto& controller = controllers_[i];
     ControllerStatus status;
     status.address = controller.address;
-    status.state = controller.client->state();
-    status.since = controller.client->since();
-    status.cause = controller.session ? controller.refusal : controller.client->cause();
+    status.state = xmpp::ClientState::waiting;
+    status.since = started_;
+    status.cause = controller.unable;
+    if (controller.client) {
+      status.state = controller.client->state();
+      status.since = controller.client->since();
+      status.cause = controller.session ? controller.refusal : controller.client->cause();
+      status.sessions = controller.client->sessions();
+    }
     status.complete = controller.complete;
     if (const auto* source = routes_.sources().find(controller.source)) {
       status.routes = source->paths;
@@ -426,7 +439,6 @@ std::vector<Channel::ControllerStatus> Channel::controllers() const {
     }
     status.applied = profiles_.applied(i);
     status.untold = controller.untold.size();
-    status.sessions = controller.client->sessions();
     if (controller.session) status.counters = controller.session->counters();
     status.expires = controller.expires;
     out.push_back(std::move(status));

@@ -17,6 +17,7 @@
 #include "agent/channel_profiles.hpp"
 #include "agent/channel_publications.hpp"
 #include "agent/channel_routes.hpp"
+#include "agent/end_of_rib.hpp"
 #include "agent/handler_times.hpp"
 #include "tls/expiry.hpp"
 #include "xmpp/client.hpp"
@@ -34,10 +35,13 @@ class Channel {
   Channel& operator=(const Channel&) = delete;
 
   /// Starts the sessions. Relative paths of certificates begin at `directory`. What controllers had
-  /// told before stands in the manager's intent. An error names the controller and why.
+  /// told before stands in the manager's intent. An error names the controller and why. A
+  /// certificate that is not valid at the time is none: it is read again until it is.
   Status start(const Config& config, const std::filesystem::path& directory);
   /// Takes leave of the controllers, who keep for a while what this node has told.
   void stop();
+  /// Reads the certificates again; from now on they are used. What is wrong with them is logged.
+  void renew_certificates();
   /// The node's own objects may have changed.
   void intent_changed();
 
@@ -68,23 +72,30 @@ class Channel {
     ControllerConfig config;
     std::string address;
     vpn::SourceId source;
-    std::unique_ptr<xmpp::Client> client{};
+    std::unique_ptr<xmpp::Client> client{};  ///< null while its certificate is not valid
+    std::string unable{};                    ///< why there is none
     std::shared_ptr<xmpp::Session> session{};
     tls::WallTime expires{};
     std::set<HostKey> untold{};
     std::set<std::string> subscribed{};
     std::size_t unanswered = 0;
+    std::size_t unanswered_subscriptions = 0;
     bool end_told = false;
+    EndOfRib told;
     bool complete = false;
     std::string refusal{};
     std::optional<Clock::time_point> lost{};  ///< when what it told went stale
   };
 
+  Result<std::shared_ptr<xmpp::TlsContext>> certificate_of(const Controller& controller) const;
+  Status connect(std::size_t number);
+  void note_expiry(Controller& controller, const xmpp::TlsContext& tls);
   void up(std::size_t number, const std::shared_ptr<xmpp::Session>& session);
   void down(std::size_t number, const std::string& cause);
   bool hear(std::size_t number, const xmpp::Element& stanza);
   void hear_items(std::size_t number, const xmpp::Element& items);
-  void completed(std::size_t number);
+  void bound_what_is_told(Controller& controller);
+  void complete_if_told(std::size_t number);
   void request(Controller& controller, const xmpp::pubsub::Request& request);
   /// Tells what is untold, as far as the session has room.
   void tell(std::size_t number);
@@ -106,6 +117,8 @@ class Channel {
   HandlerTimes& times_;
   std::function<bool()> busy_;
   ChannelConfig config_;
+  NodeConfig node_;
+  std::filesystem::path directory_;
   ChannelRoutes routes_;
   ChannelProfiles profiles_;
   ChannelPublications publications_;
@@ -118,6 +131,7 @@ class Channel {
   bool turning_ = false;
   bool publications_due_ = false;
   Clock::time_point published_{};
+  Clock::time_point tried_{};  ///< to connect without a valid certificate
 };
 
 }  // namespace weft::agent

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <fstream>
 #include <map>
@@ -22,6 +23,7 @@ namespace {
 constexpr int version = 1;
 /// Below this size it is not worth to write the file anew.
 constexpr std::uint64_t shorten_from_bytes = 4 << 20;
+constexpr auto between_tries = std::chrono::seconds(1);
 
 std::string head(const std::string& node) {
   return Json{{"version", version}, {"node", node}}.dump() + "\n";
@@ -112,25 +114,16 @@ ChannelJournal::Read ChannelJournal::read(const std::string& path, const Config&
   }
 }
 
-Result<std::unique_ptr<ChannelJournal>> ChannelJournal::begin(const std::string& path,
-                                                              const ObjectSet& objects,
-                                                              const NodeConfig& node) {
-  std::string text = head(node.name);
+ChannelJournal::ChannelJournal(std::string path, const ObjectSet& objects, NodeConfig node)
+    : path_(std::move(path)), node_(std::move(node)), first_(head(node_.name)) {
   for_each_kind([&]<class Object>() {
     for (const auto& [key, object] : objects_of<Object>(objects)) {
-      text += line(ObjectKind<Object>::list, key_text(key), object_json(object, node));
+      *first_ += line(ObjectKind<Object>::list, key_text(key), object_json(object, node_));
     }
   });
-  if (auto status = write_state(path, text); !status) return status.error();
-  return std::unique_ptr<ChannelJournal>(new ChannelJournal(path, node, text.size()));
+  report(write({}));
+  thread_ = std::thread([this] { run(); });
 }
-
-ChannelJournal::ChannelJournal(std::string path, NodeConfig node, std::uint64_t bytes)
-    : path_(std::move(path)),
-      node_(std::move(node)),
-      bytes_(bytes),
-      least_bytes_(bytes),
-      thread_([this] { run(); }) {}
 
 ChannelJournal::~ChannelJournal() {
   {
@@ -142,20 +135,23 @@ ChannelJournal::~ChannelJournal() {
 }
 
 void ChannelJournal::note(const Update& update) {
-  std::string lines;
+  Lines lines;
   for_each_kind([&]<class Object>() {
-    constexpr auto list = ObjectKind<Object>::list;
+    const std::string list(ObjectKind<Object>::list);
     const auto& changes = update.*ObjectKind<Object>::changes;
+    const auto add = [&](const std::string& key, const Json& object) {
+      lines.insert_or_assign({list, key}, line(list, key, object));
+    };
     for (const auto& put : changes.put) {
-      lines +=
-          line(list, key_text(ObjectKind<Object>::key(put.config)), object_json(put.config, node_));
+      add(key_text(ObjectKind<Object>::key(put.config)), object_json(put.config, node_));
     }
-    for (const auto& key : changes.erase) lines += line(list, key_text(key), Json::object());
+    for (const auto& key : changes.erase) add(key_text(key), Json::object());
   });
   if (lines.empty()) return;
   {
     const std::lock_guard lock(mutex_);
-    waiting_ += lines;
+    lines.merge(waiting_);  // the newer ones stand
+    waiting_ = std::move(lines);
   }
   more_.notify_one();
 }
@@ -163,19 +159,46 @@ void ChannelJournal::note(const Update& update) {
 void ChannelJournal::run() {
   std::unique_lock lock(mutex_);
   for (;;) {
-    more_.wait(lock, [&] { return ending_ || !waiting_.empty(); });
-    if (waiting_.empty()) return;
-    const std::string lines = std::exchange(waiting_, {});
-    lock.unlock();
-    auto status = append(lines);
-    if (status && bytes_ > shorten_from_bytes && bytes_ > 4 * least_bytes_) status = shorten();
-    if (!status && !told_) {
-      SPDLOG_ERROR("{}; what controllers changed is told by them again after a restart",
-                   status.error().message);
+    const auto due = [&] { return ending_ || (!failing_ && !waiting_.empty()); };
+    if (failing_) {
+      more_.wait_for(lock, between_tries, due);
+    } else {
+      more_.wait(lock, due);
     }
-    told_ = !status;
+    const bool last = ending_;
+    Lines lines = std::exchange(waiting_, {});
+    lock.unlock();
+    const auto status = lines.empty() && !first_ ? ok() : write(lines);
+    report(status);
     lock.lock();
+    if (!status) waiting_.merge(lines);
+    if (last && (!status || waiting_.empty())) return;
   }
+}
+
+/// Says once that it fails, and once that it does not any more.
+void ChannelJournal::report(const Status& status) {
+  if (!status && !failing_) {
+    SPDLOG_ERROR("{}; what controllers change is kept in memory until it can be written",
+                 status.error().message);
+  }
+  if (status && failing_) SPDLOG_INFO("{} can be written again, and is complete", path_);
+  failing_ = !status;
+}
+
+/// All of them or, as far as a restart will know, none.
+Status ChannelJournal::write(const Lines& lines) {
+  if (first_) {
+    if (auto status = write_state(path_, *first_); !status) return status;
+    bytes_ = least_bytes_ = first_->size();
+    first_.reset();
+  }
+  if (lines.empty()) return ok();
+  std::string text;
+  for (const auto& [name, each] : lines) text += each;
+  if (auto status = append(text); !status) return status;
+  const bool large = bytes_ > shorten_from_bytes && bytes_ > 4 * least_bytes_;
+  return large ? shorten() : ok();
 }
 
 Status ChannelJournal::append(const std::string& lines) {
@@ -188,9 +211,12 @@ Status ChannelJournal::append(const std::string& lines) {
     done += static_cast<std::size_t>(wrote);
   }
   const int why = errno;
+  const bool whole = done == lines.size();
+  // Half a line would spoil the one that comes behind it.
+  const bool cut = whole || file < 0 || ::ftruncate(file, static_cast<off_t>(bytes_)) == 0;
   if (file >= 0) ::close(file);
-  bytes_ += done;
-  if (done == lines.size()) return ok();
+  if (whole || !cut) bytes_ += done;
+  if (whole) return ok();
   return Error{fmt::format("cannot write to {}: {}", path_, std::strerror(why))};
 }
 

@@ -4,10 +4,12 @@
 
 #include <condition_variable>
 #include <cstdint>
-#include <memory>
+#include <map>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
+#include <utility>
 
 #include "agent/objects.hpp"
 #include "weft/result.hpp"
@@ -25,11 +27,10 @@ class ChannelJournal {
   /// the controllers tell it again.
   static Read read(const std::string& path, const Config& config);
 
-  /// Starts the file anew with `objects`; an error names the path and why.
-  static Result<std::unique_ptr<ChannelJournal>> begin(const std::string& path,
-                                                       const ObjectSet& objects,
-                                                       const NodeConfig& node);
-  /// Writes what is not written yet.
+  /// Starts the file anew with `objects`. What cannot be written is said, kept, and tried again, so
+  /// that the file is right soon after a full disk has room.
+  ChannelJournal(std::string path, const ObjectSet& objects, NodeConfig node);
+  /// Writes what is not written yet, if it can.
   ~ChannelJournal();
   ChannelJournal(const ChannelJournal&) = delete;
   ChannelJournal& operator=(const ChannelJournal&) = delete;
@@ -38,20 +39,26 @@ class ChannelJournal {
   void note(const Update& update);
 
  private:
-  ChannelJournal(std::string path, NodeConfig node, std::uint64_t bytes);
+  /// The list and the key of an object.
+  using Name = std::pair<std::string, std::string>;
+  using Lines = std::map<Name, std::string>;
+
   void run();
+  Status write(const Lines& lines);
   Status append(const std::string& lines);
   Status shorten();
+  void report(const Status& status);
 
   std::string path_;
   NodeConfig node_;
   std::mutex mutex_;
   std::condition_variable more_;
-  std::string waiting_;
+  Lines waiting_;  ///< the last one of each object
   bool ending_ = false;
-  bool told_ = false;              ///< of a failure, until one write succeeds
-  std::uint64_t bytes_ = 0;        ///< of the file
-  std::uint64_t least_bytes_ = 0;  ///< when it was begun or shortened
+  std::optional<std::string> first_;  ///< to be written before all else
+  bool failing_ = false;              ///< which was said, until a write succeeds
+  std::uint64_t bytes_ = 0;           ///< of the file
+  std::uint64_t least_bytes_ = 0;     ///< when it was begun or shortened
   std::thread thread_;
 };
 

@@ -11,6 +11,8 @@ namespace weft::agent {
 
 namespace {
 
+/// What one stanza has room for; a controller that has more refused is wrong in all of it.
+constexpr std::size_t most_refusal_bytes = 64 << 10;
 /// The kind of what stands behind all of a generation: before it, there may be more to come.
 constexpr std::string_view generation_mark = "generation";
 
@@ -25,6 +27,17 @@ bool known(const std::string& kind) {
     found = found || (from_controllers<Object> && ObjectKind<Object>::word == kind);
   });
   return found;
+}
+
+/// The place of a kind among those that rest on one another.
+std::size_t rank(std::string_view kind) {
+  std::size_t place = 0;
+  std::size_t out = std::string_view::npos;
+  for_each_kind([&]<class Object>() {
+    if (ObjectKind<Object>::word == kind) out = place;
+    ++place;
+  });
+  return out;
 }
 
 /// The key that a profile's name stands for.
@@ -79,6 +92,10 @@ void ChannelProfiles::hear(std::size_t source, channel::ProfileItems items) {
     }
     Voices& voices = profiles_[profile.id];
     const auto before = voices.empty() ? std::string() : in_force(profile.id, voices);
+    if (const auto old = voices.find(source); old != voices.end()) {
+      bytes_ -= old->second.json.size();
+    }
+    bytes_ += profile.json.size();
     voices.insert_or_assign(source, Told{profile.generation, std::move(profile.json), false});
     if (in_force(profile.id, voices) != before || refused_.contains(profile.id)) {
       changed_.insert(profile.id);
@@ -90,6 +107,7 @@ void ChannelProfiles::hear(std::size_t source, channel::ProfileItems items) {
     if (found == profiles_.end() || !found->second.contains(source)) continue;
     Voices& voices = found->second;
     const auto before = in_force(id, voices);
+    bytes_ -= voices.at(source).json.size();
     voices.erase(source);
     heard_[source].overruled.erase(id);
     compare(id, voices);
@@ -159,6 +177,7 @@ void ChannelProfiles::sweep(std::size_t source) {
   for (auto& [id, voices] : profiles_) {
     const auto voice = voices.find(source);
     if (voice == voices.end() || !voice->second.stale) continue;
+    bytes_ -= voice->second.json.size();
     const auto before = in_force(id, voices);
     voices.erase(voice);
     heard_[source].overruled.erase(id);
@@ -173,6 +192,14 @@ std::size_t ChannelProfiles::stale() const {
   }));
 }
 
+std::size_t ChannelProfiles::stale(std::size_t source) const {
+  return static_cast<std::size_t>(std::ranges::count_if(profiles_, [&](const auto& profile) {
+    const auto voice = profile.second.find(source);
+    return voice != profile.second.end() && voice->second.stale;
+  }));
+}
+
+/// Of controllers that live the one that has been there for the longest time.
 ChannelProfiles::Voices::const_iterator ChannelProfiles::followed(const Voices& voices) const {
   return std::ranges::min_element(voices, {}, [this](const auto& voice) {
     return std::tuple(voice.second.stale, heard_[voice.first].rank);
@@ -233,20 +260,44 @@ void ChannelProfiles::apply_kind(std::set<channel::ProfileName>& names) {
   }
 }
 
+bool ChannelProfiles::ByKind::operator()(const channel::ProfileName& a,
+                                         const channel::ProfileName& b) const {
+  const auto place = [](const channel::ProfileName& id) { return std::pair(rank(id.kind), id); };
+  return a.kind == b.kind ? a.name < b.name : place(a) < place(b);
+}
+
+/// What comes, from what others rest on; when all of it has come, what goes, the other way round.
+void ChannelProfiles::take_changed(std::size_t most, std::set<channel::ProfileName>& put,
+                                   std::set<channel::ProfileName>& gone) {
+  const auto is_gone = [this](const channel::ProfileName& id) {
+    const auto voices = profiles_.find(id);
+    return voices == profiles_.end() || voices->second.empty();
+  };
+  for (auto at = changed_.begin(); at != changed_.end() && put.size() < most;) {
+    if (is_gone(*at)) {
+      ++at;
+      continue;
+    }
+    const auto id = *at;
+    at = changed_.erase(at);
+    if (known(id.kind)) {
+      put.insert(id);
+    } else {
+      refuse(id, "weftd takes no such kind from a controller");
+    }
+  }
+  if (!put.empty()) return;
+  while (!changed_.empty() && gone.size() < most) {
+    auto node = changed_.extract(std::prev(changed_.end()));
+    profiles_.erase(node.value());
+    if (known(node.value().kind)) gone.insert(std::move(node.value()));
+  }
+}
+
 void ChannelProfiles::apply(std::size_t most) {
   std::set<channel::ProfileName> put;
   std::set<channel::ProfileName> gone;
-  while (!changed_.empty() && put.size() + gone.size() < most) {
-    auto node = changed_.extract(changed_.begin());
-    const auto voices = profiles_.find(node.value());
-    const bool none = voices == profiles_.end() || voices->second.empty();
-    if (none && voices != profiles_.end()) profiles_.erase(voices);
-    if (!known(node.value().kind)) {
-      if (!none) refuse(node.value(), "weftd takes no such kind from a controller");
-      continue;
-    }
-    (none ? gone : put).insert(std::move(node.value()));
-  }
+  take_changed(most, put, gone);
   // In the order in which kinds rest on each other; what failed since something went that stood
   // in its way, is tried again behind that.
   for_each_kind([&]<class Object>() {
@@ -283,11 +334,18 @@ std::optional<channel::Applied> ChannelProfiles::take_acknowledgement(std::size_
   heard.applied = heard.generation;
   heard.again = false;
   channel::Applied out{.generation = heard.generation, .refused = {}};
-  for (const auto& [id, why] : refused_) out.refused.push_back({id, why});
+  std::size_t bytes = 0;
+  const auto refuses = [&](const channel::ProfileName& id, const std::string& why) {
+    bytes += id.name.size() + why.size();
+    if (bytes <= most_refusal_bytes) out.refused.push_back({id, why});
+  };
+  for (const auto& [id, why] : refused_) {
+    const auto voices = profiles_.find(id);
+    if (voices != profiles_.end() && voices->second.contains(source)) refuses(id, why);
+  }
   for (const auto& [id, other] : heard.overruled) {
     if (refused_.contains(id)) continue;
-    out.refused.push_back(
-        {id, "controller " + sources_[other] + " is followed, who tells another"});
+    refuses(id, "controller " + sources_[other] + " is followed, who tells another");
   }
   return out;
 }

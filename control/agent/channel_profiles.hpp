@@ -57,6 +57,10 @@ class ChannelProfiles {
   }
   [[nodiscard]] std::size_t size() const { return profiles_.size(); }
   [[nodiscard]] std::size_t stale() const;
+  /// Of these, what controller number `source` has not told again.
+  [[nodiscard]] std::size_t stale(std::size_t source) const;
+  /// Of all their texts.
+  [[nodiscard]] std::size_t bytes() const { return bytes_; }
   [[nodiscard]] std::uint64_t applied(std::size_t source) const { return heard_[source].applied; }
   /// Why profiles have no place here, by their names.
   [[nodiscard]] const std::map<channel::ProfileName, std::string>& refused() const {
@@ -73,6 +77,10 @@ class ChannelProfiles {
     std::string json;
     bool stale = false;
   };
+  /// In the order in which kinds rest on one another.
+  struct ByKind {
+    bool operator()(const channel::ProfileName& a, const channel::ProfileName& b) const;
+  };
   /// What the controllers say of one profile, by their numbers.
   using Voices = std::map<std::size_t, Told>;
   struct Heard {
@@ -88,6 +96,8 @@ class ChannelProfiles {
   [[nodiscard]] std::string in_force(const channel::ProfileName& id, const Voices& voices) const;
   void compare(const channel::ProfileName& id, const Voices& voices);
   void refused_changed();
+  void take_changed(std::size_t most, std::set<channel::ProfileName>& put,
+                    std::set<channel::ProfileName>& gone);
   template <class Object>
   void apply_kind(std::set<channel::ProfileName>& names);
   void refuse(const channel::ProfileName& name, const std::string& why);
@@ -95,7 +105,8 @@ class ChannelProfiles {
   ConfigManager& manager_;
   std::vector<std::string> sources_;
   std::map<channel::ProfileName, Voices> profiles_;
-  std::set<channel::ProfileName> changed_;
+  std::size_t bytes_ = 0;
+  std::set<channel::ProfileName, ByKind> changed_;
   std::map<channel::ProfileName, std::string> refused_;
   std::vector<Heard> heard_;
   std::uint64_t events_ = 0;  ///< sessions that began or ended

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 
 #include "vpn/encapsulation.hpp"
 
@@ -92,6 +93,12 @@ void ChannelRoutes::collect(Update& update, std::size_t most, const Offered& off
 }
 
 void ChannelRoutes::reconsider() {
+  // A new reader does not hear of what was withdrawn before it came.
+  table_.read(reader_, std::numeric_limits<std::size_t>::max(),
+              [&](const vpn::Nlri& nlri, const vpn::AttributesRef& best) {
+                if (best || nlri.is_mac_ip()) return;
+                again_.insert({vrfs_.at(nlri.rd()), nlri.prefix()});
+              });
   const auto fresh = table_.add_reader();
   table_.remove_reader(reader_);
   reader_ = fresh;

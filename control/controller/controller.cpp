@@ -271,11 +271,13 @@ void Controller::when_kept(std::function<void()> done) {
   store_->commit({}, [done = std::move(done)](const Status&) { done(); });
 }
 
-void Controller::applied(const std::string& node, std::uint64_t generation,
-                         const std::map<std::string, std::string>& refused) {
-  auto& said = applied_[node];
-  said.first = generation;
-  said.second = refused;
+Status Controller::applied(const std::string& node, std::uint64_t generation,
+                           const std::map<std::string, std::string>& refused) {
+  if (generation > rollout_->generation()) {
+    return Error{"node " + node + " cannot have applied generation " + std::to_string(generation) +
+                 ": the last one is " + std::to_string(rollout_->generation())};
+  }
+  applied_.insert_or_assign(node, std::pair(generation, refused));
   rollout_->applied(node, generation, refused, clock_());
   if (on_event) {
     Json event{{"event", "applied"}, {"node", node}, {"generation", generation}};
@@ -283,6 +285,7 @@ void Controller::applied(const std::string& node, std::uint64_t generation,
     on_event(event);
   }
   advance();
+  return ok();
 }
 
 void Controller::tick() {

@@ -66,8 +66,8 @@ class Controller {
   void when_kept(std::function<void()> done);
 
   /// See Rollout.
-  void applied(const std::string& node, std::uint64_t generation,
-               const std::map<std::string, std::string>& refused);
+  Status applied(const std::string& node, std::uint64_t generation,
+                 const std::map<std::string, std::string>& refused);
   /// To be called when due() says so; calls that come too often do no harm.
   void tick();
   [[nodiscard]] std::optional<Time> due() const;

@@ -69,17 +69,29 @@ Status Nodes::listen(const Config& config) {
   return server_.listen(std::move(options), authorize, std::move(known));
 }
 
+Status Nodes::renew_certificates(const Config& config) {
+  if (!config.tls || !config.listen) return ok();
+  auto tls = xmpp::TlsContext::load(
+      {.ca = config.tls->ca, .cert = config.tls->cert, .key = config.tls->key});
+  if (!tls) return tls.error();
+  if (auto used = peers_.use(*tls); !used) return used;
+  return server_.use(*std::move(tls));
+}
+
 RouteServer::Handlers Nodes::handlers() {
   RouteServer::Handlers out;
   out.profiles = [this](const std::string& node) { return profiles_of(node); };
-  out.applied = [this](const std::string& node, const channel::Applied& applied) {
+  out.applied = [this](const std::string& node, const channel::Applied& applied) -> Status {
     std::map<std::string, std::string> refused;
     for (const auto& [id, why] : applied.refused) {
       refused.emplace(channel::profile_item_id(id), why);
     }
-    core_.applied(node, applied.generation, refused);
+    return core_.applied(node, applied.generation, refused);
   };
-  out.session = [](const std::string&, bool) {};
+  out.session = [this](const std::string& node, bool up) {
+    // It says again what it wants when it is back.
+    if (!up) wanted_.erase(node);
+  };
   out.controller = [this](const auto& session) { peers_.serve(session); };
   out.described = [this](const std::string& node, const std::string& json) {
     learn(node, Json::parse(json, nullptr, false));

@@ -25,6 +25,8 @@ class Nodes {
 
   /// Once the core has started. An Error names the file or address and why.
   Status listen(const Config& config);
+  /// Reads the certificates again, for connections from now on.
+  Status renew_certificates(const Config& config);
   void stop() { server_.stop(); }
 
   [[nodiscard]] const RouteServer& server() const { return server_; }

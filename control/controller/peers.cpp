@@ -82,6 +82,13 @@ void Peers::stop() {
   }
 }
 
+Status Peers::use(const std::shared_ptr<xmpp::TlsContext>& tls) {
+  for (auto& peer : peers_) {
+    if (auto used = peer.client->use(tls); !used) return used;
+  }
+  return ok();
+}
+
 void Peers::end_sessions(const std::string& cause) {
   for (auto& peer : peers_) {
     if (peer.session) peer.session->close(cause);

@@ -34,6 +34,8 @@ class Peers {
   /// Once the core has started. An Error names the file or address and why.
   Status start(const Config& config);
   void stop();
+  /// From now on this certificate; an Error where it is another's.
+  Status use(const std::shared_ptr<xmpp::TlsContext>& tls);
   /// A session that another controller began.
   void serve(const std::shared_ptr<xmpp::Session>& session);
   /// All is to be told and heard anew.

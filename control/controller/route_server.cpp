@@ -22,6 +22,8 @@ constexpr std::size_t work_a_turn = 2000;
 constexpr std::size_t most_unassociated =
     4096;                                     ///< routes of a node, published into no network yet
 constexpr std::size_t most_unplaced = 65536;  ///< and those whose network is not there
+constexpr std::size_t most_networks = 4096;   ///< that a node subscribes to
+constexpr std::size_t most_routes = 131'072;  ///< that a node tells
 constexpr auto tick_period = 250ms;
 
 xmpp::Text end_of_rib() {
@@ -57,6 +59,10 @@ Status RouteServer::listen(xmpp::ServerOptions options, xmpp::Server::Authorize 
 void RouteServer::stop() {
   tick_.cancel();
   if (server_) server_->stop("the controller stops");
+}
+
+Status RouteServer::use(std::shared_ptr<xmpp::TlsContext> tls) {
+  return server_ ? server_->use(std::move(tls)) : ok();
 }
 
 void RouteServer::end_sessions(const std::string& cause) {
@@ -170,7 +176,11 @@ Status RouteServer::subscribe(Node& node, const std::string& network) {
     send_mark(*node.session, all.generation);
     return ok();
   }
-  if (!node.networks.insert(network).second) return ok();
+  if (node.networks.contains(network)) return ok();
+  if (node.networks.size() >= most_networks) {
+    return Error{fmt::format("too many networks: a node may have {}", most_networks)};
+  }
+  node.networks.insert(network);
   if (const auto id = tables_.find_network(network)) {
     node.initial = true;
     tables_.subscribe(node.subscriber, *id);
@@ -216,11 +226,14 @@ Status RouteServer::hear_profile(Node& node, const xmpp::Element& payload) {
   }
   const auto applied = channel::parse_applied(payload);
   if (!applied) return applied.error();
-  handlers_.applied(node.name, *applied);
-  return ok();
+  return handlers_.applied(node.name, *applied);
 }
 
 Status RouteServer::announce(Node& node, const std::string& network, const xmpp::Element& entry) {
+  if (!node.networks.contains(network)) {
+    return Error{fmt::format("node {} has not subscribed to network {}, and tells no routes of it",
+                             node.name, network)};
+  }
   const auto id = tables_.find_network(network);
   auto route = channel::parse_entry(entry, {});
   if (!route) return route.error();
@@ -235,6 +248,10 @@ Status RouteServer::announce(Node& node, const std::string& network, const xmpp:
     }
     node.unplaced.emplace(name, std::pair(network, entry));
     return ok();
+  }
+  if (const auto* source = tables_.sources().find(node.source);
+      source != nullptr && source->paths >= most_routes) {
+    return Error{fmt::format("too many routes: a node may tell {}", most_routes)};
   }
   route->attributes.origin = node.name;
   const auto order = handlers_.preference(network);
@@ -258,6 +275,7 @@ Status RouteServer::withdraw(Node& node, const std::string& name) {
 
 void RouteServer::told_all(Node& node) {
   node.told_all = true;
+  node.lost.reset();
   tables_.sweep(node.source);
   expected_.erase(node.name);
   for (auto& [name, other] : nodes_) finish_initial(other);
@@ -272,11 +290,14 @@ bool RouteServer::settled() {
 }
 
 /// A node that knows what it wants and has got all of it is told so; not before those are back
-/// whose routes it would miss.
+/// whose routes it would miss, and not by a controller that has yet to be told of networks: the
+/// node would forget what it has of them.
 void RouteServer::finish_initial(Node& node) {
   if (node.session == nullptr || !node.told_all || node.initial || node.complete || !settled()) {
     return;
   }
+  if (node.waiting == node.networks && !node.networks.empty()) return;
+  if (!node.waiting.empty() && Clock::now() - started_ < timers_.restart) return;
   node.complete = true;
   node.session->send(end_of_rib());
 }
@@ -318,6 +339,14 @@ void RouteServer::tables_changed() { turn_soon(); }
 
 void RouteServer::networks_changed() {
   for (auto& [name, node] : nodes_) {
+    for (const auto& network : node.networks) {
+      const bool there = tables_.find_network(network).has_value();
+      if (!there && !node.waiting.contains(network)) node.gone.insert(network);
+      if (!there || !node.gone.contains(network)) continue;
+      // What it told of the network went with it.
+      node.session->close("network " + network + " is there again: everything is to be told anew");
+      break;
+    }
     for (auto network = node.waiting.begin(); network != node.waiting.end();) {
       const auto id = tables_.find_network(*network);
       if (!id) {
@@ -418,8 +447,10 @@ void RouteServer::tick() {
   for (auto node = nodes_.begin(); node != nodes_.end(); ++node) {
     auto& lost = node->second.lost;
     if (!lost || now - *lost < timers_.stale) continue;
-    SPDLOG_WARN("node {}: gone for {} s; its routes go", node->first,
-                timers_.stale.count() / 1000.0);
+    const bool here = node->second.session != nullptr;
+    SPDLOG_WARN("node {}: {} {} s; {}", node->first, here ? "has not told all within" : "gone for",
+                timers_.stale.count() / 1000.0,
+                here ? "what it has not told again goes" : "its routes go");
     lost.reset();
     tables_.sweep(node->second.source);
   }

@@ -41,7 +41,8 @@ class RouteServer {
   struct Handlers {
     /// A node wants its profiles: all that tell() is to say to it from now on begins with this.
     std::function<AllProfiles(const std::string& node)> profiles;
-    std::function<void(const std::string& node, const channel::Applied& applied)> applied;
+    /// An Error where it cannot be true.
+    std::function<Status(const std::string& node, const channel::Applied& applied)> applied;
     std::function<void(const std::string& node, bool up)> session;
     /// A session that is no node's but another controller's.
     std::function<void(const std::shared_ptr<xmpp::Session>& session)> controller{};
@@ -63,6 +64,8 @@ class RouteServer {
   Status listen(xmpp::ServerOptions options, xmpp::Server::Authorize authorize,
                 std::set<std::string> known);
   void stop();
+  /// For connections from now on. An Error where the certificate is another's.
+  Status use(std::shared_ptr<xmpp::TlsContext> tls);
   /// All nodes come again, and are told everything anew.
   void end_sessions(const std::string& cause);
 
@@ -104,6 +107,7 @@ class RouteServer {
     vpn::SubscriberId subscriber{};
     std::set<std::string> networks{};             ///< that it wants
     std::set<std::string> waiting{};              ///< of these, those that are not there yet
+    std::set<std::string> gone{};                 ///< of these, those that were there
     std::map<std::string, xmpp::Element> told{};  ///< that it has yet to associate, by their names
     /// Of networks that are not there yet: these, and the entries by their names.
     std::map<std::string, std::pair<std::string, xmpp::Element>> unplaced{};

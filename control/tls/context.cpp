@@ -83,18 +83,23 @@ void secure(SSL_CTX* context) {
 Context::Context() : native_(std::make_unique<Native>()) {}
 Context::~Context() = default;
 
-Result<std::shared_ptr<Context>> Context::load(const Files& files) {
+Result<std::shared_ptr<Context>> Context::load(const Files& files, Dates dates) {
   std::shared_ptr<Context> made(new Context);
   SSL_CTX* context = made->native_->context.native_handle();
   secure(context);
   if (const auto loaded = load_files(context, files); !loaded) return loaded.error();
-  if (const auto dated = check_dates(made->certificate(), files.cert); !dated) return dated.error();
+  made->cert_path_ = files.cert;
+  if (const auto dated = made->valid_now(); dates == Dates::checked && !dated) {
+    return dated.error();
+  }
   return made;
 }
 
 const X509& Context::certificate() const {
   return *SSL_CTX_get0_certificate(native_->context.native_handle());
 }
+
+Status Context::valid_now() const { return check_dates(certificate(), cert_path_); }
 
 std::chrono::system_clock::time_point Context::expires() const {
   return time_of(*X509_get0_notAfter(&certificate()));

@@ -34,7 +34,12 @@ ExpiryWatch::ExpiryWatch(boost::asio::io_context& io, std::function<void(const s
     : timer_(io), warn_(std::move(warn)) {}
 
 void ExpiryWatch::add(const std::string& path, WallTime expires) {
-  if (std::ranges::find(certificates_, path, &Certificate::path) != certificates_.end()) return;
+  const auto known = std::ranges::find(certificates_, path, &Certificate::path);
+  if (known != certificates_.end()) {
+    if (known->expires == expires) return;
+    known->expires = expires;
+    return look(*known);
+  }
   certificates_.push_back({path, expires});
   look(certificates_.back());
   if (certificates_.size() == 1) wait();

@@ -23,7 +23,7 @@ class ExpiryWatch {
   ExpiryWatch(const ExpiryWatch&) = delete;
   ExpiryWatch& operator=(const ExpiryWatch&) = delete;
 
-  /// The same file twice counts once.
+  /// The same file again counts as renewed.
   void add(const std::string& path, WallTime expires);
   void stop() { timer_.cancel(); }
 

@@ -31,6 +31,7 @@ struct State {
   std::shared_ptr<Session> session;        ///< while it is up
   bool abandoned = false;                  ///< the handle is gone
   bool stopping = false;
+  bool hurried = false;  ///< the pause before the next try is over
   ClientState state = ClientState::connecting;
   std::string cause;
   steady_clock::time_point since = steady_clock::now();
@@ -99,7 +100,10 @@ asio::awaitable<void> run(Shared state) {
     state->enter(ClientState::waiting);
     state->on_down(state->cause);
     const auto until = steady_clock::now() + shortened(*state, wait);
-    while (!state->stopping && steady_clock::now() < until) co_await wait_until(*state, until);
+    state->hurried = false;
+    while (!state->stopping && !state->hurried && steady_clock::now() < until) {
+      co_await wait_until(*state, until);
+    }
     wait = std::min(wait * 2, backoff.most);
   }
   if (state->abandoned) co_return;
@@ -128,7 +132,10 @@ class Keeper final : public Client {
 
   Status use(std::shared_ptr<TlsContext> tls) override {
     auto named = tls->names(state_->options.self.bare());
-    if (named) state_->options.tls = std::move(tls);
+    if (!named) return named;
+    state_->options.tls = std::move(tls);
+    state_->hurried = true;
+    if (state_->state == ClientState::waiting) state_->pause.cancel();
     return named;
   }
   [[nodiscard]] ClientState state() const override { return state_->state; }

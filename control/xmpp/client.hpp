@@ -47,7 +47,8 @@ class Client {
 
   /// Takes leave of the server and does not come back; on_down is called when that is done.
   virtual void stop(const std::string& cause) = 0;
-  /// For the next connection: a certificate that was renewed. An Error where it is another's.
+  /// For the next connection: a certificate that was renewed. An Error where it is another's. Ends
+  /// the pause before the next try.
   virtual Status use(std::shared_ptr<TlsContext> tls) = 0;
 
   [[nodiscard]] virtual ClientState state() const = 0;

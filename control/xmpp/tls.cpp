@@ -4,8 +4,8 @@
 
 namespace weft::xmpp {
 
-Result<std::shared_ptr<TlsContext>> TlsContext::load(const TlsFiles& files) {
-  auto base = tls::Context::load(files);
+Result<std::shared_ptr<TlsContext>> TlsContext::load(const TlsFiles& files, Dates dates) {
+  auto base = tls::Context::load(files, dates);
   if (!base) return base.error();
   std::shared_ptr<TlsContext> made(new TlsContext(std::move(base.value())));
   made->addresses_ = addresses_of(made->base_->certificate());

@@ -86,10 +86,21 @@ def test_a_vm_moves(site):
     assert site.vms["blue", "a"].ping("10.1.0.12", count=5) == 5
 
 
+def test_a_network_goes_and_comes_back(site):
+    a = site.routers["a"]
+    (controller,) = site.controllers
+    controller.text("network", "del", "blue")
+    wait_until(lambda: site.route(a, "blue", 12) is None, 10, "the routes gone")
+    controller.apply({"networks": [network("blue")]})
+    site.converge()
+    assert site.vms["blue", "a"].ping("10.1.0.12", count=5) == 5
+
+
 def test_the_controller_is_killed_and_comes_back(site):
     """Nothing is lost meanwhile, and nothing is withdrawn that still stands."""
     a = site.routers["a"]
     (controller,) = site.controllers
+    before = a.table("control")[0]["sessions"]
     stream = Stream(site.vms["blue", "a"], site.vms["blue", "b"], "10.1.0.12")
 
     def befall(turn):
@@ -102,7 +113,7 @@ def test_the_controller_is_killed_and_comes_back(site):
     assert stream.lost() == []
     wait_until(lambda: state(a) == "up", 20, "the session back")
     assert site.vms["blue", "a"].ping("10.1.0.12", count=5) == 5
-    assert a.table("control")[0]["sessions"] == 2
+    assert a.table("control")[0]["sessions"] == before + 1
 
 
 def test_a_node_starts_without_a_controller(site):

@@ -2,33 +2,17 @@
 steady clock, so nothing is lost, nothing expires early, and nothing hangs."""
 
 import datetime
-import mmap
 import os
 import signal
 import socket
-import struct
 import time
 
 import pytest
+from clock import Wall
 from topology import Lone, Pair, configure_vm
-from weft import BUILD, Stream, udp_socket, wait_until
+from weft import Stream, udp_socket, wait_until
 
 HOUR = 3600
-
-
-class Wall:
-    """The wall clock of the routers that are started while it is in the environment."""
-
-    def __init__(self, lab, monkeypatch):
-        path = lab.directory / "clock-shift"
-        path.write_bytes(bytes(8))
-        with open(path, "r+b") as file:
-            self._shift = mmap.mmap(file.fileno(), 8)
-        monkeypatch.setenv("WEFT_CLOCK_SHIFT", str(path))
-        monkeypatch.setenv("LD_PRELOAD", str(BUILD / "tests" / "libshifted-clock.so"))
-
-    def set(self, seconds):
-        self._shift[:8] = struct.pack("=q", seconds)
 
 
 @pytest.fixture
@@ -36,11 +20,10 @@ def wall(lab, monkeypatch):
     return Wall(lab, monkeypatch)
 
 
-def started(lab, monkeypatch, make):
+def started(lab, wall, make):
     """What `make` made; only its routers have the other clock."""
     made = make(lab)
-    for name in ("LD_PRELOAD", "WEFT_CLOCK_SHIFT"):
-        monkeypatch.delenv(name)
+    wall.leave()
     return made
 
 
@@ -55,10 +38,10 @@ def traced_at(router, vm):
     return datetime.datetime.fromisoformat(time_text.replace("Z", "+00:00")).timestamp()
 
 
-def test_jumps_of_an_hour_under_traffic(lab, wall, monkeypatch):
+def test_jumps_of_an_hour_under_traffic(lab, wall):
     def with_state(node, config):
         config["state"] = {"file": str(lab.directory / f"{node}-state.json")}
-    pair = started(lab, monkeypatch, lambda lab: Pair(lab, with_state))
+    pair = started(lab, wall, lambda lab: Pair(lab, with_state))
     vm = pair.vms["blue", "a"]
     stream = Stream(pair.vms["red", "a"], pair.vms["red", "b"], "10.1.0.12")
     wait_until(lambda: pair.vms["red", "a"].ping("10.1.0.12", count=3) == 3, 10, "all answers")
@@ -96,11 +79,11 @@ def test_jumps_of_an_hour_under_traffic(lab, wall, monkeypatch):
     assert pair.a.stop() == 0
 
 
-def test_a_packet_waits_for_arp_over_a_jump(lab, wall, monkeypatch):
+def test_a_packet_waits_for_arp_over_a_jump(lab, wall):
     """Neither lost since an hour is over nor kept since it has begun again."""
     lone = Lone(lab, start=False)
     lone.fabric.ip("link", "set", "eth1", "arp", "off")
-    started(lab, monkeypatch, lambda _: lone.router.start())
+    started(lab, wall, lambda _: lone.router.start())
     configure_vm(lone.vm, 11)
 
     def held():

@@ -18,7 +18,7 @@ namespace {
 struct Service {
   Service() {
     spdlog::set_level(spdlog::level::off);
-    const auto started = agent.start(agent::test::sample());
+    const auto started = agent.start(agent::test::sample_node());
     if (!started) fuzz::broken(started.error().message);
     const NexthopId tunnel = agent.model().tunnels.at("to-b").nexthop;
     plane.explained.steps = {{"parse", "IPv4", {}, {}, {}, {}},

@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154
 # Three nodes that know their own ports and VMs, and two controllers that tell them everything else. Sourced by
 # tools/demo, which has sourced stage.sh and build.sh.
 

@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034,SC2154
 # What the demos share: namespaces that go away with them, words on the screen, machines that ping. To be sourced; the
 # demo sets `build` and `keep`, and says in look_around what a person may look at afterwards.
 

@@ -9,7 +9,7 @@
 #include "support/naive.hpp"
 #include "support/small_world.hpp"
 
-namespace weft {
+namespace weft::concurrency_test {
 namespace {
 
 using test::ip;
@@ -410,4 +410,4 @@ TEST_CASE("batches appear in the order in which their objects depend", "[tsan]")
   });
 }
 
-}  // namespace weft
+}  // namespace weft::concurrency_test

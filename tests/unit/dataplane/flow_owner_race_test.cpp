@@ -10,7 +10,7 @@
 #include "stages/flow.hpp"
 #include "support/flow_keys.hpp"
 
-namespace weft {
+namespace weft::flow_owner_race_test {
 namespace {
 
 using test::conversation;
@@ -197,4 +197,4 @@ TEMPLATE_TEST_CASE("Workers that take flows from each other count every packet o
 }
 
 }  // namespace
-}  // namespace weft
+}  // namespace weft::flow_owner_race_test

@@ -9,7 +9,7 @@
 #include "support/flow_keys.hpp"
 #include "tables/flow_table.hpp"
 
-namespace weft {
+namespace weft::flow_race_test {
 namespace {
 
 using test::conversation;
@@ -182,4 +182,4 @@ TEST_CASE("Packets that several workers count are all counted", "[flow]") {
 }
 
 }  // namespace
-}  // namespace weft
+}  // namespace weft::flow_race_test

@@ -8,7 +8,7 @@
 #include "support/words.hpp"
 #include "wire/checksum.hpp"
 
-namespace weft::bfd {
+namespace weft::bfd::bfd_test {
 namespace {
 
 using test::hex;
@@ -314,4 +314,4 @@ TEST_CASE("bfd: two sessions find each other and stay up", "[bfd]") {
   CHECK_FALSE(a.tick(a.due())->has(Bfd::poll));
 }
 
-}  // namespace weft::bfd
+}  // namespace weft::bfd::bfd_test

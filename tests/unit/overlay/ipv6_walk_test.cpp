@@ -7,7 +7,7 @@
 #include "support/seed.hpp"
 #include "wire/ipv6.hpp"
 
-namespace weft::wire {
+namespace weft::wire::ipv6_walk_test {
 namespace {
 
 using test::ExactCopy;
@@ -176,4 +176,4 @@ TEST_CASE("random chains and garbage agree with the model", "[ipv6]") {
   }
 }
 
-}  // namespace weft::wire
+}  // namespace weft::wire::ipv6_walk_test

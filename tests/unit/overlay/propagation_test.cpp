@@ -2,7 +2,7 @@
 
 #include <catch2/catch.hpp>
 
-namespace weft::tunnel {
+namespace weft::tunnel::propagation_test {
 namespace {
 
 constexpr int dropped = -1;
@@ -64,4 +64,4 @@ TEST_CASE("an outer field that may change anything is notable", "[overlay][ecn]"
   CHECK_FALSE(Notable(0xff).all());
 }
 
-}  // namespace weft::tunnel
+}  // namespace weft::tunnel::propagation_test

@@ -9,7 +9,7 @@
 #include "tunnel/header_template.hpp"
 #include "tunnel/registry.hpp"
 
-namespace weft::tunnel {
+namespace weft::tunnel::tunnel_test {
 namespace {
 
 constexpr HashSeed seed_a{0x0123456789abcdef, 0xfedcba9876543210};
@@ -236,4 +236,4 @@ TEST_CASE("every kind that configuration may name has a codec, and the reverse",
   }
 }
 
-}  // namespace weft::tunnel
+}  // namespace weft::tunnel::tunnel_test

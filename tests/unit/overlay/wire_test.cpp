@@ -16,7 +16,7 @@
 #include "wire/vlan.hpp"
 #include "wire/vxlan.hpp"
 
-namespace weft::wire {
+namespace weft::wire::wire_test {
 namespace {
 
 using test::ExactCopy;
@@ -364,4 +364,4 @@ TEST_CASE("multicast addresses of neighbour discovery", "[nd]") {
   REQUIRE(to_string(multicast_mac(group)) == "33:33:ff:0e:8c:6c");
 }
 
-}  // namespace weft::wire
+}  // namespace weft::wire::wire_test

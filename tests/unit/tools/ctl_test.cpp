@@ -10,7 +10,7 @@
 #include "ctl_output.hpp"
 #include "ctl_watch.hpp"
 
-namespace weft::ctl {
+namespace weft::ctl::ctl_test {
 namespace {
 
 using Answer = Command::Answer;
@@ -468,4 +468,4 @@ TEST_CASE("weftctl: a line of a trace") {
 }
 
 }  // namespace
-}  // namespace weft::ctl
+}  // namespace weft::ctl::ctl_test

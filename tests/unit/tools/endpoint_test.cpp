@@ -5,7 +5,8 @@
 
 #include "ctl_command.hpp"
 
-using namespace weft;
+namespace weft::endpoint_test {
+
 using namespace weft::ctl;
 
 namespace {
@@ -60,3 +61,5 @@ TEST_CASE("weftctl: words for a controller are completed") {
   CHECK(of({"--c"}) == "--ca\n--cert\n--controller\n");
   CHECK(of({"node", "del", ""}).empty());  // nobody answers
 }
+
+}  // namespace weft::endpoint_test

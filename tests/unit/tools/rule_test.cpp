@@ -3,7 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <catch2/catch.hpp>
 
-namespace weft::ctl {
+namespace weft::ctl::rule_test {
 namespace {
 
 std::string json(const std::string& words) { return rule_json("--ingress", words).dump(); }
@@ -62,4 +62,4 @@ TEST_CASE("weftctl: words that make no rule are refused with what would") {
 }
 
 }  // namespace
-}  // namespace weft::ctl
+}  // namespace weft::ctl::rule_test

@@ -8,7 +8,7 @@
 #include "node.hpp"
 #include "support/hex.hpp"
 
-namespace weft::agent {
+namespace weft::agent::agent_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -35,7 +35,7 @@ struct Running {
 
 TEST_CASE("the agent opens what is configured and announces itself") {
   Running r;
-  REQUIRE(r.agent.start(sample()));
+  REQUIRE(r.agent.start(sample_node()));
   REQUIRE(r.plane.requests.size() == 4);
   CHECK(r.plane.requests[0].shared_queues);
   CHECK_FALSE(r.plane.requests[0].mac);
@@ -51,7 +51,7 @@ TEST_CASE("the agent opens what is configured and announces itself") {
 TEST_CASE("a device that does not open is named, and nothing is published") {
   Running r;
   r.plane.unopenable = "tap:vm2";
-  const auto started = r.agent.start(sample());
+  const auto started = r.agent.start(sample_node());
   REQUIRE_FALSE(started);
   CHECK(started.error().message == "vif vm2 (tap:vm2): no such device");
   CHECK(r.plane.batches.empty());
@@ -60,7 +60,7 @@ TEST_CASE("a device that does not open is named, and nothing is published") {
 TEST_CASE("a batch that is refused leaves the model empty") {
   Running r;
   r.plane.refuse = true;
-  CHECK_FALSE(r.agent.start(sample()));
+  CHECK_FALSE(r.agent.start(sample_node()));
   const auto& model = r.agent.model();
   CHECK((model.ports.empty() && model.vrfs.empty() && model.tunnels.empty()));
   CHECK((model.nexthops.empty() && model.adjacencies.empty() && model.remotes.empty()));
@@ -69,7 +69,7 @@ TEST_CASE("a batch that is refused leaves the model empty") {
 
 TEST_CASE("events come through the descriptor") {
   Running r;
-  REQUIRE(r.agent.start(sample()));
+  REQUIRE(r.agent.start(sample_node()));
   const auto port = r.agent.model().ports.at("fab0").id;
   r.plane.post([&](EventSink& sink) { sink.on_neighbour_needed({port, ip("192.0.2.77")}); });
   REQUIRE(r.until([&] { return r.plane.has_route(underlay_vrf, "192.0.2.77/32"); }));
@@ -107,7 +107,7 @@ TEST_CASE("events come through the descriptor") {
 TEST_CASE("what is deferred is reclaimed until nothing is left, then no more") {
   Running r;
   r.plane.deferred = 3;
-  REQUIRE(r.agent.start(sample()));
+  REQUIRE(r.agent.start(sample_node()));
   REQUIRE(r.until([&] { return r.plane.deferred == 0; }));
   const auto reclaims = r.plane.reclaims;
   r.io.run_for(50ms);
@@ -116,7 +116,7 @@ TEST_CASE("what is deferred is reclaimed until nothing is left, then no more") {
 
 TEST_CASE("a link that comes up later is announced then") {
   Running r;
-  REQUIRE(r.agent.start(sample()));
+  REQUIRE(r.agent.start(sample_node()));
   r.plane.opened[0].link_up = false;
   r.io.run_for(1100ms);
   r.plane.sent.clear();
@@ -131,7 +131,7 @@ TEST_CASE("a link that comes up later is announced then") {
 
 TEST_CASE("what comes out of a tunnel is not taken for the fabric's") {
   Running r;
-  REQUIRE(r.agent.start(sample()));
+  REQUIRE(r.agent.start(sample_node()));
   r.plane.sent.clear();
   // scapy: 10.1.0.12, which is behind to-b, asks for blue's gateway.
   const auto question =
@@ -150,7 +150,7 @@ TEST_CASE("what comes out of a tunnel is not taken for the fabric's") {
 
 TEST_CASE("after stop the loop runs out of work, and the data plane keeps its descriptor") {
   Running r;
-  REQUIRE(r.agent.start(sample()));
+  REQUIRE(r.agent.start(sample_node()));
   r.agent.stop();
   r.io.run_for(5s);
   CHECK(r.io.stopped());
@@ -158,4 +158,4 @@ TEST_CASE("after stop the loop runs out of work, and the data plane keeps its de
 }
 
 }  // namespace
-}  // namespace weft::agent
+}  // namespace weft::agent::agent_test

@@ -5,7 +5,7 @@
 #include "node.hpp"
 #include "support/seed.hpp"
 
-namespace weft::agent {
+namespace weft::agent::aggregate_test {
 namespace {
 
 using test::net;
@@ -146,4 +146,4 @@ TEST_CASE("aggregation of any prefixes changes nothing at their edges") {
 }
 
 }  // namespace
-}  // namespace weft::agent
+}  // namespace weft::agent::aggregate_test

@@ -5,7 +5,7 @@
 #include "policies.hpp"
 #include "service.hpp"
 
-namespace weft::agent {
+namespace weft::agent::api_policy_test {
 namespace {
 
 using namespace test;
@@ -310,4 +310,4 @@ TEST_CASE("policies: a packet that is denied is logged with the rule that denied
 }
 
 }  // namespace
-}  // namespace weft::agent
+}  // namespace weft::agent::api_policy_test

@@ -7,7 +7,7 @@
 #include "service.hpp"
 #include "support/hex.hpp"
 
-namespace weft::agent {
+namespace weft::agent::api_test {
 namespace {
 
 using namespace test;
@@ -75,7 +75,7 @@ TEST_CASE("counters") {
 }
 
 TEST_CASE("a table is cut off where it gets long") {
-  auto config = sample();
+  auto config = sample_node();
   for (std::uint32_t i = 0; i < 11000; ++i) {
     const IpPrefix prefix{Ipv4Address{0x64000000U | i << 8}, 24};
     config.routes.push_back({"blue", prefix, via_tunnel("to-b")});
@@ -282,7 +282,7 @@ TEST_CASE("explain hands the frame to the data plane and tells what it says") {
 }
 
 TEST_CASE("explain makes frames at a port with the tag of its VLAN") {
-  Config config = sample();
+  Config config = sample_node();
   config.ports.front().vlan = 100;
   Service s(config);
   CHECK(s.plane.requests.front().vlan == 100);
@@ -338,4 +338,4 @@ TEST_CASE("frames from fields") {
 }
 
 }  // namespace
-}  // namespace weft::agent
+}  // namespace weft::agent::api_test

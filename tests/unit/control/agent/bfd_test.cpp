@@ -6,7 +6,7 @@
 #include "log_lines.hpp"
 #include "service.hpp"
 
-namespace weft::agent {
+namespace weft::agent::bfd_test {
 namespace {
 
 using test::ip;
@@ -166,4 +166,4 @@ TEST_CASE("config: bfd of a port") {
   expect(port("{^intervall: 50}"), "ports[0].bfd.intervall", "did you mean");
 }
 
-}  // namespace weft::agent
+}  // namespace weft::agent::bfd_test

@@ -3,10 +3,11 @@
 
 #include "agent/channel_profiles.hpp"
 #include "agent/channel_publications.hpp"
+#include "agent/end_of_rib.hpp"
 #include "config_sample.hpp"
 #include "service.hpp"
 
-namespace weft::agent {
+namespace weft::agent::channel_test {
 namespace {
 
 using test::Service;
@@ -97,6 +98,17 @@ TEST_CASE("channel: a tunnel that a profile offers goes before our own") {
   CHECK(h.via("10.1.0.30") == "tunnel geneve-100-192.0.2.2");
 }
 
+TEST_CASE("channel: a route that goes while offers change is gone") {
+  Hearing h;
+  h.routes.announce(h.first, "blue", host("10.1.0.30"), path("192.0.2.2", {Encapsulation::vxlan}));
+  h.routes.announce(h.first, "blue", host("10.1.0.31"), path("192.0.2.2", {Encapsulation::vxlan}));
+  CHECK(h.via("10.1.0.30") != "none");
+  h.routes.withdraw(h.first, "blue", host("10.1.0.30"));
+  h.routes.reconsider();
+  CHECK(h.via("10.1.0.30") == "none");
+  CHECK(h.via("10.1.0.31") != "none");
+}
+
 TEST_CASE("channel: a route leaves with the last controller that tells it") {
   Hearing h;
   for (const auto source : {h.first, h.second}) {
@@ -134,6 +146,35 @@ TEST_CASE("channel: equal ways to several nodes are shared by flows") {
   REQUIRE(routes.size() == 1);
   CHECK(routes.begin()->second.via.ecmp ==
         std::vector<EcmpMember>{{"vxlan-100-192.0.2.3", ""}, {"vxlan-100-192.0.2.4", ""}});
+}
+
+TEST_CASE("channel: all is told when behind the last marker nothing old is told again") {
+  using namespace std::chrono_literals;
+  EndOfRib told(1s, 60s);
+  EndOfRib::Time now{};
+  told.begin();
+  CHECK_FALSE(told.over(now, true, 0, 0));
+  SECTION("at once where nothing is old and all subscriptions are answered") {
+    told.hear_marker(now);
+    CHECK_FALSE(told.over(now, false, 0, 5));
+    CHECK(told.over(now, true, 0, 5));
+    told.begin();
+    CHECK_FALSE(told.over(now, true, 0, 5));
+  }
+  SECTION("a marker behind each subscription's routes") {
+    told.hear_marker(now);
+    CHECK_FALSE(told.over(now, true, 2, 5));
+    CHECK_FALSE(told.over(now += 900ms, true, 2, 5));
+    CHECK_FALSE(told.over(now += 200ms, true, 1, 5));  // the next one's come
+    told.hear_marker(now += 900ms);
+    CHECK_FALSE(told.over(now += 900ms, true, 1, 5));
+    CHECK(told.over(now += 200ms, true, 1, 5));
+  }
+  SECTION("however much changes, after a time") {
+    told.hear_marker(now);
+    for (std::size_t i = 0; i < 60; ++i) CHECK_FALSE(told.over(now += 999ms, true, 1, i));
+    CHECK(told.over(now += 999ms, true, 1, 61));
+  }
 }
 
 TEST_CASE("channel: names of tunnels") {
@@ -383,4 +424,4 @@ TEST_CASE("profiles: what has no place is refused with its reason, and tried aga
 }
 
 }  // namespace
-}  // namespace weft::agent
+}  // namespace weft::agent::channel_test

@@ -1,6 +1,6 @@
 #include "config_sample.hpp"
 
-namespace weft::agent {
+namespace weft::agent::config_check_test {
 namespace {
 
 // Lines to put behind a section's first line.
@@ -249,4 +249,4 @@ TEST_CASE("config: routes") {
 }
 
 }  // namespace
-}  // namespace weft::agent
+}  // namespace weft::agent::config_check_test

@@ -7,7 +7,7 @@
 
 #include "config_sample.hpp"
 
-namespace weft::agent {
+namespace weft::agent::config_loader_test {
 namespace {
 
 RouteTarget through(std::string RouteTarget::*way, const std::string& name) {
@@ -404,4 +404,4 @@ TEST_CASE("config: files") {
 }
 
 }  // namespace
-}  // namespace weft::agent
+}  // namespace weft::agent::config_loader_test

@@ -1,7 +1,7 @@
 #include "agent/object_json.hpp"
 #include "config_sample.hpp"
 
-namespace weft::agent {
+namespace weft::agent::config_policy_test {
 namespace {
 
 const std::string node = "node: {name: n}\n";
@@ -238,4 +238,4 @@ TEST_CASE("config: what is told of VRFs and VIFs as JSON keeps their groups") {
 }
 
 }  // namespace
-}  // namespace weft::agent
+}  // namespace weft::agent::config_policy_test

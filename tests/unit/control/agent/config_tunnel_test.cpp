@@ -1,6 +1,6 @@
 #include "config_sample.hpp"
 
-namespace weft::agent {
+namespace weft::agent::config_tunnel_test {
 namespace {
 
 const std::string vrf2 = "  - {name: red, id: 2}\n";
@@ -315,4 +315,4 @@ TEST_CASE("config: NSH") {
 }
 
 }  // namespace
-}  // namespace weft::agent
+}  // namespace weft::agent::config_tunnel_test

@@ -5,7 +5,7 @@
 #include "config_sample.hpp"
 #include "service.hpp"
 
-namespace weft::agent {
+namespace weft::agent::ecmp_test {
 namespace {
 
 using test::net;
@@ -55,7 +55,7 @@ TEST_CASE("buckets: even shares, and little moves") {
 }
 
 TEST_CASE("ecmp: a route's members are laid over buckets, and laid anew as they change") {
-  auto config = test::sample();
+  auto config = test::sample_node();
   config.routes.push_back(route("blue", "10.4.0.0/16", via_ecmp({to_b, vm2})));
   Node node(config);
   const NexthopId b_id = node.model.tunnels.at("to-b").nexthop;
@@ -203,4 +203,4 @@ TEST_CASE("config: members of ecmp routes") {
          "routes[1].via.ecmp[0].tunnel", "cannot lead into a tunnel");
 }
 
-}  // namespace weft::agent
+}  // namespace weft::agent::ecmp_test

@@ -3,7 +3,7 @@
 #include "agent/flow_ranking.hpp"
 #include "service.hpp"
 
-namespace weft::agent {
+namespace weft::agent::flow_test {
 namespace {
 
 using namespace test;
@@ -226,4 +226,4 @@ TEST_CASE("flows: closed by a filter, or all") {
 }
 
 }  // namespace
-}  // namespace weft::agent
+}  // namespace weft::agent::flow_test

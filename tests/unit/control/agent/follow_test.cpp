@@ -1,11 +1,12 @@
 // Objects of controllers between those of the file and those of the API, and their journal.
 #include <catch2/catch.hpp>
+#include <filesystem>
 
 #include "agent/channel_journal.hpp"
 #include "config_sample.hpp"
 #include "service.hpp"
 
-namespace weft::agent {
+namespace weft::agent::follow_test {
 namespace {
 
 using test::read_file;
@@ -160,11 +161,27 @@ struct Journal {
 
   ChannelJournal::Read read() { return ChannelJournal::read(path, config); }
   std::unique_ptr<ChannelJournal> begin(const ObjectSet& objects) {
-    auto journal = ChannelJournal::begin(path, objects, config.node);
-    REQUIRE(journal);
-    return std::move(*journal);
+    return std::make_unique<ChannelJournal>(path, objects, config.node);
   }
 };
+
+TEST_CASE("journal: what could not be written is written when it can be") {
+  Journal j;
+  j.path = j.scratch.file("folder") + "/journal";
+  {
+    const auto journal = j.begin({});
+    Update update;
+    put(update, tunnel("t-c", "192.0.2.3", 100));
+    journal->note(update);
+    std::filesystem::create_directory(j.scratch.file("folder"));
+    Update next;
+    put(next, tunnel("t-c", "192.0.2.3", 101));
+    journal->note(next);
+  }
+  CHECK(j.read().damage.empty());
+  CHECK(j.read().lines == 1);
+  CHECK(j.read().objects.tunnels.at("t-c") == tunnel("t-c", "192.0.2.3", 101));
+}
 
 TEST_CASE("journal: what was noted is read again") {
   Journal j;
@@ -229,4 +246,4 @@ TEST_CASE("journal: grows no further than a few times what it holds") {
 }
 
 }  // namespace
-}  // namespace weft::agent
+}  // namespace weft::agent::follow_test

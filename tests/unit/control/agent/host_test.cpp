@@ -6,7 +6,7 @@
 #include "service.hpp"
 #include "support/hex.hpp"
 
-namespace weft::agent {
+namespace weft::agent::host_test {
 namespace {
 
 using namespace test;
@@ -30,7 +30,7 @@ constexpr auto nobody_is_there =
     "026303e807d0000c91df77656674";
 
 Config with_host() {
-  Config c = sample();
+  Config c = sample_node();
   c.ports.front().host = "tap:weft0";
   return c;
 }
@@ -153,4 +153,4 @@ TEST_CASE("the API leaves the host interface alone") {
 }
 
 }  // namespace
-}  // namespace weft::agent
+}  // namespace weft::agent::host_test

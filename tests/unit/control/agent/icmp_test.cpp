@@ -6,7 +6,7 @@
 #include "support/exact_copy.hpp"
 #include "support/hex.hpp"
 
-namespace weft::agent {
+namespace weft::agent::icmp_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -342,4 +342,4 @@ TEST_CASE("errors are rare for each destination, and not many in all") {
 }
 
 }  // namespace
-}  // namespace weft::agent
+}  // namespace weft::agent::icmp_test

@@ -8,7 +8,7 @@
 #include "log_lines.hpp"
 #include "service.hpp"
 
-namespace weft::agent {
+namespace weft::agent::metrics_test {
 namespace {
 
 using namespace test;
@@ -188,4 +188,4 @@ TEST_CASE("logs: each place has its own rate, and what is left out is counted") 
 }
 
 }  // namespace
-}  // namespace weft::agent
+}  // namespace weft::agent::metrics_test

@@ -6,7 +6,7 @@
 #include "support/exact_copy.hpp"
 #include "support/hex.hpp"
 
-namespace weft::agent {
+namespace weft::agent::neighbours_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -78,7 +78,7 @@ struct Link {
   NeighbourKey b6{node.port("fab0"), ip("2001:db8::2")};
   const MacAddress b_mac = mac("02:00:00:00:00:02");
 
-  explicit Link(NeighbourLimits limits = {}, const Config& config = sample())
+  explicit Link(NeighbourLimits limits = {}, const Config& config = sample_node())
       : node(config), neighbours(node.model, host, node.clock, limits) {}
 
   void receive(std::span<const std::uint8_t> frame) {
@@ -117,7 +117,7 @@ TEST_CASE("ARP: asked at once, answered, published") {
 }
 
 TEST_CASE("a question comes from our address in the neighbour's subnet") {
-  auto config = sample();
+  auto config = sample_node();
   config.ports[0].addresses.push_back(net("198.51.100.1/24"));
   Link link({}, config);
   link.neighbours.pin({link.b.port, ip("198.51.100.2")});
@@ -433,4 +433,4 @@ TEST_CASE("only neighbours of the port are resolved") {
 }
 
 }  // namespace
-}  // namespace weft::agent
+}  // namespace weft::agent::neighbours_test

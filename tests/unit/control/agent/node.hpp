@@ -43,7 +43,7 @@ inline RouteTarget discard() { return {"", "", "", {}, true}; }
 
 /// Port fab0, VRFs blue and red (overlapping), vm1 and vm2 in blue, vm3 in red; to-b is a
 /// neighbour's tunnel, to-far leads through the gateway.
-inline Config sample() {
+inline Config sample_node() {
   Config c;
   c.node = {"a", {ip("192.0.2.1"), ip("2001:db8::1")}};
   c.ports.push_back({"fab0",
@@ -85,7 +85,7 @@ inline Config sample() {
 
 /// The same with a second port, fab1, and a gateway on its link.
 inline Config two_fabrics() {
-  Config c = sample();
+  Config c = sample_node();
   c.ports.push_back({"fab1",
                      "af_packet:eth2",
                      {net("198.51.100.1/24")},
@@ -142,7 +142,7 @@ struct Node {
   Time now{std::chrono::hours(1)};
   Clock clock = [this] { return now; };
 
-  explicit Node(const Config& config = sample()) {
+  explicit Node(const Config& config = sample_node()) {
     const auto loaded = resolver.load(config, open_all(plane, config));
     if (!loaded) throw std::runtime_error(loaded.error().message);
   }

@@ -2,7 +2,7 @@
 
 #include "service.hpp"
 
-namespace weft::agent {
+namespace weft::agent::objects_test {
 namespace {
 
 using namespace test;
@@ -400,4 +400,4 @@ TEST_CASE("what is deleted stays in the tables until no worker can have found it
 }
 
 }  // namespace
-}  // namespace weft::agent
+}  // namespace weft::agent::objects_test

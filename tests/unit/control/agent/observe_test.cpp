@@ -12,7 +12,7 @@
 #include "node.hpp"
 #include "support/hex.hpp"
 
-namespace weft::agent {
+namespace weft::agent::observe_test {
 namespace {
 
 using namespace test;
@@ -28,7 +28,7 @@ struct Service {
   Api api{agent};
 
   Service() {
-    if (const auto started = agent.start(sample()); !started) {
+    if (const auto started = agent.start(sample_node()); !started) {
       throw std::runtime_error(started.error().message);
     }
   }
@@ -271,4 +271,4 @@ TEST_CASE("pcapng: blocks as the draft pictures them") {
 }
 
 }  // namespace
-}  // namespace weft::agent
+}  // namespace weft::agent::observe_test

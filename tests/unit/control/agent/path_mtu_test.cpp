@@ -8,7 +8,7 @@
 #include "support/hex.hpp"
 #include "support/naive.hpp"
 
-namespace weft::agent {
+namespace weft::agent::path_mtu_test {
 namespace {
 
 using namespace test;
@@ -184,7 +184,7 @@ TEST_CASE("a tunnel that is given another remote has another path", "[pmtu]") {
 }
 
 TEST_CASE("over IPv6 the error quotes what is inside", "[pmtu]") {
-  Config config = sample();
+  Config config = sample_node();
   config.tunnels.push_back(tunnel("to-b6", "2001:db8::1", "2001:db8::2", 100));
   Underlay node;
   (void)node.resolver.put_tunnel(config.tunnels.back(), Owner::file);
@@ -222,4 +222,4 @@ TEST_CASE("over IPv6 the error quotes what is inside", "[pmtu]") {
   CHECK(node.tunnel("to-b6").path_mtu_bytes == 1400);
 }
 
-}  // namespace weft::agent
+}  // namespace weft::agent::path_mtu_test

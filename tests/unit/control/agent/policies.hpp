@@ -23,7 +23,7 @@ inline std::vector<SecurityGroupConfig> groups(const std::vector<std::string>& i
 /// The sample with `all`, and these of its VIFs in some of them.
 inline Config grouped(const std::vector<std::string>& all,
                       const std::map<std::string, std::vector<std::string>>& of_vifs) {
-  Config config = sample();
+  Config config = sample_node();
   config.security_groups = groups(all);
   for (auto& vif : config.vifs) {
     if (of_vifs.contains(vif.name)) vif.security_groups = of_vifs.at(vif.name);

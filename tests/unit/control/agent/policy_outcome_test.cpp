@@ -6,7 +6,7 @@
 #include "policies.hpp"
 #include "service.hpp"
 
-namespace weft::agent {
+namespace weft::agent::policy_outcome_test {
 namespace {
 
 using namespace test;
@@ -26,11 +26,11 @@ TEST_CASE("weftd starts again with what the API has put") {
   Scratch scratch;
   const auto state = scratch.file("state.json");
   {
-    Service s(test::sample(), state);
+    Service s(test::sample_node(), state);
     s.done("POST", "/v1/security-group", R"({"name":"ospf","ingress":[{"protocol":89}]})");
     s.agent.stop();
   }
-  CHECK_NOTHROW(Service(test::sample(), state));
+  CHECK_NOTHROW(Service(test::sample_node(), state));
 }
 
 TEST_CASE("groups that speak of each other both keep their place beside one that has none") {
@@ -45,7 +45,7 @@ TEST_CASE("groups that speak of each other both keep their place beside one that
   green.router_mac = mac("02:00:5e:00:01:09");
   wanted.vrfs.emplace("green", green);
   ObjectSet unfit;
-  fit(test::sample(), wanted, unfit);
+  fit(test::sample_node(), wanted, unfit);
   CHECK(unfit.vrfs.size() == 1);
   CHECK(unfit.security_groups.empty());
   CHECK(wanted.security_groups.size() == 2);
@@ -109,4 +109,4 @@ TEST_CASE("a vif of which only the groups change tells the data plane of no rout
 }
 
 }  // namespace
-}  // namespace weft::agent
+}  // namespace weft::agent::policy_outcome_test

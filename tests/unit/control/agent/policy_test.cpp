@@ -5,7 +5,7 @@
 
 #include "policies.hpp"
 
-namespace weft::agent {
+namespace weft::agent::policy_test {
 namespace {
 
 using namespace test;
@@ -410,4 +410,4 @@ TEST_CASE("policies: without rules, none is ever closed") {
 }
 
 }  // namespace
-}  // namespace weft::agent
+}  // namespace weft::agent::policy_test

@@ -6,7 +6,7 @@
 #include "support/exact_copy.hpp"
 #include "support/hex.hpp"
 
-namespace weft::agent {
+namespace weft::agent::proxy_test {
 namespace {
 
 using namespace test;
@@ -282,4 +282,4 @@ TEST_CASE("what is cut or lies is counted as malformed") {
 }
 
 }  // namespace
-}  // namespace weft::agent
+}  // namespace weft::agent::proxy_test

@@ -5,7 +5,7 @@
 #include "config_sample.hpp"
 #include "service.hpp"
 
-namespace weft::agent {
+namespace weft::agent::reload_test {
 namespace {
 
 using test::read_file;
@@ -295,4 +295,4 @@ TEST_CASE("state: the API's security groups, and who is in them, outlive a resta
 }
 
 }  // namespace
-}  // namespace weft::agent
+}  // namespace weft::agent::reload_test

@@ -5,7 +5,7 @@
 #include "node.hpp"
 #include "support/seed.hpp"
 
-namespace weft::agent {
+namespace weft::agent::resolver_test {
 namespace {
 
 using namespace test;
@@ -77,9 +77,9 @@ TEST_CASE("a device that takes less than configured limits what is sent") {
   FakeCompiler compiler;
   Resolver resolver(
       model, [&](const Batch& b) { return plane.apply(b); }, keeper, compiler);
-  auto devices = open_all(plane, sample());
+  auto devices = open_all(plane, sample_node());
   devices.ports[0].mtu_bytes = 1400;
-  REQUIRE(resolver.load(sample(), devices));
+  REQUIRE(resolver.load(sample_node(), devices));
   CHECK(plane.tables.ports.at(devices.ports[0].id).mtu_bytes == 1400);
   const NeighbourKey b{devices.ports[0].id, ip("192.0.2.2")};
   CHECK(plane.tables.adjacencies.at(model.adjacencies.at(b).id).mtu_bytes == 1400);
@@ -224,7 +224,7 @@ TEST_CASE("targets of routes") {
 }
 
 TEST_CASE("decaps that contradict each other are refused") {
-  auto config = sample();
+  auto config = sample_node();
   auto other = config.decaps.front();
   other.name = "again";
   other.sources = {net("198.51.100.7/32")};
@@ -265,7 +265,7 @@ TEST_CASE("decaps that contradict each other are refused") {
 }
 
 TEST_CASE("static neighbours are resolved from the first batch on") {
-  auto config = sample();
+  auto config = sample_node();
   config.neighbours.push_back({"fab0", ip("192.0.2.2"), mac("02:00:00:00:00:02")});
   Node node(config);
   CHECK(node.plane.batches.size() == 1);
@@ -324,7 +324,7 @@ TEST_CASE("many small changes lead where loading the result leads; refused ones 
   const RouteTarget underlay_via[] = {via_gateway("192.0.2.254"), via_gateway("192.0.2.9"),
                                       discard()};
   for (unsigned round = 0; round < 30; ++round) {
-    auto config = sample();
+    auto config = sample_node();
     Node node(config);
     std::set<NeighbourKey> known = node.keeper.pinned;
     const auto forget = [&config](const RouteConfig& r) {
@@ -375,4 +375,4 @@ TEST_CASE("many small changes lead where loading the result leads; refused ones 
 }
 
 }  // namespace
-}  // namespace weft::agent
+}  // namespace weft::agent::resolver_test

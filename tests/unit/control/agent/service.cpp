@@ -2,7 +2,7 @@
 
 namespace weft::agent::test {
 
-Service::Service() : Service(sample()) {}
+Service::Service() : Service(sample_node()) {}
 Service::Service(const Config& config, const std::string& state) {
   const auto started = agent.start(config, state);
   if (!started) throw std::runtime_error(started.error().message);

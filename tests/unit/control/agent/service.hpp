@@ -20,7 +20,7 @@ struct Service {
   Agent agent{io, plane, [this] { return now; }};
   Api api{agent};
 
-  Service();  ///< of sample()
+  Service();  ///< of sample_node()
   explicit Service(const Config& config, const std::string& state = "");
   ~Service();
   Service(const Service&) = delete;

@@ -4,7 +4,7 @@
 
 #include "policies.hpp"
 
-namespace weft::agent {
+namespace weft::agent::vif_rules_test {
 namespace {
 
 using namespace test;
@@ -125,4 +125,4 @@ TEST_CASE("vif rules: what a rule takes, in words") {
 }
 
 }  // namespace
-}  // namespace weft::agent
+}  // namespace weft::agent::vif_rules_test

@@ -5,7 +5,7 @@
 #include "node.hpp"
 #include "service.hpp"
 
-namespace weft::agent {
+namespace weft::agent::ways_test {
 namespace {
 
 using test::ip;
@@ -196,4 +196,4 @@ TEST_CASE("config: several gateways") {
          "ports[0].gateway[16]", "at most 16 gateways of a family");
 }
 
-}  // namespace weft::agent
+}  // namespace weft::agent::ways_test

@@ -4,7 +4,7 @@
 
 #include "support/xml.hpp"
 
-namespace weft::channel {
+namespace weft::channel::profile_codec_test {
 namespace {
 
 using test::from_xml;
@@ -150,4 +150,4 @@ TEST_CASE("profile codec: items stand or fall alone", "[channel]") {
   CHECK(again.withdrawn == std::vector{ProfileName{"vrf", "b"}});
 }
 
-}  // namespace weft::channel
+}  // namespace weft::channel::profile_codec_test

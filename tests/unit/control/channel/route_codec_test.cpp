@@ -5,7 +5,7 @@
 #include "support/routes.hpp"
 #include "support/xml.hpp"
 
-namespace weft::channel {
+namespace weft::channel::route_codec_test {
 namespace {
 
 using test::from_xml;
@@ -453,4 +453,4 @@ TEST_CASE("route codec: what is sent is understood", "[channel]") {
         "<items xmlns='http://jabber.org/protocol/pubsub#event' node='0/0/EndOfRib'/>");
 }
 
-}  // namespace weft::channel
+}  // namespace weft::channel::route_codec_test

@@ -12,7 +12,7 @@
 #include "support/routes.hpp"
 #include "support/xml.hpp"
 
-namespace weft::channel {
+namespace weft::channel::schema_test {
 namespace {
 
 using vpn::Encapsulation;
@@ -120,4 +120,4 @@ TEST_CASE("channel: the schema takes nothing else", "[channel]") {
   }
 }
 
-}  // namespace weft::channel
+}  // namespace weft::channel::schema_test

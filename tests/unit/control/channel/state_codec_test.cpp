@@ -4,7 +4,7 @@
 
 #include "support/xml.hpp"
 
-namespace weft::channel {
+namespace weft::channel::state_codec_test {
 namespace {
 
 using test::from_xml;
@@ -41,4 +41,4 @@ TEST_CASE("state codec: what is wrong with an object is named", "[channel]") {
   CHECK_THAT(other.error().message, Catch::Contains("object of urn:weft:state:1 was wanted"));
 }
 
-}  // namespace weft::channel
+}  // namespace weft::channel::state_codec_test

@@ -10,7 +10,8 @@
 
 #include "pki/pki.hpp"
 
-using namespace weft;
+namespace weft::access_test {
+
 using namespace weft::controller;
 namespace fs = std::filesystem;
 
@@ -79,3 +80,5 @@ TEST_CASE("a subject that is not plain gives no role", "[controller]") {
     CHECK_THAT(with_units(units), Catch::Contains("gives no role"));
   }
 }
+
+}  // namespace weft::access_test

@@ -8,7 +8,8 @@
 #include "controller/config.hpp"
 #include "unit/control/controller/bench.hpp"
 
-using namespace weft;
+namespace weft::controller_test {
+
 using namespace weft::controller;
 using weft::controller::test::Bench;
 using namespace std::chrono_literals;
@@ -29,7 +30,10 @@ TEST_CASE("a restarted controller goes on where it was", "[controller]") {
   const auto numbers = *bench.core->model().find<Numbers>(Kind::numbers, "blue");
   const auto generation = bench.core->rollout().generation();
   CHECK(bench.core->rollout().network("blue").moving == 2);
-  bench.core->applied("b", generation, {});
+  CHECK_FALSE(bench.core->applied("b", generation + 1, {}));
+  bench.settle();
+  CHECK_FALSE(bench.core->rollout().current("blue", {"a", "b"}));
+  REQUIRE(bench.core->applied("b", generation, {}));
   bench.settle();
   CHECK(bench.core->rollout().current("blue", {"a", "b"}));
 
@@ -40,7 +44,7 @@ TEST_CASE("a restarted controller goes on where it was", "[controller]") {
   CHECK_FALSE(bench.core->rollout().current("blue", {"b", "a"}));
   CHECK(bench.core->rollout().network("blue").waits_for == std::set<std::string>{"a"});
   for (const auto* node : {"a", "b"}) {
-    bench.core->applied(node, bench.core->rollout().generation(), {});
+    REQUIRE(bench.core->applied(node, bench.core->rollout().generation(), {}));
   }
   bench.settle();
   CHECK(bench.core->rollout().network("blue").moving == 0);
@@ -254,3 +258,5 @@ files: [/etc/weft/networks.yaml]
   CHECK(wrong("name: c\ndomain: d\nstate: {file: x.db}") ==
         "c.yaml:3:15: state.file: wanted a path from the root, found \"x.db\"");
 }
+
+}  // namespace weft::controller_test

@@ -2,7 +2,8 @@
 
 #include <catch2/catch.hpp>
 
-using namespace weft;
+namespace weft::ledger_test {
+
 using namespace weft::controller;
 using namespace std::chrono_literals;
 
@@ -48,3 +49,5 @@ TEST_CASE("ledger: as it is written it is read", "[merge]") {
   }
   CHECK_FALSE(again.read({Ledger::kind, "nothing/x", R"({"count": 1})"}));
 }
+
+}  // namespace weft::ledger_test

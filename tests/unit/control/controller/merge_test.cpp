@@ -4,7 +4,8 @@
 #include "support/seed.hpp"
 #include "unit/control/controller/bench.hpp"
 
-using namespace weft;
+namespace weft::merge_test {
+
 using namespace weft::controller;
 using weft::controller::test::Bench;
 
@@ -272,3 +273,5 @@ TEST_CASE("merge: whoever has heard the same says the same", "[merge][property]"
     CHECK(objects(two.at[0]) == before);
   }
 }
+
+}  // namespace weft::merge_test

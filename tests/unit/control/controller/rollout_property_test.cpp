@@ -6,7 +6,8 @@
 #include "support/seed.hpp"
 #include "unit/control/controller/judge.hpp"
 
-using namespace weft;
+namespace weft::rollout_property_test {
+
 using namespace weft::controller;
 using namespace weft::controller::test;
 
@@ -141,3 +142,5 @@ TEST_CASE("random changes: never broken on the way, and right in the end", "[rol
     }
   }
 }
+
+}  // namespace weft::rollout_property_test

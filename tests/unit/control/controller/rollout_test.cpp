@@ -5,7 +5,8 @@
 
 #include "unit/control/controller/judge.hpp"
 
-using namespace weft;
+namespace weft::rollout_test {
+
 using namespace weft::controller;
 using namespace weft::controller::test;
 
@@ -311,3 +312,5 @@ TEST_CASE("in all orders of acknowledgements nobody sends what is not let in", "
     CHECK(orders.states() > 10);
   }
 }
+
+}  // namespace weft::rollout_test

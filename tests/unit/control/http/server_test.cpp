@@ -20,7 +20,7 @@
 #include "http/client.hpp"
 #include "http/percent.hpp"
 
-namespace weft::http {
+namespace weft::http::server_test {
 namespace {
 
 using std::chrono::seconds;
@@ -471,4 +471,4 @@ TEST_CASE("a server that stops ends its streams") {
 }
 
 }  // namespace
-}  // namespace weft::http
+}  // namespace weft::http::server_test

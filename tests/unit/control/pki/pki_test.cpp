@@ -11,7 +11,8 @@
 #include <fstream>
 #include <memory>
 
-using namespace weft;
+namespace weft::pki_test {
+
 namespace fs = std::filesystem;
 
 namespace {
@@ -196,3 +197,5 @@ TEST_CASE("what an authority has issued is listed", "[pki]") {
   std::ofstream(dir.path / "z.pem") << "no certificate";
   CHECK_THAT(pki::list(dir.path).error().message, Catch::Contains("z.pem holds no certificate"));
 }
+
+}  // namespace weft::pki_test

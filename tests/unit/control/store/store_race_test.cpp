@@ -13,7 +13,8 @@
 
 #include "store/store.hpp"
 
-using namespace weft;
+namespace weft::store_race_test {
+
 using namespace weft::store;
 namespace fs = std::filesystem;
 
@@ -143,3 +144,5 @@ TEST_CASE("a store that goes writes what it has, and answers no more", "[store]"
   }
   CHECK(owner.refused == 0);
 }
+
+}  // namespace weft::store_race_test

@@ -12,7 +12,8 @@
 #include <fstream>
 #include <mutex>
 
-using namespace weft;
+namespace weft::store_test {
+
 using namespace weft::store;
 namespace fs = std::filesystem;
 
@@ -232,3 +233,5 @@ TEST_CASE("a database that cannot be used says so and what to do", "[store]") {
                Catch::Contains("see whether its directory is there"));
   }
 }
+
+}  // namespace weft::store_test

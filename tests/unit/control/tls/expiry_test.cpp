@@ -2,7 +2,7 @@
 
 #include <catch2/catch.hpp>
 
-namespace weft::tls {
+namespace weft::tls::expiry_test {
 namespace {
 
 using std::chrono::days;
@@ -44,4 +44,4 @@ TEST_CASE("tls: who watches hears of each certificate at once, and once") {
   CHECK(io.run() == 1);
 }
 
-}  // namespace weft::tls
+}  // namespace weft::tls::expiry_test

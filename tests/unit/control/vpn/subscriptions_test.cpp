@@ -5,7 +5,7 @@
 #include "support/routes.hpp"
 #include "vpn/vpn_tables.hpp"
 
-namespace weft::vpn {
+namespace weft::vpn::subscriptions_test {
 namespace {
 
 using test::route;
@@ -226,4 +226,4 @@ TEST_CASE("subscriptions: those that end get nothing more", "[vpn]") {
   CHECK(w.tables.subscribers(w.blue).empty());
 }
 
-}  // namespace weft::vpn
+}  // namespace weft::vpn::subscriptions_test

@@ -5,7 +5,7 @@
 #include "support/routes.hpp"
 #include "vpn/table.hpp"
 
-namespace weft::vpn {
+namespace weft::vpn::table_test {
 namespace {
 
 using test::addresses;
@@ -259,4 +259,4 @@ TEST_CASE("table: a table that goes leaves its sources without paths", "[vpn]") 
   CHECK(sources.find(a) == nullptr);
 }
 
-}  // namespace weft::vpn
+}  // namespace weft::vpn::table_test

@@ -4,7 +4,7 @@
 
 #include "support/routes.hpp"
 
-namespace weft::vpn {
+namespace weft::vpn::values_test {
 namespace {
 
 using test::rd;
@@ -239,4 +239,4 @@ TEST_CASE("vpn: attributes differ by each of their parts", "[vpn]") {
   CHECK(pool.size() == all.size());
 }
 
-}  // namespace weft::vpn
+}  // namespace weft::vpn::values_test

@@ -3,7 +3,7 @@
 #include "support/routes.hpp"
 #include "vpn/vpn_tables.hpp"
 
-namespace weft::vpn {
+namespace weft::vpn::vpn_tables_test {
 namespace {
 
 using namespace std::chrono_literals;
@@ -296,4 +296,4 @@ TEST_CASE("networks: moves that are far apart are no fight", "[vpn]") {
   CHECK(w.tables.duplicates().empty());
 }
 
-}  // namespace weft::vpn
+}  // namespace weft::vpn::vpn_tables_test

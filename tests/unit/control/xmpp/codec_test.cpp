@@ -9,7 +9,7 @@
 #include "xmpp/send_queue.hpp"
 #include "xmpp/stanza.hpp"
 
-namespace weft::xmpp {
+namespace weft::xmpp::codec_test {
 namespace {
 
 Element parse(const std::string& text) {
@@ -186,4 +186,4 @@ TEST_CASE("xmpp send queue: in order, of each key the newest in the first's plac
   CHECK(queue.bytes() == 0);
 }
 
-}  // namespace weft::xmpp
+}  // namespace weft::xmpp::codec_test

@@ -5,7 +5,7 @@
 #include "support/xmpp_rig.hpp"
 #include "xmpp/namespaces.hpp"
 
-namespace weft::xmpp {
+namespace weft::xmpp::negotiation_test {
 namespace {
 
 using std::chrono::milliseconds;
@@ -518,4 +518,4 @@ TEST_CASE("xmpp client: a renewed certificate is used from the next session on")
   REQUIRE(rig.run_until([&] { return rig.here.sessions == 2; }));
 }
 
-}  // namespace weft::xmpp
+}  // namespace weft::xmpp::negotiation_test

@@ -5,7 +5,7 @@
 
 #include "xmpp/writer.hpp"
 
-namespace weft::xmpp {
+namespace weft::xmpp::reader_test {
 namespace {
 
 const std::string header =
@@ -259,4 +259,4 @@ TEST_CASE("xmpp writer: streams open, fail and end") {
   CHECK(std::holds_alternative<StreamEnd>(outcome.events[2]));
 }
 
-}  // namespace weft::xmpp
+}  // namespace weft::xmpp::reader_test

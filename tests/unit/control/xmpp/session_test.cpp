@@ -9,7 +9,7 @@
 #include "xmpp/pubsub.hpp"
 #include "xmpp/stanza.hpp"
 
-namespace weft::xmpp {
+namespace weft::xmpp::session_test {
 namespace {
 
 using std::chrono::milliseconds;
@@ -445,4 +445,4 @@ TEST_CASE("xmpp session: a handler may let go of its client") {
   CHECK(rig.here.downs.empty());
 }
 
-}  // namespace weft::xmpp
+}  // namespace weft::xmpp::session_test

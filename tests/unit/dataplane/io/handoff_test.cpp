@@ -14,7 +14,7 @@
 
 #include "support/router_rig.hpp"
 
-namespace weft::io {
+namespace weft::io::handoff_test {
 namespace {
 
 struct HandedOver {
@@ -202,4 +202,4 @@ TEST_CASE("packets of a port that goes are sent or counted as lost, and no buffe
 }
 
 }  // namespace
-}  // namespace weft::io
+}  // namespace weft::io::handoff_test

@@ -8,7 +8,7 @@
 
 #include "io/idle.hpp"
 
-namespace weft::io {
+namespace weft::io::inbox_test {
 namespace {
 
 /// Numbers in place of packets: nobody looks into them.
@@ -111,4 +111,4 @@ TEST_CASE("nothing is lost, overtaken or slept through between workers") {
 }
 
 }  // namespace
-}  // namespace weft::io
+}  // namespace weft::io::inbox_test

@@ -21,7 +21,7 @@
 #include "support/hex.hpp"
 #include "support/small_world.hpp"
 
-namespace weft::io {
+namespace weft::io::ingress_drop_test {
 namespace {
 
 // Ether(dst="ff:ff:ff:ff:ff:ff", src="02:00:00:00:00:02")/IP(src="192.0.2.2",
@@ -167,4 +167,4 @@ TEST_CASE("an interface that puts segments together is known", "[host]") {
   });
 }
 
-}  // namespace weft::io
+}  // namespace weft::io::ingress_drop_test

@@ -6,7 +6,7 @@
 
 #include "support/words.hpp"
 
-namespace weft::io {
+namespace weft::io::liveness_test {
 namespace {
 
 using test::ip;
@@ -78,4 +78,4 @@ TEST_CASE("a packet is for the session that it names, of its neighbour on its po
   CHECK_FALSE(roster.forget_ended());
 }
 
-}  // namespace weft::io
+}  // namespace weft::io::liveness_test

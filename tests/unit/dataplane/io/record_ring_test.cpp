@@ -4,7 +4,7 @@
 
 #include "io/record_ring.hpp"
 
-namespace weft::io {
+namespace weft::io::record_ring_test {
 namespace {
 
 bool put(RecordRing& ring, std::size_t bytes, std::uint8_t value) {
@@ -86,4 +86,4 @@ TEST_CASE("a producer and a consumer at once lose nothing that was accepted") {
 }
 
 }  // namespace
-}  // namespace weft::io
+}  // namespace weft::io::record_ring_test

@@ -4,7 +4,7 @@
 
 #include "support/router_rig.hpp"
 
-namespace weft::io {
+namespace weft::io::router_test {
 namespace {
 
 using test::hex;
@@ -315,4 +315,4 @@ TEST_CASE("control hears of what policies deny, and of what waited for a glean b
 }
 
 }  // namespace
-}  // namespace weft::io
+}  // namespace weft::io::router_test

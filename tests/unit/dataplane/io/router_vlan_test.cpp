@@ -5,7 +5,7 @@
 #include "support/packets_fabric.hpp"
 #include "support/router_rig.hpp"
 
-namespace weft::io {
+namespace weft::io::router_vlan_test {
 namespace {
 
 using test::hex;
@@ -221,4 +221,4 @@ TEST_CASE("a device stays as long as one of its ports does") {
 }
 
 }  // namespace
-}  // namespace weft::io
+}  // namespace weft::io::router_vlan_test

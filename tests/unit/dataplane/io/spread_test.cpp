@@ -8,7 +8,7 @@
 #include <set>
 #include <vector>
 
-namespace weft::io {
+namespace weft::io::spread_test {
 namespace {
 
 using Bytes = std::vector<std::uint8_t>;
@@ -213,4 +213,4 @@ TEST_CASE("flows spread evenly over the workers") {
 }
 
 }  // namespace
-}  // namespace weft::io
+}  // namespace weft::io::spread_test

@@ -7,7 +7,7 @@
 #include "support/hex.hpp"
 #include "support/seed.hpp"
 
-namespace weft::io {
+namespace weft::io::vlan_test {
 namespace {
 
 using Bytes = std::vector<std::uint8_t>;
@@ -159,4 +159,4 @@ TEST_CASE("a frame leaves with the port's tag, wherever the buffer has room for 
 }
 
 }  // namespace
-}  // namespace weft::io
+}  // namespace weft::io::vlan_test

@@ -10,7 +10,7 @@
 #include "support/seed.hpp"
 #include "support/small_world.hpp"
 
-namespace weft {
+namespace weft::compiled_policy_test {
 namespace {
 
 using test::ip;
@@ -264,4 +264,4 @@ TEST_CASE("a policy has two directions, and says which is wrong", "[policy]") {
   CHECK(made.error().message == "ingress rule 0: a type of ICMP without protocol ICMP");
 }
 
-}  // namespace weft
+}  // namespace weft::compiled_policy_test

@@ -5,7 +5,7 @@
 #include "support/seed.hpp"
 #include "support/stage_case.hpp"
 
-namespace weft {
+namespace weft::burst_test {
 namespace {
 
 /// Packets of each fate that one port can meet.
@@ -139,4 +139,4 @@ TEST_CASE("a full burst of one fate", "[burst]") {
   }
 }
 
-}  // namespace weft
+}  // namespace weft::burst_test

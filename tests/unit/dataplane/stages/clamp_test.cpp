@@ -5,7 +5,7 @@
 
 #include "support/stage_case.hpp"
 
-namespace weft {
+namespace weft::clamp_test {
 namespace {
 
 constexpr std::size_t tcp_bytes = 20;
@@ -209,4 +209,4 @@ TEST_CASE("broken options are left alone, and what stands behind them", "[mss]")
   }
 }
 
-}  // namespace weft
+}  // namespace weft::clamp_test

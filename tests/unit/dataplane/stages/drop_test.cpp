@@ -5,7 +5,7 @@
 
 #include "support/stage_case.hpp"
 
-namespace weft {
+namespace weft::drop_test {
 namespace {
 
 struct Row {
@@ -351,4 +351,4 @@ TEST_CASE("every reason that the stages decide has its packet", "[drop]") {
   }
 }
 
-}  // namespace weft
+}  // namespace weft::drop_test

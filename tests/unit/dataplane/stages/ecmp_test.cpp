@@ -7,7 +7,7 @@
 
 #include "support/stage_case.hpp"
 
-namespace weft {
+namespace weft::ecmp_test {
 namespace {
 
 constexpr NexthopId group{40};
@@ -147,4 +147,4 @@ TEST_CASE("sessions stay with their member as long as it is one", "[ecmp][flow]"
   for (unsigned i = 0; i < flows; ++i) REQUIRE(way_of(i) == world::vm3);
 }
 
-}  // namespace weft
+}  // namespace weft::ecmp_test

@@ -4,7 +4,7 @@
 #include "support/policy_case.hpp"
 #include "wire/tcp.hpp"
 
-namespace weft {
+namespace weft::flood_test {
 
 using namespace test::policies;
 
@@ -73,4 +73,4 @@ TEST_CASE("a SYN flood of ten times the table takes nothing from connections", "
   }
 }
 
-}  // namespace weft
+}  // namespace weft::flood_test

@@ -4,7 +4,7 @@
 #include "stages/admit.hpp"
 #include "support/flow_keys.hpp"
 
-namespace weft {
+namespace weft::flow_owner_test {
 namespace {
 
 using Entry = FlowEntry<FlowKey4>;
@@ -164,4 +164,4 @@ TEST_CASE("a worker asks for so many directions at once, and for others later") 
 }
 
 }  // namespace
-}  // namespace weft
+}  // namespace weft::flow_owner_test

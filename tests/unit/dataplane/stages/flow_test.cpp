@@ -4,7 +4,7 @@
 
 #include "support/stage_case.hpp"
 
-namespace weft {
+namespace weft::flow_test {
 namespace {
 
 constexpr std::uint64_t thrice = 3;
@@ -260,4 +260,4 @@ TEST_CASE("a VIF at its limit gives up what was never answered, and keeps the re
   CHECK(rig.flows().v4.of_vif(VifId(2)) == 1);
 }
 
-}  // namespace weft
+}  // namespace weft::flow_test

@@ -4,7 +4,7 @@
 
 #include "support/stage_case.hpp"
 
-namespace weft {
+namespace weft::forward_test {
 namespace {
 
 struct Travel {
@@ -251,4 +251,4 @@ TEST_CASE("a packet that is forwarded is explained step by step", "[forward]") {
   for (const Travel& row : travels()) REQUIRE(rig.receive(row.from, hex(row.in)).steps.size() >= 3);
 }
 
-}  // namespace weft
+}  // namespace weft::forward_test

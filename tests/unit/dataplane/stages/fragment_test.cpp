@@ -8,7 +8,7 @@
 #include "support/eal_session.hpp"
 #include "support/stage_case.hpp"
 
-namespace weft {
+namespace weft::fragment_test {
 namespace {
 
 constexpr std::size_t header4 = 20;
@@ -388,4 +388,4 @@ TEST_CASE("numbers of datagrams do not come again", "[fragment]") {
   }
 }
 
-}  // namespace weft
+}  // namespace weft::fragment_test

@@ -3,7 +3,7 @@
 
 #include "support/stage_case.hpp"
 
-namespace weft {
+namespace weft::host_test {
 namespace {
 
 const PortId tap{6};
@@ -167,4 +167,4 @@ TEST_CASE("a batch whose host has no adjacency is refused", "[host]") {
   REQUIRE_THROWS(rig.apply(b));
 }
 
-}  // namespace weft
+}  // namespace weft::host_test

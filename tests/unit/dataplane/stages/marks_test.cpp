@@ -4,7 +4,7 @@
 #include "support/stage_case.hpp"
 #include "support/tunnel_loop.hpp"
 
-namespace weft {
+namespace weft::marks_test {
 namespace {
 
 constexpr DecapId bare_metal{60};
@@ -147,4 +147,4 @@ TEST_CASE("a tunnel's reserved bits are those that a mark sees", "[marks]") {
   }
 }
 
-}  // namespace weft
+}  // namespace weft::marks_test

@@ -3,7 +3,7 @@
 
 #include "support/stage_case.hpp"
 
-namespace weft {
+namespace weft::mtu_test {
 namespace {
 
 /// `packet` grown to `ip_bytes` from its IPv4 header on.
@@ -162,4 +162,4 @@ TEST_CASE("a packet that expires is handed over as it came", "[mtu]") {
   }
 }
 
-}  // namespace weft
+}  // namespace weft::mtu_test

@@ -5,7 +5,7 @@
 #include "support/eal_session.hpp"
 #include "support/tunnel_loop.hpp"
 
-namespace weft {
+namespace weft::nsh_test {
 namespace {
 
 constexpr NexthopId onward{51};
@@ -253,4 +253,4 @@ TEST_CASE("a packet without NSH does not get into a tunnel of those that have it
   CHECK(describe(rig.receive(world::vm1, vm1_4)) == "dropped: nexthop_missing");
 }
 
-}  // namespace weft
+}  // namespace weft::nsh_test

@@ -3,7 +3,7 @@
 
 #include "support/policy_case.hpp"
 
-namespace weft {
+namespace weft::policy_test {
 
 using namespace test::policies;
 
@@ -384,4 +384,4 @@ TEST_CASE("a policy where no flows are kept is refused", "[policy]") {
   CHECK_FALSE(state.apply(batch));
 }
 
-}  // namespace weft
+}  // namespace weft::policy_test

@@ -3,7 +3,7 @@
 
 #include "support/policy_case.hpp"
 
-namespace weft {
+namespace weft::policy_told_test {
 
 using namespace test::policies;
 
@@ -177,4 +177,4 @@ TEST_CASE("explain says which rules let a packet through", "[policy]") {
   CHECK(decisions(back).empty());
 }
 
-}  // namespace weft
+}  // namespace weft::policy_told_test

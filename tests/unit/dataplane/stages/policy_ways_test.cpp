@@ -3,7 +3,7 @@
 
 #include "support/policy_case.hpp"
 
-namespace weft {
+namespace weft::policy_ways_test {
 
 using namespace test::policies;
 
@@ -304,4 +304,4 @@ TEST_CASE("workers look for policies as long as a VIF has one", "[policy]") {
   CHECK_FALSE(judges);
 }
 
-}  // namespace weft
+}  // namespace weft::policy_ways_test

@@ -5,7 +5,7 @@
 #include "support/naive.hpp"
 #include "support/tunnel_loop.hpp"
 
-namespace weft {
+namespace weft::propagate_test {
 namespace {
 
 unsigned class_of(const Bytes& frame, std::size_t l3) {
@@ -264,4 +264,4 @@ TEST_CASE("explain tells what headers have from each other", "[propagate]") {
       Catch::Contains("from outside: DSCP 1, ECN Not-ECT; it was DSCP 46, ECN Not-ECT\n"));
 }
 
-}  // namespace weft
+}  // namespace weft::propagate_test

@@ -3,7 +3,7 @@
 
 #include "support/stage_case.hpp"
 
-namespace weft {
+namespace weft::punt_test {
 namespace {
 
 /// The frame from the inner Ethernet header on.
@@ -239,4 +239,4 @@ TEST_CASE("frames of the router's own go into a tunnel as they are", "[own]") {
   }
 }
 
-}  // namespace weft
+}  // namespace weft::punt_test

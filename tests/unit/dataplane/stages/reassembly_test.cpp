@@ -8,7 +8,7 @@
 #include "support/seed.hpp"
 #include "support/stage_case.hpp"
 
-namespace weft {
+namespace weft::reassembly_test {
 namespace {
 
 using Frames = std::vector<Bytes>;
@@ -278,4 +278,4 @@ TEST_CASE("sixty-four pieces are enough, one more is too many", "[reassembly]") 
   CHECK(table.waiting() == 0);
 }
 
-}  // namespace weft
+}  // namespace weft::reassembly_test

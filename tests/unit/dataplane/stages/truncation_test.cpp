@@ -5,7 +5,7 @@
 #include "support/seed.hpp"
 #include "support/stage_case.hpp"
 
-namespace weft {
+namespace weft::truncation_test {
 namespace {
 
 Bytes first(const Bytes& packet, std::size_t size) {
@@ -225,4 +225,4 @@ TEST_CASE("random damage ends in one exit, and is explained as it fares", "[trun
   REQUIRE(travelled > 500);
 }
 
-}  // namespace weft
+}  // namespace weft::truncation_test

@@ -7,7 +7,7 @@
 #include "support/tunnel_loop.hpp"
 #include "tunnel/registry.hpp"
 
-namespace weft {
+namespace weft::tunnel_kinds_test {
 namespace {
 
 /// A packet of that kind, over IPv4, with IPv4 inside that is for VM 1 itself.
@@ -373,4 +373,4 @@ TEST_CASE("a checksum of GRE must be right", "[kinds]") {
         "dropped: tunnel_checksum");
 }
 
-}  // namespace weft
+}  // namespace weft::tunnel_kinds_test

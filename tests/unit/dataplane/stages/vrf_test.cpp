@@ -3,7 +3,7 @@
 
 #include "support/stage_case.hpp"
 
-namespace weft {
+namespace weft::vrf_test {
 namespace {
 
 /// VRF `from` and those behind it lead to the next one by default; the last leads to VM 1.
@@ -204,4 +204,4 @@ TEST_CASE("a decap next hop that delivers to a VIF is not kept for the tunnel in
   CHECK((to_vm1 || whole_to_vif));
 }
 
-}  // namespace weft
+}  // namespace weft::vrf_test

@@ -7,7 +7,7 @@
 
 #include "support/stage_case.hpp"
 
-namespace weft {
+namespace weft::ways_test {
 namespace {
 
 constexpr AdjacencyId ways{40};
@@ -143,4 +143,4 @@ TEST_CASE("a neighbour that is not known, or is gone", "[ways]") {
   CHECK(describe(rig.receive(world::vm1, flow(1))) == "dropped: nexthop_missing");
 }
 
-}  // namespace weft
+}  // namespace weft::ways_test

@@ -5,7 +5,7 @@
 #include "support/small_world.hpp"
 #include "tables/forwarding_state.hpp"
 
-namespace weft {
+namespace weft::bad_batch_test {
 namespace {
 
 using test::decap_of;
@@ -520,4 +520,4 @@ TEST_CASE("an object that a batch deletes and puts does not vanish", "[bad_batch
       [](const Tables& t) { return lookup(t, VrfId(1), "10.1.0.12") == 2; }));
 }
 
-}  // namespace weft
+}  // namespace weft::bad_batch_test

@@ -8,7 +8,7 @@
 #include "support/seed.hpp"
 #include "support/words.hpp"
 
-namespace weft {
+namespace weft::decap_table_test {
 namespace {
 
 using test::ip;
@@ -156,4 +156,4 @@ TEST_CASE("a large decap table", "[decap_table]") {
   REQUIRE(bench.agrees({4789, 50000, ip("192.0.2.1")}));
 }
 
-}  // namespace weft
+}  // namespace weft::decap_table_test

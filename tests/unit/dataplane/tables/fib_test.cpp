@@ -7,7 +7,7 @@
 
 #include "support/small_world.hpp"
 
-namespace weft {
+namespace weft::fib_test {
 namespace {
 
 using fib::Fib4;
@@ -122,4 +122,4 @@ TEST_CASE("a covering route put before the longer one goes leaves no gap", "[fib
   rcu.reclaim();
 }
 
-}  // namespace weft
+}  // namespace weft::fib_test

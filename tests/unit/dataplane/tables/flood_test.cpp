@@ -10,7 +10,7 @@
 #include "tables/decap_table.hpp"
 #include "tunnel/entropy.hpp"
 
-namespace weft {
+namespace weft::flood_test {
 namespace {
 
 using tunnel::HashSeed;
@@ -160,4 +160,4 @@ TEST_CASE("flows chosen to leave by one source port spread under another secret"
   CHECK(*std::max_element(ports.begin(), ports.end()) < 12);
 }
 
-}  // namespace weft
+}  // namespace weft::flood_test

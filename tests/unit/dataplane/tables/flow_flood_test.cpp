@@ -6,7 +6,7 @@
 #include "tables/flow_table.hpp"
 #include "wire/tcp.hpp"
 
-namespace weft {
+namespace weft::flow_flood_test {
 namespace {
 
 constexpr std::uint8_t tcp = 6;
@@ -144,4 +144,4 @@ TEST_CASE("sessions take no more memory than is said", "[flood]") {
   CHECK(t.flows.bytes() <= std::size_t{128} * 2 * (1 << 16));
 }
 
-}  // namespace weft
+}  // namespace weft::flow_flood_test

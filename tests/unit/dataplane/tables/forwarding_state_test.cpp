@@ -5,7 +5,7 @@
 
 #include "support/small_world.hpp"
 
-namespace weft {
+namespace weft::forwarding_state_test {
 namespace {
 
 using test::decap_of;
@@ -320,4 +320,4 @@ TEST_CASE("what readers may hold is freed when they let go, and not before", "[f
   bench.rcu.offline(0);
 }
 
-}  // namespace weft
+}  // namespace weft::forwarding_state_test

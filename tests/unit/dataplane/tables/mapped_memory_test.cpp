@@ -8,7 +8,7 @@
 
 #include "tables/reserved_array.hpp"
 
-namespace weft {
+namespace weft::mapped_memory_test {
 namespace {
 
 /// Hugepages of 2 MiB that nobody has or was promised.
@@ -62,4 +62,4 @@ TEST_CASE("all hugepages are there from the beginning, and go with the memory", 
   CHECK(free_hugepages() >= before - 1);
 }
 
-}  // namespace weft
+}  // namespace weft::mapped_memory_test

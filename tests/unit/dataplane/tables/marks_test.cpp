@@ -5,7 +5,7 @@
 #include "support/small_world.hpp"
 #include "tables/forwarding_state.hpp"
 
-namespace weft {
+namespace weft::marks_test {
 namespace {
 
 using test::decap_of;
@@ -115,4 +115,4 @@ TEST_CASE("a tunnel sends reserved bits, and no others", "[marks]") {
              Catch::Contains("does not reserve the bits 0800000000000100"));
 }
 
-}  // namespace weft
+}  // namespace weft::marks_test

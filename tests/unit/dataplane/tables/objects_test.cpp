@@ -6,7 +6,7 @@
 #include "support/seed.hpp"
 #include "support/words.hpp"
 
-namespace weft {
+namespace weft::objects_test {
 namespace {
 
 using test::ip;
@@ -206,4 +206,4 @@ TEST_CASE("a VIF owns its addresses and no others", "[vif]") {
   REQUIRE_FALSE(vif.owns(ip("fd00::3").v6()));
 }
 
-}  // namespace weft
+}  // namespace weft::objects_test

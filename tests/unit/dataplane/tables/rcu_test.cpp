@@ -3,7 +3,7 @@
 
 #include <catch2/catch.hpp>
 
-namespace weft {
+namespace weft::rcu_test {
 namespace {
 
 /// Counts the objects that were freed.
@@ -140,4 +140,4 @@ TEST_CASE("typed objects are deleted, nullptr is nothing", "[rcu]") {
   REQUIRE(alive == 0);
 }
 
-}  // namespace weft
+}  // namespace weft::rcu_test

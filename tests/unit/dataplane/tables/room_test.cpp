@@ -5,7 +5,7 @@
 #include "support/seed.hpp"
 #include "support/small_world.hpp"
 
-namespace weft {
+namespace weft::room_test {
 namespace {
 
 /// Of VRF 1, one prefix of 10.0.0.0/8 or of fd00::/16.
@@ -110,4 +110,4 @@ TEST_CASE("tables that come and go in a small memory are never refused", "[room]
   }
 }
 
-}  // namespace weft
+}  // namespace weft::room_test
