@@ -29,7 +29,7 @@ double milliseconds_since(Clock::time_point start) {
 
 }  // namespace
 
-Fleet::Fleet(const Layout& layout, std::filesystem::path directory)
+Fleet::Fleet(const Layout& layout, const std::filesystem::path& directory)
     : layout_(layout), sampling_(io_) {
   const auto authority = directory / "pki";
   need(pki::init(authority, ControllerProcess::domain, {.days = 2}));

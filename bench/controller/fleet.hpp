@@ -23,7 +23,7 @@ using Clock = std::chrono::steady_clock;
 class Fleet {
  public:
   /// Makes an authority in `directory`/pki, and certificates for the nodes and the controller.
-  Fleet(const Layout& layout, std::filesystem::path directory);
+  Fleet(const Layout& layout, const std::filesystem::path& directory);
   Fleet(const Fleet&) = delete;
   Fleet& operator=(const Fleet&) = delete;
 

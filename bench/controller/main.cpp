@@ -3,6 +3,7 @@
 // Prints a table; fails where a bar is missed that is asked for.
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
@@ -71,7 +72,7 @@ struct Latency {
   [[nodiscard]] double at(double share) const {
     if (sorted_ms.empty()) return 0;
     const auto last = static_cast<double>(sorted_ms.size() - 1);
-    return sorted_ms[static_cast<std::size_t>(share * last + 0.5)];
+    return sorted_ms[static_cast<std::size_t>(std::lround(share * last))];
   }
 };
 

@@ -2,11 +2,11 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <spawn.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <csignal>
 
 #include <chrono>
 #include <cstdlib>
@@ -40,8 +40,9 @@ std::uint16_t free_port() {
   sockaddr_in address = loopback(0);
   socklen_t size = sizeof address;
   auto* const generic = reinterpret_cast<sockaddr*>(&address);
-  const bool bound = ::bind(probe, generic, size) == 0 && ::getsockname(probe, generic, &size) == 0;
-  ::close(probe);
+  const bool bound =
+      probe >= 0 && ::bind(probe, generic, size) == 0 && ::getsockname(probe, generic, &size) == 0;
+  if (probe >= 0) ::close(probe);
   if (!bound) throw std::runtime_error("127.0.0.1 has no free port");
   return ntohs(address.sin_port);
 }
@@ -49,6 +50,7 @@ std::uint16_t free_port() {
 bool accepts(std::uint16_t port) {
   const int probe = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   const sockaddr_in address = loopback(port);
+  if (probe < 0) return false;
   const int error = ::connect(probe, reinterpret_cast<const sockaddr*>(&address), sizeof address);
   ::close(probe);
   return error == 0;

@@ -191,6 +191,7 @@ void Nodes::objects_changed(const Changes& changes) {
     if (change.after) {
       put_network(change.key.name);
     } else if (const auto id = tables_.find_network(change.key.name)) {
+      server_.network_goes(change.key.name);
       tables_.remove_network(*id);
     }
   }

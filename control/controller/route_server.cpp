@@ -337,15 +337,36 @@ void RouteServer::send_mark(xmpp::Session& session, std::uint64_t generation) {
 
 void RouteServer::tables_changed() { turn_soon(); }
 
+void RouteServer::network_goes(const std::string& name) {
+  const auto id = tables_.find_network(name);
+  if (!id) return;
+  std::vector<xmpp::Text> texts;
+  pubsub::Event event{.node = name};
+  const auto finish = [&] {
+    if (event.retracted.empty()) return;
+    texts.push_back(xmpp::encode(pubsub::build(event)));
+    event.retracted.clear();
+  };
+  tables_.table(*id)->each([&](const vpn::Nlri& nlri, const vpn::Table::Route& route) {
+    if (!route.best) return;
+    event.retracted.push_back(channel::route_name(name, nlri));
+    if (event.retracted.size() == changes_a_delivery) finish();
+  });
+  finish();
+  for (auto& [node_name, node] : nodes_) {
+    if (!node.networks.contains(name) || node.waiting.contains(name)) continue;
+    node.gone.insert(name);
+    for (const auto& text : texts) node.session->send(text);
+  }
+}
+
 void RouteServer::networks_changed() {
   for (auto& [name, node] : nodes_) {
-    for (const auto& network : node.networks) {
-      const bool there = tables_.find_network(network).has_value();
-      if (!there && !node.waiting.contains(network)) node.gone.insert(network);
-      if (!there || !node.gone.contains(network)) continue;
-      // What it told of the network went with it.
-      node.session->close("network " + network + " is there again: everything is to be told anew");
-      break;
+    const auto back = std::ranges::find_if(node.gone, [this](const auto& network) {
+      return tables_.find_network(network).has_value();
+    });
+    if (back != node.gone.end()) {  // what the node told of it went with it
+      node.session->close("network " + *back + " is there again: everything is to be told anew");
     }
     for (auto network = node.waiting.begin(); network != node.waiting.end();) {
       const auto id = tables_.find_network(*network);

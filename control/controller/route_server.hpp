@@ -79,6 +79,8 @@ class RouteServer {
             const std::vector<ProfileChange>& changes);
   /// Tables have changed by other hands, like a network that came or whose targets changed.
   void tables_changed();
+  /// Before the network leaves the tables: its subscribers are told that its routes go.
+  void network_goes(const std::string& name);
   /// Networks may be there now that were asked for before.
   void networks_changed();
 

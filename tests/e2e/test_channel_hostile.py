@@ -75,7 +75,7 @@ def test_a_stranger_without_a_certificate(site):
 def test_hundreds_of_silent_connections(site):
     """Some say nothing, some a byte now and then; a node that comes meanwhile is let in."""
     with nothing_else_moves(site, 32) as controller, contextlib.ExitStack() as open_ends:
-        silent = [open_ends.enter_context(dial(site.stranger)) for _ in range(300)]
+        silent = [open_ends.enter_context(dial(site.stranger)) for _ in range(500)]
         slow = [open_ends.enter_context(dial(site.stranger)) for _ in range(20)]
         for letter in HEADER[:20]:
             for end in slow:

@@ -197,7 +197,7 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     if (request->method == "GET" || response.status != 200) continue;
     changed = true;
     for (const auto* node : {"a", "b"}) {
-      service.core->applied(node, service.core->rollout().generation(), {});
+      (void)service.core->applied(node, service.core->rollout().generation(), {});
     }
     service.now += std::chrono::seconds(1);
     service.core->tick();
