@@ -14,6 +14,7 @@
 
 #include "controller/fleet.hpp"
 #include "controller/process.hpp"
+#include "temporary_directory.hpp"
 
 namespace {
 
