@@ -10,55 +10,21 @@
 #include <cstdio>
 #include <thread>
 
-#include "paced_rig.hpp"
+#include "paced_rate.hpp"
 
 namespace {
 
+using weft::bench::highest_rate;
 using weft::bench::Load;
+using weft::bench::mixture;
 using weft::bench::Outcome;
 using weft::bench::PacedRig;
+using weft::bench::saturated;
+using weft::bench::Trials;
 using Clock = std::chrono::steady_clock;
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-/// Weights of the directions: what a load of one packet a second is made of.
-Load mixture(const std::string& work) {
-  if (work == "encap") return {1, 0};
-  if (work == "decap") return {0, 1};
-  return {0.5, 0.5};
-}
-
-/// Packets a second that the worker forwards when more than it can take is offered.
-double saturated(PacedRig& rig, const std::string& work) {
-  const Outcome outcome = rig.run(mixture(work) * 1e9, 0.5);
-  return static_cast<double>(outcome.count.taken) / outcome.seconds;
-}
-
-struct Trials {
-  double seconds;
-  unsigned tries;  ///< of which one has to succeed
-};
-
-/// The highest rate of the work, within 1 %, at which at most this share is lost.
-double highest_rate(PacedRig& rig, const std::string& work, double saturation, double share,
-                    const Trials& trials) {
-  const auto holds = [&](double rate) {
-    for (unsigned i = 0; i < trials.tries; ++i) {
-      if (rig.run(mixture(work) * rate, trials.seconds).whole(share)) return true;
-    }
-    return false;
-  };
-  double good = 0;
-  double bad = saturation;
-  double rate = 0.95 * saturation;
-  while (bad - good > 0.01 * saturation) {
-    (holds(rate) ? good : bad) = rate;
-    rate = good == 0 ? bad * 0.8 : (good + bad) / 2;
-    if (rate < 1000) throw std::runtime_error("packets are lost at every rate");
-  }
-  return good;
 }
 
 int loss(const std::vector<std::string>& works, unsigned flows, double seconds) {

@@ -10,15 +10,16 @@
 
 namespace weft::bench {
 
-PacedPort::PacedPort(io::Router& router, const std::string& name, OwnClock& clock)
+std::string PacedPort::device() {
+  static unsigned number = 0;
+  return "dpdk:net_null" + std::to_string(number++) + ",no-rx=1";
+}
+
+PacedPort::PacedPort(PortId id, OwnClock& clock)
     : clock_(clock),
       tsc_hz_(static_cast<double>(rte_get_tsc_hz())),
+      id_(id),
       pool_(rte_mempool_lookup("packets")) {
-  static unsigned number = 0;
-  const auto opened = router.open_port(
-      {.name = name, .device = "dpdk:net_null" + std::to_string(number++) + ",no-rx=1", .mac = {}});
-  if (!opened) throw std::runtime_error(opened.error().message);
-  id_ = opened->id;
   const auto port = static_cast<std::uint16_t>(id_.index());
   const auto* receiving = rte_eth_add_rx_callback(
       port, 0,
@@ -37,7 +38,7 @@ PacedPort::PacedPort(io::Router& router, const std::string& name, OwnClock& cloc
       },
       this);
   if (receiving == nullptr || sending == nullptr) {
-    throw std::runtime_error(name + ": this DPDK was built without callbacks on ports");
+    throw std::runtime_error("this DPDK was built without callbacks on ports");
   }
 }
 

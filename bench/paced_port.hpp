@@ -31,9 +31,11 @@ class PacedPort {
  public:
   static constexpr std::uint64_t ring_slots = 1024;
 
-  /// Opens the port; one worker, whose time `clock` tells. `router` must end before this does.
-  /// Throws std::runtime_error.
-  PacedPort(io::Router& router, const std::string& name, OwnClock& clock);
+  /// What to open as a port, so that packets come from here alone; each time another one.
+  static std::string device();
+  /// Of a port that was opened with device(); one worker, whose time `clock` tells. The router must
+  /// end before this does. Throws std::runtime_error.
+  PacedPort(PortId port, OwnClock& clock);
   PacedPort(const PacedPort&) = delete;
   PacedPort& operator=(const PacedPort&) = delete;
 

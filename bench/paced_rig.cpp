@@ -40,12 +40,13 @@ class RealTime {
 
 }  // namespace
 
-PacedRig::PacedRig(unsigned flows, bool judged) {
+PacedRouter::PacedRouter(const FlowSettings& flows) {
   const std::vector<unsigned> cpus = allowed_cpus();
   io::RouterOptions options;
   options.eal.memory_mb = 128;
   options.eal.worker_cpus = {cpus.back()};
   options.adaptive_idle = false;
+  options.flows = flows;
   auto router = [&] {
     std::optional<RealTime> alone;
     if (cpus.size() > 1) alone.emplace();  // else nothing would be left for this thread
@@ -54,8 +55,22 @@ PacedRig::PacedRig(unsigned flows, bool judged) {
   if (!router) throw std::runtime_error(router.error().message);
   router_ = std::move(*router);
   clock_.emplace(static_cast<double>(rte_get_tsc_hz()));
-  fabric_ = std::make_unique<PacedPort>(*router_, "fabric", *clock_);
-  vm_ = std::make_unique<PacedPort>(*router_, "vm", *clock_);
+}
+
+void PacedRouter::offer_from(PortId fabric, PortId vm) {
+  fabric_ = std::make_unique<PacedPort>(fabric, *clock_);
+  vm_ = std::make_unique<PacedPort>(vm, *clock_);
+}
+
+PacedRig::PacedRig(unsigned flows, bool judged) : PacedRouter(FlowSettings{}) {
+  const auto open = [&](const char* name) {
+    const auto opened =
+        router().open_port({.name = name, .device = PacedPort::device(), .mac = {}});
+    if (!opened) throw std::runtime_error(opened.error().message);
+    return opened->id;
+  };
+  const PortId fabric = open("fabric");
+  offer_from(fabric, open("vm"));
   versions_ = std::make_unique<Versions>(fabric_->id(), vm_->id());
   fabric_->set_frames(Versions::from_fabric(flows));
   vm_->set_frames(Versions::from_vm(flows));
@@ -68,11 +83,11 @@ PacedRig::PacedRig(unsigned flows, bool judged) {
         [](void* versions, Frame f) { static_cast<Versions*>(versions)->judge_decapsulated(f); },
         versions_.get());
   }
-  const auto applied = router_->apply(versions_->world());
+  const auto applied = router().apply(versions_->world());
   if (!applied) throw std::runtime_error(applied.error().message);
 }
 
-PacedRig::Totals PacedRig::totals() const {
+PacedRouter::Totals PacedRouter::totals() const {
   const PacedCount a = fabric_->count();
   const PacedCount b = vm_->count();
   const CountersSnapshot counters = router_->counters();
@@ -83,7 +98,7 @@ PacedRig::Totals PacedRig::totals() const {
   return totals;
 }
 
-Outcome PacedRig::run(const Load& load, const std::function<void()>& meanwhile) {
+Outcome PacedRouter::run(const Load& load, const std::function<void()>& meanwhile) {
   const Totals before = totals();
   const std::uint64_t away = clock_->away_ticks();
   clock_->restart();
@@ -111,9 +126,12 @@ Outcome PacedRig::run(const Load& load, const std::function<void()>& meanwhile) 
       {clock_->absences(), clock_->longest_absence_ms(), away_seconds, clock_->longest_gap_us()}};
 }
 
-Outcome PacedRig::run(const Load& load, double seconds) {
-  return run(load,
-             [seconds] { std::this_thread::sleep_for(std::chrono::duration<double>(seconds)); });
+Outcome PacedRouter::run(const Load& load, double seconds) {
+  return run(load, [&] { pass(seconds); });
+}
+
+void PacedRouter::pass(double seconds) {
+  std::this_thread::sleep_for(std::chrono::duration<double>(seconds));
 }
 
 }  // namespace weft::bench

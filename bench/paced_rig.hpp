@@ -40,17 +40,30 @@ struct Outcome {
   }
 };
 
-class PacedRig {
+/// A router with one worker between two paced ports.
+class PacedRouter {
  public:
-  /// Throws std::runtime_error. `judged`: every packet that leaves is looked at.
-  PacedRig(unsigned flows, bool judged);
+  PacedRouter(const PacedRouter&) = delete;
+  PacedRouter& operator=(const PacedRouter&) = delete;
+  virtual ~PacedRouter() = default;
 
   /// Offers `load` while `meanwhile` runs.
   Outcome run(const Load& load, const std::function<void()>& meanwhile);
   Outcome run(const Load& load, double seconds);
 
-  [[nodiscard]] ForwardingPlane& plane() { return *router_; }
-  [[nodiscard]] Versions& versions() { return *versions_; }
+ protected:
+  /// Starts the router. Throws std::runtime_error.
+  explicit PacedRouter(const FlowSettings& flows);
+  /// What comes from the ports that were opened by now.
+  void offer_from(PortId fabric, PortId vm);
+  /// Ends the workers, which use what derived classes have.
+  void end() { router_.reset(); }
+  /// Lets so much time go by.
+  virtual void pass(double seconds);
+  [[nodiscard]] io::Router& router() { return *router_; }
+
+  std::unique_ptr<PacedPort> fabric_;
+  std::unique_ptr<PacedPort> vm_;
 
  private:
   struct Totals {
@@ -61,10 +74,21 @@ class PacedRig {
   [[nodiscard]] Totals totals() const;
 
   std::optional<OwnClock> clock_;
-  std::unique_ptr<Versions> versions_;
-  std::unique_ptr<PacedPort> fabric_;
-  std::unique_ptr<PacedPort> vm_;
   std::unique_ptr<io::Router> router_;  // ends first: its worker uses all of the above
+};
+
+/// In the world of Versions.
+class PacedRig final : public PacedRouter {
+ public:
+  /// Throws std::runtime_error. `judged`: every packet that leaves is looked at.
+  PacedRig(unsigned flows, bool judged);
+  ~PacedRig() override { end(); }
+
+  [[nodiscard]] ForwardingPlane& plane() { return router(); }
+  [[nodiscard]] Versions& versions() { return *versions_; }
+
+ private:
+  std::unique_ptr<Versions> versions_;
 };
 
 }  // namespace weft::bench

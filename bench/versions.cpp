@@ -4,7 +4,7 @@
 #include <fmt/ranges.h>
 
 #include "decap_of.hpp"
-#include "wire/checksum.hpp"
+#include "version_fields.hpp"
 
 namespace weft::bench {
 namespace {
@@ -20,31 +20,6 @@ constexpr unsigned vif_vrf = 1 + Versions::vrfs;
 constexpr unsigned to_vm = Versions::tunnels;         // next hops, one a VRF
 constexpr unsigned look_up = to_vm + Versions::vrfs;  // likewise
 constexpr std::uint32_t first_vni = 1000;
-
-std::uint8_t high(unsigned value) { return static_cast<std::uint8_t>(value >> 8); }
-std::uint8_t low(unsigned value) { return static_cast<std::uint8_t>(value); }
-
-// What a tunnel's version makes of each field.
-std::uint32_t outer_address(unsigned network, unsigned tunnel, unsigned version) {
-  return network << 24 | tunnel << 16 | version;
-}
-MacAddress inner_mac(unsigned tunnel, unsigned version) {
-  return {{2, low(tunnel), high(version), low(version), high(~version), low(~version)}};
-}
-std::uint16_t udp_port(unsigned version) {
-  return static_cast<std::uint16_t>(0x8000 | (version & 0x7fff));
-}
-std::uint16_t first_source_port(unsigned version) {
-  return static_cast<std::uint16_t>(0xc000 | (version & 0x3f) << 8);
-}
-std::uint8_t outer_ttl(unsigned version) { return static_cast<std::uint8_t>(64 + version % 128); }
-std::uint8_t outer_dscp(unsigned version) { return static_cast<std::uint8_t>(version % 61); }
-
-std::uint32_t read(const std::uint8_t* at, unsigned bytes) {
-  std::uint32_t value = 0;
-  for (unsigned i = 0; i < bytes; ++i) value = value << 8 | at[i];
-  return value;
-}
 
 Route route(unsigned vrf, std::uint32_t address, std::uint8_t length, NexthopId nexthop) {
   return {VrfId(vrf), {Ipv4Address{address}, length}, nexthop};
@@ -65,7 +40,7 @@ NexthopChange Versions::tunnel(unsigned number) {
   const Version version = tunnels_[number].published.load(std::memory_order_relaxed);
   TunnelProfile profile;
   profile.local = Ipv4Address{outer_address(11, number, version)};
-  profile.remote = Ipv4Address{outer_address(12, number, version)};
+  profile.remote = Ipv4Address{remote_of(number, version)};
   profile.vni = number << 16 | version;
   profile.destination_port = udp_port(version);
   profile.source_ports = {first_source_port(version),
@@ -187,44 +162,30 @@ std::vector<Bytes> Versions::from_fabric(unsigned flows) {
 
 const char* Versions::adjacency_fault(const std::uint8_t* macs, unsigned& number) {
   number = macs[2];
-  if (read(macs, 2) != 0x02ad || read(macs + 6, 2) != 0x02ad || macs[3] != 1 || macs[9] != 0 ||
-      macs[8] != number || number >= adjacencies_.size()) {
+  if (read_number(macs, 2) != 0x02ad || read_number(macs + 6, 2) != 0x02ad || macs[3] != 1 ||
+      macs[9] != 0 || macs[8] != number || number >= adjacencies_.size()) {
     return "the outermost MACs are not of one adjacency";
   }
-  if (read(macs + 4, 2) != read(macs + 10, 2)) return "the outermost MACs are of two versions";
-  if (!adjacencies_[number].plausible(static_cast<Version>(read(macs + 4, 2)))) {
+  if (read_number(macs + 4, 2) != read_number(macs + 10, 2))
+    return "the outermost MACs are of two versions";
+  if (!adjacencies_[number].plausible(static_cast<Version>(read_number(macs + 4, 2)))) {
     return "the adjacency's version is older than one seen before, or was never published";
   }
   return nullptr;
 }
 
 const char* Versions::encapsulated_fault(std::span<const std::uint8_t> frame) {
-  const std::uint8_t* at = frame.data();
-  const std::uint8_t* ip = at + 14;
-  const std::uint8_t* udp = ip + 20;
-  const std::uint8_t* vni = udp + 8 + 4;
-  const std::uint8_t* inner = udp + 8 + 8;
-  if (frame.size() != 14 + 20 + 8 + 8 + 60) return "the packet has another length";
+  const TunnelFrame read = read_tunnel_frame(frame);
+  if (read.fault != nullptr) return read.fault;
   unsigned adjacency = 0;
-  if (const char* fault = adjacency_fault(at, adjacency)) return fault;
-  if (read(at + 12, 4) >> 8 != 0x080045) return "the outer header is not IPv4";
-  const unsigned tunnel = vni[0];
-  const unsigned version = read(vni + 1, 2);
-  const unsigned destination = inner[14 + 19];
-  if (tunnel >> 1 != destination >> 1) return "the tunnel is another destination's";
-  if (adjacency != (tunnel + version) % fabric_adjacencies) return "VNI and adjacency differ";
-  if (read(ip + 12, 4) != outer_address(11, tunnel, version)) return "VNI and outer source differ";
-  if (read(ip + 16, 4) != outer_address(12, tunnel, version)) return "VNI and remote differ";
-  if (read(udp + 2, 2) != udp_port(version)) return "VNI and UDP destination port differ";
-  if ((read(udp, 2) & 0xff00U) != first_source_port(version)) return "VNI and source port differ";
-  if (ip[8] != outer_ttl(version)) return "VNI and outer TTL differ";
-  if (ip[1] >> 2 != outer_dscp(version)) return "VNI and DSCP differ";
-  if (!wire::checksum20_valid(ip)) return "the outer header's checksum is wrong";
-  if (read(ip + 2, 2) != 96 || read(udp + 4, 2) != 76) return "an outer length is wrong";
-  const MacAddress mac = inner_mac(tunnel, version);
-  if (std::memcmp(inner, mac.bytes.data(), 6) != 0) return "VNI and inner destination MAC differ";
-  if (inner[14 + 8] != 63) return "the inner TTL is not one less";
-  if (!tunnels_[tunnel].plausible(static_cast<Version>(version))) {
+  if (const char* fault = adjacency_fault(frame.data(), adjacency)) return fault;
+  if (adjacency != (read.tunnel + read.version) % fabric_adjacencies) {
+    return "VNI and adjacency differ";
+  }
+  if (read_number(frame.data() + 14 + 12, 4) != outer_address(11, read.tunnel, read.version)) {
+    return "VNI and outer source differ";
+  }
+  if (!tunnels_[read.tunnel].plausible(static_cast<Version>(read.version))) {
     return "the tunnel's version is older than one seen before, or was never published";
   }
   return nullptr;

@@ -15,6 +15,7 @@
 
 #include "controller/fleet.hpp"
 #include "controller/process.hpp"
+#include "temporary_directory.hpp"
 
 namespace {
 

@@ -58,17 +58,6 @@ bool accepts(std::uint16_t port) {
 
 }  // namespace
 
-TemporaryDirectory::TemporaryDirectory(const std::string& prefix) {
-  std::string name = (std::filesystem::temp_directory_path() / (prefix + "-XXXXXX")).string();
-  if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error(name + " cannot be made");
-  path_ = name;
-}
-
-TemporaryDirectory::~TemporaryDirectory() {
-  std::error_code ignored;
-  std::filesystem::remove_all(path_, ignored);
-}
-
 ControllerProcess::ControllerProcess(std::filesystem::path program, std::filesystem::path directory,
                                      const Layout& layout)
     : program_(std::move(program)), directory_(std::move(directory)), port_(free_port()) {

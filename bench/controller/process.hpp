@@ -13,19 +13,6 @@
 
 namespace weft::bench {
 
-/// A directory under the system's temporary one, gone with the object.
-class TemporaryDirectory {
- public:
-  explicit TemporaryDirectory(const std::string& prefix);
-  TemporaryDirectory(const TemporaryDirectory&) = delete;
-  TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
-  ~TemporaryDirectory();
-  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
-
 class ControllerProcess {
  public:
   static constexpr auto domain = "bench.weft";

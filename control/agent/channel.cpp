@@ -21,7 +21,8 @@ constexpr auto tick_period = 250ms;
 constexpr auto quiet = 1s;  ///< in which nothing of an earlier session is told again
 constexpr auto between_tries = 1s;
 constexpr std::size_t routes_a_turn = 256;
-constexpr std::size_t profiles_a_turn = 32;
+constexpr std::size_t profiles_a_portion = 32;
+constexpr auto portions_begin_within = 1ms;  ///< of a turn's begin
 constexpr std::size_t most_unanswered = 256;
 constexpr std::size_t most_routes = 1 << 20;          ///< of a controller
 constexpr std::size_t most_profile_bytes = 64 << 20;  ///< of all controllers
@@ -291,7 +292,11 @@ void Channel::turn_soon(std::chrono::milliseconds when) {
 void Channel::turn() {
   if (busy_()) return turn_soon(between_refreshes);
   if (profiles_.pending()) {
-    profiles_.apply(profiles_a_turn);
+    // As many as there is time for: what is heard between turns must not be more.
+    const auto begun = Clock::now();
+    do {
+      profiles_.apply(profiles_a_portion);
+    } while (profiles_.pending() && Clock::now() - begun < portions_begin_within);
     publications_due_ = true;  // decaps say what packets we take
   }
   if (profiles_.take_tunnels_changed()) routes_.reconsider();

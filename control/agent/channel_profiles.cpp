@@ -4,8 +4,11 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <iterator>
 #include <limits>
 #include <tuple>
+
+#include "agent/neighbourhood.hpp"
 
 namespace weft::agent {
 
@@ -78,6 +81,31 @@ Json without_sources(const std::string& json, std::vector<std::string>& sources)
 }
 
 constexpr std::string_view decap_kind = ObjectKind<DecapConfig>::word;
+
+/// What is told of an object.
+template <class Object>
+struct Text {
+  channel::ProfileName id;
+  KeyOf<Object> key;
+  Json json;
+};
+
+/// The objects that these describe, in their order, if all of them have their place beside one
+/// another and the others. It costs little more than a look at a single one.
+template <class Object>
+std::vector<Object> all_checked(const Intent& intent, const std::vector<Text<Object>>& texts) {
+  Neighbourhood neighbourhood(intent);
+  for (const auto& text : texts) neighbourhood.replaces(label<Object>(text.key));
+  for (const auto& text : texts) neighbourhood.around<Object>(text.json, text.key);
+  for (const auto& text : texts) {
+    neighbourhood.add(ObjectKind<Object>::list, text.json, label<Object>(text.key));
+  }
+  auto outcome = neighbourhood.check();
+  if (!outcome.good()) return {};
+  auto& all = outcome.config.*ObjectKind<Object>::configs;
+  return {std::make_move_iterator(all.end() - std::ssize(texts)),
+          std::make_move_iterator(all.end())};
+}
 
 }  // namespace
 
@@ -217,9 +245,7 @@ void ChannelProfiles::refuse(const channel::ProfileName& name, const std::string
 template <class Object>
 void ChannelProfiles::apply_kind(std::set<channel::ProfileName>& names) {
   constexpr auto word = ObjectKind<Object>::word;
-  Update update;
-  auto& changes = update.*ObjectKind<Object>::changes;
-  std::map<std::string, channel::ProfileName> by_label;
+  std::vector<Text<Object>> texts;
   for (auto name = names.begin(); name != names.end();) {
     if (name->kind != word) {
       ++name;
@@ -229,21 +255,32 @@ void ChannelProfiles::apply_kind(std::set<channel::ProfileName>& names) {
     name = names.erase(name);
     const auto key = key_of_name<Object>(id.name);
     const auto voices = profiles_.find(id);
-    const auto json = voices == profiles_.end()
-                          ? Json()
-                          : Json::parse(in_force(id, voices->second), nullptr, false);
+    auto json = voices == profiles_.end()
+                    ? Json()
+                    : Json::parse(in_force(id, voices->second), nullptr, false);
     if (!key || !json.is_object() || !bears<Object>(json, id.name)) {
       refuse(id, "its text is not the JSON of an object of that kind and name");
       continue;
     }
-    auto object = manager_.checked<Object>(*key, json);
-    if (!object) {
-      refuse(id, object.error().message);
-      continue;
-    }
-    if (refused_.erase(id) > 0) refused_changed();
-    by_label.emplace(label<Object>(*key), id);
-    changes.put.push_back({std::move(*object), Owner::channel});
+    texts.push_back({id, *key, std::move(json)});
+  }
+  if (texts.empty()) return;
+  auto objects = all_checked<Object>(manager_.intent(), texts);
+  if (objects.empty()) {  // whatever is wrong, it shall keep none of the others away
+    std::erase_if(texts, [&](const Text<Object>& text) {
+      auto object = manager_.checked<Object>(text.key, text.json);
+      if (object) objects.push_back(std::move(*object));
+      if (!object) refuse(text.id, object.error().message);
+      return !object;
+    });
+  }
+  Update update;
+  auto& changes = update.*ObjectKind<Object>::changes;
+  for (auto& object : objects) changes.put.push_back({std::move(object), Owner::channel});
+  std::map<std::string, channel::ProfileName> by_label;
+  for (const auto& text : texts) {
+    if (refused_.erase(text.id) > 0) refused_changed();
+    by_label.emplace(label<Object>(text.key), text.id);
   }
   for (const auto& [what, why] : manager_.follow(update)) refuse(by_label.at(what), why);
   if constexpr (std::is_same_v<Object, TunnelConfig>) {

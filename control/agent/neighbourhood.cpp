@@ -69,6 +69,14 @@ void Neighbourhood::tunnel(const std::string& name) {
   if (wanted && seen_.insert(label<TunnelConfig>(name)).second) document_.add(*wanted->object);
 }
 
+void Neighbourhood::decap(const DecapConfig& config) {
+  if (!seen_.insert(label<DecapConfig>(config.name)).second) return;
+  vrf(config.vrf);
+  vif(config.vif);
+  tunnel(config.tunnel);
+  document_.add(config);
+}
+
 void Neighbourhood::route(const std::string& vrf_name, const IpPrefix& prefix) {
   const auto wanted = intent_.wanted<RouteConfig>({vrf_name, prefix});
   if (!wanted || !seen_.insert(label<RouteConfig>({vrf_name, prefix})).second) return;
@@ -151,6 +159,7 @@ void Neighbourhood::around<TunnelConfig>(const Json& json, const std::string& ow
 
 template <>
 void Neighbourhood::around<DecapConfig>(const Json& json, const std::string& own) {
+  seen_.insert(label<DecapConfig>(own));
   vrf(text_of(json, "vrf"));
   vif(text_of(json, "vif"));
   tunnel(text_of(json, "tunnel"));
@@ -158,11 +167,7 @@ void Neighbourhood::around<DecapConfig>(const Json& json, const std::string& own
     const std::string network(describe(other.kind).network);
     const std::uint32_t number = has_nsh(other.kind) ? other.vni >> 8 : other.vni;
     const bool same = network.empty() || (json.contains(network) && json[network] == number);
-    if (other.name == own || !same) return;
-    vrf(other.vrf);
-    vif(other.vif);
-    tunnel(other.tunnel);
-    document_.add(other);
+    if (same) decap(other);
   });
 }
 

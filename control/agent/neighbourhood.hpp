@@ -21,16 +21,23 @@ class Neighbourhood {
   void vrf(const std::string& name);
   void vif(const std::string& name);
   void tunnel(const std::string& name);
+  void decap(const DecapConfig& config);
   void route(const std::string& vrf_name, const IpPrefix& prefix);
 
+  /// One of that label is to be judged: what stands under its key now is none of those around it.
+  void replaces(const std::string& label) { seen_.insert(label); }
   /// Looks up what is around an object; it is given as JSON, of which nothing is known yet.
   template <class Object>
   void around(const Json& json, const KeyOf<Object>& own);
 
-  /// The object itself comes last, so that it is the one that is complained of.
-  ObjectDocument::Outcome check(std::string_view list, const Json& json, const std::string& name) {
-    document_.add(list, json, name);
-    return document_.check();
+  /// What is to be judged comes last, so that it is the one that is complained of.
+  void add(std::string_view list, const Json& json, const std::string& label) {
+    document_.add(list, json, label);
+  }
+  [[nodiscard]] ObjectDocument::Outcome check() const { return document_.check(); }
+  ObjectDocument::Outcome check(std::string_view list, const Json& json, const std::string& label) {
+    add(list, json, label);
+    return check();
   }
 
  private:

@@ -54,10 +54,13 @@ void Neighbours::unpin(const NeighbourKey& key) {
 }
 
 void Neighbours::add_static(const NeighbourKey& key, const MacAddress& mac) {
-  auto& entry = entries_[key];
+  const auto [at, fresh] = entries_.try_emplace(key);
+  auto& entry = at->second;
   entry.state = NeighbourState::fixed;
   entry.mac = mac;
   entry.since = clock_();
+  // Whoever rests on it from before has been told that it is not known.
+  if (!fresh) host_.neighbour_changed(key, mac);
 }
 
 /// Packets go on as they went until it has been asked.

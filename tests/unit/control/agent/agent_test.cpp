@@ -48,6 +48,19 @@ TEST_CASE("the agent opens what is configured and announces itself") {
   CHECK(r.plane.sent.size() == 3 + 3);
 }
 
+TEST_CASE("a gateway whose MAC is configured is known from the start") {
+  Running r;
+  auto config = sample_node();
+  const auto gateway = ip("192.0.2.254");
+  config.neighbours.push_back({"fab0", gateway, mac("02:00:00:00:00:fe")});
+  REQUIRE(r.agent.start(config));
+  const auto& model = r.agent.model();
+  const auto& a = model.adjacencies.at({model.ports.at("fab0").id, gateway});
+  CHECK(a.mac == mac("02:00:00:00:00:fe"));
+  CHECK(r.agent.neighbours().entries().at({model.ports.at("fab0").id, gateway}).state ==
+        NeighbourState::fixed);
+}
+
 TEST_CASE("a device that does not open is named, and nothing is published") {
   Running r;
   r.plane.unopenable = "tap:vm2";

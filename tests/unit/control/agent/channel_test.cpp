@@ -423,5 +423,36 @@ TEST_CASE("profiles: what has no place is refused with its reason, and tried aga
   CHECK(p.s.agent.model().decaps.contains("green-in"));
 }
 
+TEST_CASE("profiles: what changes together is judged together") {
+  Profiling p;
+  const auto decap = [&](const std::string& name, int vni, const std::string& vrf) {
+    p.hear(0, "decap", name, 1,
+           R"({"name": ")" + name + R"(", "kind": "geneve", "vni": )" + std::to_string(vni) +
+               R"(, "vrf": ")" + vrf + R"(", "sources": ["192.0.2.0/24"]})");
+  };
+  p.hear(0, "vrf", "green", 1, R"({"name": "green", "id": 7})");
+  decap("a", 300, "green");
+  decap("b", 301, "blue");
+  p.profiles.apply(10);
+  REQUIRE(p.profiles.refused().empty());
+  // Neither could become what it shall be beside what the other one was.
+  decap("a", 301, "green");
+  decap("b", 300, "blue");
+  const auto batches = p.s.plane.batches.size();
+  p.profiles.apply(10);
+  CHECK(p.s.plane.batches.size() == batches + 1);
+  CHECK(p.profiles.refused().empty());
+  const auto& decaps = p.s.agent.model().decaps;
+  CHECK(decaps.at("a").config.vni == 301);
+  CHECK(decaps.at("b").config.vni == 300);
+  // What is wrong keeps nothing else away.
+  decap("c", 302, "nowhere");
+  decap("d", 303, "blue");
+  p.profiles.apply(10);
+  REQUIRE(p.profiles.refused().size() == 1);
+  CHECK_THAT(p.profiles.refused().at({"decap", "c"}), Catch::Contains("nowhere"));
+  CHECK(decaps.contains("d"));
+}
+
 }  // namespace
 }  // namespace weft::agent::channel_test
