@@ -2,8 +2,8 @@
 
 An instance of its own, in a network namespace and a directory that go with it:
 
-  encap   net_pcap (the VM, br-int) -> tunnel port -> br-phy -> net_null
-  decap   net_pcap (the fabric, br-phy) -> tunnel port -> br-int -> net_null
+  *encap  net_pcap (the VM, br-int) -> tunnel port -> br-phy -> net_null
+  *decap  net_pcap (the fabric, br-phy) -> tunnel port -> br-int -> net_null
   route*  net_pcap -> br-int -> net_null: it bridges where Weft routes
   *-flow  the same with connection tracking: established connections pass, new ones are committed
 """
@@ -14,7 +14,7 @@ import subprocess
 import tempfile
 import time
 
-import packets
+from kinds import FAR_MAC, IPV4, KINDS, PCAP_MAC, TUNNEL_WORKS
 from measured import cycles, end
 
 VSWITCHD = "/usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk"
@@ -22,7 +22,7 @@ SCHEMA = "/usr/share/openvswitch/vswitch.ovsschema"
 MEMORY_MB = 1200
 # It has at most 256 Ki buffers a port, and net_pcap wants one for each packet.
 MOST_FLOWS = 200 << 10
-WORKS = ("encap", "decap", "route1", "route100k", "encap-flow", "decap-flow", "route-flow")
+WORKS = (*(name for name, work in TUNNEL_WORKS.items() if KINDS[work.kind].peer), "route1", "route100k", "route-flow")
 
 
 class Ovs:
@@ -110,13 +110,13 @@ class Ovs:
         return int(re.search(r"tx pkts=(\d+)", shown).group(1))
 
 
-def _tunnel(switch):
-    switch.bridge("br-phy", "fail_mode=standalone", 'other_config:hwaddr="%s"' % packets.PCAP_MAC)
-    switch.run("ip", "addr", "add", packets.LOCAL + "/24", "dev", "br-phy")
+def _tunnel(switch, kind):
+    switch.bridge("br-phy", "fail_mode=standalone", 'other_config:hwaddr="%s"' % PCAP_MAC)
+    switch.run("ip", "addr", "add", IPV4.link, "dev", "br-phy")
     switch.run("ip", "link", "set", "br-phy", "up")
-    switch.vsctl("add-port", "br-int", "tun0", "--", "set", "interface", "tun0", "type=vxlan", "ofport_request=2",
-                 "options:remote_ip=" + packets.REMOTE, "options:local_ip=" + packets.LOCAL,
-                 "options:key=%d" % packets.VNI)
+    of, *options = kind.peer
+    switch.vsctl("add-port", "br-int", "tun0", "--", "set", "interface", "tun0", "type=" + of, "ofport_request=2",
+                 *("options:" + o for o in ("remote_ip=" + IPV4.remote, "local_ip=" + IPV4.local, *options)))
 
 
 def _rules(came, goes, tracked):
@@ -127,23 +127,24 @@ def _rules(came, goes, tracked):
             "table=1,in_port=%d,ip,ct_state=+trk+new,actions=ct(commit),output:%d" % (came, goes)]
 
 
-def _build(switch, work, tracked, pcap):
-    """Bridges, rules by port, and the ports; the one that receives comes last. Answers where packets leave."""
+def _build(switch, tunnel, tracked, pcap):
+    """Bridges, rules by port, and the ports; the one that receives comes last. Answers where packets leave.
+    `tunnel`: a TunnelWork, or None."""
     source, sink = "net_pcap0,rx_pcap=%s,infinite_rx=1" % pcap, "net_null0,no-rx=1"
+    arrives = tunnel is not None and tunnel.way == "decap"
     switch.bridge("br-int", "fail_mode=secure")
-    for rule in _rules(*(2, 1) if work == "decap" else (1, 2), tracked):
+    for rule in _rules(*(2, 1) if arrives else (1, 2), tracked):
         switch.run("ovs-ofctl", "add-flow", "unix:%s.mgmt" % switch.path("br-int"), rule)
-    if work in ("encap", "decap"):
-        _tunnel(switch)
-        phy, vm = (sink, source) if work == "encap" else (source, sink)
-        ports = [("br-phy", "phy0", 1, phy), ("br-int", "vm0", 1, vm)]
-        out, last = ports if work == "encap" else ports[::-1]
-    else:
+    if tunnel is None:
         out, last = ("br-int", "out0", 2, sink), ("br-int", "vm0", 1, source)
+    else:
+        _tunnel(switch, KINDS[tunnel.kind])
+        out, last = ("br-phy", "phy0", 1, sink), ("br-int", "vm0", 1, source)
+        if arrives:
+            out, last = ("br-int", "vm0", 1, sink), ("br-phy", "phy0", 1, source)
     switch.device(*out)
-    if work in ("encap", "decap"):
-        switch.run("ovs-appctl", "-t", switch.path("vs.ctl"), "tnl/neigh/set", "br-phy", packets.REMOTE,
-                   packets.FAR_MAC)
+    if tunnel is not None:
+        switch.run("ovs-appctl", "-t", switch.path("vs.ctl"), "tnl/neigh/set", "br-phy", IPV4.remote, FAR_MAC)
     switch.device(*last)
     return out[0], out[2]
 
@@ -152,7 +153,7 @@ def ovs(work, pcap, flows):
     """Cycles a packet."""
     tracked = work.endswith("-flow")
     with Ovs() as switch:
-        bridge, number = _build(switch, work.removesuffix("-flow"), tracked, pcap)
+        bridge, number = _build(switch, TUNNEL_WORKS.get(work), tracked, pcap)
 
         def ready():
             if not tracked:

@@ -3,7 +3,7 @@
 Shapes; inside are 60 bytes (the 64-byte class without its checksum), IP packets of 1400, or of both and 556 as "imix"
 has them, 7 : 1 : 4:
   inner  Ethernet/IPv4/UDP as a VM sends it            10.1.0.0/16 -> 10.2.0.0/24
-  vxlan  the same inside VXLAN, as the fabric sends it  VNI 100, 172.31.1.2 -> 172.31.1.1
+  a kind the same in a tunnel, as the fabric sends it   see kinds.py; vxlan: VNI 100, 172.31.1.2 -> 172.31.1.1
   mixed  as vxlan, in 256 tunnels                       VNI 100 to 355
   route  Ethernet/IPv4/UDP over 100 000 prefixes        10.1.0.0/16 -> 20.0.0.0/8
 """
@@ -12,10 +12,8 @@ import os
 import random
 import struct
 
-PCAP_MAC = "02:70:63:61:70:00"  # of the first net_pcap device
-FAR_MAC = "02:00:00:00:99:02"
-LOCAL, REMOTE = "172.31.1.1", "172.31.1.2"
-VNI = 100
+from kinds import FAR_MAC, KINDS, NETWORK, PCAP_MAC
+
 PREFIXES = 100000
 MIXED_TUNNELS, MIXED_VRFS = 256, 16
 FRAME_BYTES = {"64": [60], "1400": [1414], "imix": [60] * 7 + [570] * 4 + [1414]}
@@ -37,12 +35,28 @@ def ipv4(source, destination, protocol, payload):
     return head[:10] + struct.pack("!H", checksum(head)) + head[12:] + payload
 
 
+def ipv6(source, destination, flow_label, protocol, payload):
+    return struct.pack("!IHBB", 6 << 28 | flow_label, len(payload), protocol, 64) + source + destination + payload
+
+
 def udp(source_port, destination_port, payload):
     return struct.pack("!HHHH", source_port, destination_port, 8 + len(payload), 0) + payload
 
 
 def ethernet(destination, source, payload):
-    return mac(destination) + mac(source) + b"\x08\x00" + payload
+    return mac(destination) + mac(source) + (b"\x08\x00" if payload[0] >> 4 == 4 else b"\x86\xdd") + payload
+
+
+def tunnelled(kind, network, flow, frame):
+    """As the peer sends it. Entropy is in the UDP source port, and over IPv6 in the flow label."""
+    entropy = 49152 + (flow * 2654435761 >> 7) % 16384
+    payload = kind.header(network) + (frame if kind.framed else frame[14:])
+    if kind.port:
+        payload = udp(entropy, kind.port, payload)
+    source, destination = (ipaddress.ip_address(text) for text in (kind.underlay.remote, kind.end()))
+    return ethernet(PCAP_MAC, FAR_MAC,
+                    ipv6(source.packed, destination.packed, entropy, kind.protocol, payload)
+                    if kind.underlay.is_ipv6() else ipv4(int(source), int(destination), kind.protocol, payload))
 
 
 def packet(shape, flow, frame_bytes):
@@ -53,13 +67,9 @@ def packet(shape, flow, frame_bytes):
         destination = (10 << 24 | 2 << 16) + (flow & 0xFF)
     ports = 1024 + flow * 31 % 60000, 2000 + (flow & 15)
     frame = ethernet(PCAP_MAC, FAR_MAC, ipv4(source, destination, 17, udp(*ports, bytes(frame_bytes - 42))))
-    if shape not in ("vxlan", "mixed"):
-        return frame
-    outer_port = 49152 + (flow * 2654435761 >> 7) % 16384
-    vni = VNI + (flow * 97 % MIXED_TUNNELS if shape == "mixed" else 0)
-    vxlan = struct.pack("!II", 0x08000000, vni << 8)
-    ends = int(ipaddress.ip_address(REMOTE)), int(ipaddress.ip_address(LOCAL))
-    return ethernet(PCAP_MAC, FAR_MAC, ipv4(*ends, 17, udp(outer_port, 4789, vxlan + frame)))
+    if shape == "mixed":
+        return tunnelled(KINDS["vxlan"], NETWORK + flow * 97 % MIXED_TUNNELS, flow, frame)
+    return tunnelled(KINDS[shape], NETWORK, flow, frame) if shape in KINDS else frame
 
 
 def write(directory, shape, flows, size, ports=1):

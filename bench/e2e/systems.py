@@ -9,8 +9,10 @@ import re
 import subprocess
 import tempfile
 import time
+from typing import NamedTuple
 
 import packets
+from kinds import FAR_MAC, IPV4, KINDS, NETWORK, PCAP_MAC, TUNNEL_WORKS
 from measured import cycles, end
 
 
@@ -62,7 +64,7 @@ def testpmd(pcap, flows, mode):
 
 
 BASE = """
-node: {{name: bench, tunnel_address: {local}}}
+node: {{name: bench, tunnel_address: "{local}"}}
 dpdk: {{hugepages: on, memory_mb: {memory}}}
 workers: {{lcores: [1], burst: 32, idle: poll}}
 flows: {{sessions: {sessions}}}
@@ -74,49 +76,61 @@ vrfs:
   - {{name: blue, id: 1, router_mac: "{mac}", subnets: [{{prefix: 10.2.0.0/16, gateway: 10.2.255.1}}]}}
 """
 
-WORKS = {
-    "encap": ("inner", VRF + """
+WAYS = {
+    "encap": VRF + """
 ports:
-  - {{name: fab0, device: "dpdk:net_null0,no-rx=1", addresses: [{local}/24]}}
+  - {{name: fab0, device: "dpdk:net_null0,no-rx=1", addresses: ["{link}"]}}
 neighbours:
-  - {{vrf: underlay, address: {remote}, mac: "{far}"}}
+  - {{vrf: underlay, address: "{remote}", mac: "{far}"}}
 vifs:
   - {{name: vm1, device: "dpdk:net_pcap0,rx_pcap={pcap},infinite_rx=1", vrf: blue, mac: "{far}", addresses: [10.1.0.1], anti_spoofing: false, flows: off}}
 tunnels:
-  - {{name: to-far, kind: vxlan, vni: {vni}, remote: {remote}, inner_destination_mac: "{mac}"}}
+  - {tunnel}
 routes:
   - {{vrf: blue, prefix: 10.2.0.0/24, via: {{tunnel: to-far}}}}
-"""),
-    "decap": ("vxlan", VRF + """
+""",
+    "decap": VRF + """
 ports:
-  - {{name: fab0, device: "dpdk:net_pcap0,rx_pcap={pcap},infinite_rx=1", addresses: [{local}/24]}}
+  - {{name: fab0, device: "dpdk:net_pcap0,rx_pcap={pcap},infinite_rx=1", addresses: ["{link}"]}}
 vifs:
   - {{name: vm1, device: "dpdk:net_null0,no-rx=1", vrf: blue, mac: "{far}", addresses: [10.1.0.1], flows: off}}
 decaps:
-  - {{name: from-far, kind: vxlan, vni: {vni}, vrf: blue, sources: [172.31.1.0/24]}}
+  - {decap}
 routes:
   - {{vrf: blue, prefix: 10.2.0.0/24, via: {{vif: vm1}}}}
-"""),
-    "route1": ("inner", """
+"""}
+
+ROUTE = """
 ports:
-  - {{name: fab0, device: "dpdk:net_pcap0,rx_pcap={pcap},infinite_rx=1", addresses: [{local}/24]}}
+  - {{name: fab0, device: "dpdk:net_pcap0,rx_pcap={pcap},infinite_rx=1", addresses: ["{link}"]}}
   - {{name: fab1, device: "dpdk:net_null0,no-rx=1", addresses: [172.31.2.1/24]}}
 neighbours:
   - {{vrf: underlay, address: 172.31.2.2, mac: "{far}"}}
 routes:
   - {{vrf: underlay, prefix: 10.2.0.0/16, via: {{gateway: 172.31.2.2}}}}
-"""),
-}
-WORKS["route100k"] = ("route", WORKS["route1"][1])
-# The same with a session for each flow.
-for _work in ("encap", "decap"):
-    WORKS[_work + "-flow"] = (WORKS[_work][0], WORKS[_work][1].replace("flows: off", "flows: on"))
-WORKS["route-flow"] = ("inner", WORKS["route1"][1].replace("addresses: [{local}/24]}}", "addresses: [{local}/24], flows: on}}"))
+"""
+
+
+class Work(NamedTuple):
+    shape: str  # of its packets
+    config: str
+    kind: str = "vxlan"
+
+
+def _tunnel_work(work):
+    config = WAYS[work.way].replace("flows: off", "flows: on") if work.flows else WAYS[work.way]
+    return Work("inner" if work.way == "encap" else work.kind, config, work.kind)
+
+
+WORKS = {name: _tunnel_work(work) for name, work in TUNNEL_WORKS.items()}
+WORKS["route1"] = Work("inner", ROUTE)
+WORKS["route100k"] = Work("route", ROUTE)
+WORKS["route-flow"] = Work("inner", ROUTE.replace('addresses: ["{link}"]}}', 'addresses: ["{link}"], flows: on}}'))
 
 
 # As encap-flow, and the VIF may send by the last of 1 000 rules.
 RULES = 1000
-WORKS["encap-policy"] = ("inner", WORKS["encap-flow"][1].replace("flows: on", "flows: on, security_groups: [many]") + """
+WORKS["encap-policy"] = Work("inner", WORKS["encap-flow"].config.replace("flows: on", "flows: on, security_groups: [many]") + """
 security_groups:
   - {{name: many, egress: [%s]}}
 """ % ", ".join(["{{protocol: tcp, to: 10.%d.%d.0/24, ports: %d}}" % (3 + rule // 256, rule % 256, 1 + rule)
@@ -135,21 +149,20 @@ def _mixed(incoming, flows):
     fabric, vif = ("dpdk:net_pcap%d,rx_pcap=PCAP,infinite_rx=1", null) if incoming else (
         null, "dpdk:net_pcap%d,rx_pcap=PCAP.%d,infinite_rx=1")
     sections = {
-        "vrfs": [{"name": "vrf%d" % v, "id": v + 1, "router_mac": packets.PCAP_MAC,
+        "vrfs": [{"name": "vrf%d" % v, "id": v + 1, "router_mac": PCAP_MAC,
                   "subnets": [{"prefix": "10.2.0.0/16", "gateway": "10.2.255.1"}]} for v in vrfs],
-        "ports": [{"name": "fab0", "device": fabric % packets.MIXED_VRFS, "addresses": [packets.LOCAL + "/24"]}],
-        "neighbours": [{"vrf": "underlay", "address": packets.REMOTE, "mac": packets.FAR_MAC}],
-        "vifs": [{"name": "vm%d" % v, "device": vif % ((v,) * vif.count("%d")), "vrf": "vrf%d" % v, "mac": packets.FAR_MAC,
+        "ports": [{"name": "fab0", "device": fabric % packets.MIXED_VRFS, "addresses": [IPV4.link]}],
+        "neighbours": [{"vrf": "underlay", "address": IPV4.remote, "mac": FAR_MAC}],
+        "vifs": [{"name": "vm%d" % v, "device": vif % ((v,) * vif.count("%d")), "vrf": "vrf%d" % v, "mac": FAR_MAC,
                   "addresses": ["10.1.0.1"], "anti_spoofing": False, "flows": flows} for v in vrfs],
         "decaps" if incoming else "tunnels": [], "routes": []}
     for t in range(packets.MIXED_TUNNELS):
         v, name = t % packets.MIXED_VRFS, "t%d" % t
-        tunnel = {"name": name, "kind": "vxlan", "vni": packets.VNI + t}
+        tunnel = {"name": name, "kind": "vxlan", "vni": NETWORK + t}
         if incoming:
-            sections["decaps"].append({**tunnel, "vrf": "vrf%d" % v, "sources": ["172.31.1.0/24"]})
+            sections["decaps"].append({**tunnel, "vrf": "vrf%d" % v, "sources": [IPV4.subnet()]})
         else:
-            sections["tunnels"].append({**tunnel, "remote": packets.REMOTE,
-                                        "inner_destination_mac": packets.PCAP_MAC})
+            sections["tunnels"].append({**tunnel, "remote": IPV4.remote, "inner_destination_mac": PCAP_MAC})
         prefix = "10.2.0.%d/28" % (t // packets.MIXED_VRFS * 16)
         sections["routes"].append({"vrf": "vrf%d" % v, "prefix": prefix,
                                    "via": {"vif": "vm%d" % v} if incoming else {"tunnel": name}})
@@ -158,23 +171,28 @@ def _mixed(incoming, flows):
 
 
 for _end, _flows in (("", False), ("-flow", True)):
-    WORKS["mixed-encap" + _end] = ("inner", _mixed(False, _flows))
-    WORKS["mixed-decap" + _end] = ("mixed", _mixed(True, _flows))
+    WORKS["mixed-encap" + _end] = Work("inner", _mixed(False, _flows))
+    WORKS["mixed-decap" + _end] = Work("mixed", _mixed(True, _flows))
+
+
+def configuration(work, pcap, flows, socket):
+    """What weftd is told, as text."""
+    text = (BASE + WORKS[work].config).format(
+        **KINDS[WORKS[work].kind].fields(), mac=PCAP_MAC, far=FAR_MAC, pcap=pcap, memory=memory_mb(work, flows),
+        sessions=sessions(flows), socket=socket)
+    if work == "route100k":
+        text += "".join('  - {vrf: underlay, prefix: %d.%d.%d.0/24, via: {gateway: 172.31.2.2}}\n'
+                        % (20 + (n >> 16), n >> 8 & 255, n & 255) for n in range(packets.PREFIXES))
+    return text
 
 
 def weftd(work, pcap, flows, build):
     """Weft with one poll-mode worker."""
     with tempfile.TemporaryDirectory(prefix="weft-bench-") as directory:
         socket = os.path.join(directory, "api")
-        text = (BASE + WORKS[work][1]).format(
-            local=packets.LOCAL, remote=packets.REMOTE, vni=packets.VNI, mac=packets.PCAP_MAC,
-            far=packets.FAR_MAC, pcap=pcap, memory=memory_mb(work, flows), sessions=sessions(flows), socket=socket)
-        if work == "route100k":
-            text += "".join('  - {vrf: underlay, prefix: %d.%d.%d.0/24, via: {gateway: 172.31.2.2}}\n'
-                            % (20 + (n >> 16), n >> 8 & 255, n & 255) for n in range(packets.PREFIXES))
         config = os.path.join(directory, "weft.yaml")
         with open(config, "w") as f:
-            f.write(text)
+            f.write(configuration(work, pcap, flows, socket))
         with open(os.path.join(directory, "log"), "w+") as log:
             process = subprocess.Popen([os.path.join(build, "tools/weftd"), "--config", config],
                                        stderr=log, stdout=log)
