@@ -14,7 +14,7 @@ import subprocess
 import tempfile
 import time
 
-from kinds import FAR_MAC, IPV4, KINDS, PCAP_MAC, TUNNEL_WORKS
+from tunnel_works import FAR_MAC, IPV4, KINDS, PCAP_MAC, TUNNEL_WORKS
 from measured import cycles, end
 
 VSWITCHD = "/usr/lib/openvswitch-switch-dpdk/ovs-vswitchd-dpdk"

@@ -3,7 +3,7 @@
 Shapes; inside are 60 bytes (the 64-byte class without its checksum), IP packets of 1400, or of both and 556 as "imix"
 has them, 7 : 1 : 4:
   inner  Ethernet/IPv4/UDP as a VM sends it            10.1.0.0/16 -> 10.2.0.0/24
-  a kind the same in a tunnel, as the fabric sends it   see kinds.py; vxlan: VNI 100, 172.31.1.2 -> 172.31.1.1
+  a kind the same in a tunnel, as the fabric sends it   see tunnel_works.py; vxlan: VNI 100, 172.31.1.2 -> 172.31.1.1
   mixed  as vxlan, in 256 tunnels                       VNI 100 to 355
   route  Ethernet/IPv4/UDP over 100 000 prefixes        10.1.0.0/16 -> 20.0.0.0/8
 """
@@ -12,7 +12,7 @@ import os
 import random
 import struct
 
-from kinds import FAR_MAC, KINDS, NETWORK, PCAP_MAC
+from tunnel_works import FAR_MAC, KINDS, NETWORK, PCAP_MAC
 
 PREFIXES = 100000
 MIXED_TUNNELS, MIXED_VRFS = 256, 16

@@ -12,7 +12,7 @@ import time
 from typing import NamedTuple
 
 import packets
-from kinds import FAR_MAC, IPV4, KINDS, NETWORK, PCAP_MAC, TUNNEL_WORKS
+from tunnel_works import FAR_MAC, IPV4, KINDS, NETWORK, PCAP_MAC, TUNNEL_WORKS
 from measured import cycles, end
 
 

@@ -9,7 +9,7 @@ sys.path.insert(0, str(TOP / "bench/e2e"))
 
 import packets  # noqa: E402
 import systems  # noqa: E402
-from kinds import KINDS, NETWORK  # noqa: E402
+from tunnel_works import KINDS, NETWORK  # noqa: E402
 
 FLOWS = 4
 # By the kind of the configuration: what tshark calls it, and the field that names the network or where it ends.
