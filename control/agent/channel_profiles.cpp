@@ -133,20 +133,26 @@ void ChannelProfiles::hear(std::size_t source, channel::ProfileItems items) {
   for (const auto& id : items.withdrawn) {
     const auto found = profiles_.find(id);
     if (found == profiles_.end() || !found->second.contains(source)) continue;
-    Voices& voices = found->second;
-    const auto before = in_force(id, voices);
-    bytes_ -= voices.at(source).json.size();
-    voices.erase(source);
-    heard_[source].overruled.erase(id);
-    compare(id, voices);
-    if (voices.empty() || in_force(id, voices) != before) changed_.insert(id);
+    fall_silent(id, found->second, source);
   }
+}
+
+/// The controller, who told of the object, does so no more.
+void ChannelProfiles::fall_silent(const channel::ProfileName& id, Voices& voices,
+                                  std::size_t source) {
+  const auto before = in_force(id, voices);
+  bytes_ -= voices.at(source).json.size();
+  voices.erase(source);
+  heard_[source].overruled.erase(id);
+  compare(id, voices);
+  if (voices.empty() || in_force(id, voices) != before) changed_.insert(id);
 }
 
 /// What is to come into force of all that is told of an object.
 std::string ChannelProfiles::in_force(const channel::ProfileName& id, const Voices& voices) const {
   const auto& text = followed(voices)->second.json;
-  if (id.kind != decap_kind || voices.size() == 1) return text;
+  const auto agrees = [&](const auto& voice) { return voice.second.json == text; };
+  if (id.kind != decap_kind || std::ranges::all_of(voices, agrees)) return text;
   std::vector<std::string> sources;
   Json object = without_sources(text, sources);
   if (!object.is_object()) return text;
@@ -204,13 +210,7 @@ void ChannelProfiles::mark_stale(std::size_t source) {
 void ChannelProfiles::sweep(std::size_t source) {
   for (auto& [id, voices] : profiles_) {
     const auto voice = voices.find(source);
-    if (voice == voices.end() || !voice->second.stale) continue;
-    bytes_ -= voice->second.json.size();
-    const auto before = in_force(id, voices);
-    voices.erase(voice);
-    heard_[source].overruled.erase(id);
-    compare(id, voices);
-    if (voices.empty() || in_force(id, voices) != before) changed_.insert(id);
+    if (voice != voices.end() && voice->second.stale) fall_silent(id, voices, source);
   }
 }
 

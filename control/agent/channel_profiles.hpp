@@ -95,6 +95,7 @@ class ChannelProfiles {
   [[nodiscard]] Voices::const_iterator followed(const Voices& voices) const;
   [[nodiscard]] std::string in_force(const channel::ProfileName& id, const Voices& voices) const;
   void compare(const channel::ProfileName& id, const Voices& voices);
+  void fall_silent(const channel::ProfileName& id, Voices& voices, std::size_t source);
   void refused_changed();
   void take_changed(std::size_t most, std::set<channel::ProfileName>& put,
                     std::set<channel::ProfileName>& gone);

@@ -23,13 +23,6 @@ http::Response failure(unsigned status, const std::string& message) {
   return answer({{"error", message}}, status);
 }
 
-std::optional<Kind> kind_of(std::string_view word) {
-  for (const auto& info : spoken_kinds()) {
-    if (info.word == word) return info.kind;
-  }
-  return std::nullopt;
-}
-
 /// The key that a body names; an Error says what is missing.
 Result<Key> key_in(Kind kind, const Json& body) {
   const std::string word(describe(kind).word);
@@ -152,7 +145,7 @@ http::Response Api::dispatch(const http::Request& request, Role role) {
     if (const auto allowed = may(role, request, false); !allowed) {
       return failure(403, allowed.error().message);
     }
-    return change_object(*kind_of(what), request);
+    return change_object(*kind_of_word(what), request);
   }
   const auto query = http::parse_query(request.query);
   if (!query) return failure(400, "the query is not percent-encoded well");
@@ -165,7 +158,7 @@ http::Response Api::dispatch(const http::Request& request, Role role) {
   if (what == "controller") return answer(api::controllers(sources_.peers));
   if (what == "profile") return result(api::profiles(controller_, *query));
   if (what == "path") return result(api::path(controller_, *query));
-  return answer(api::objects(controller_, *kind_of(what)));
+  return answer(api::objects(controller_, *kind_of_word(what)));
 }
 
 http::Response Api::change_object(Kind kind, const http::Request& request) {

@@ -107,7 +107,8 @@ class Controller {
 
   Result<std::vector<Edit>> apply(std::vector<Edit> edits, bool judge_numbers);
   Result<Outcome> apply_said(std::vector<Edit> edits);
-  [[nodiscard]] Status check_place(const std::vector<Edit>& edits) const;
+  [[nodiscard]] std::vector<Record> records_with(std::vector<Record> news) const;
+  [[nodiscard]] Status check_place(const std::vector<Edit>& edits);
   Result<Outcome> readmit(const std::vector<Record>& news);
   Result<std::vector<Edit>> become(const Model& wanted);
   void say(const Key& key, Outcome& outcome);

@@ -58,20 +58,25 @@ void Controller::say(const Key& key, Outcome& outcome) {
   outcome.said.insert(key);
 }
 
-/// Why one of the edits would have no place among all that was ever said.
-Status Controller::check_place(const std::vector<Edit>& edits) const {
-  std::map<Key, Record> all;
-  for (const auto& [key, entry] : ledger_.entries()) all.emplace(key, record(key));
-  Ledger ahead = ledger_;
-  for (const auto& edit : edits) {
-    Record& one = all[edit.key];
-    one = record(edit.key);
-    one.stamp = ahead.next();
-    one.object = edit.object;
+/// All that was ever said, with these in place of what was said of the same.
+std::vector<Record> Controller::records_with(std::vector<Record> news) const {
+  std::set<Key> said;
+  for (const auto& one : news) said.insert(one.key);
+  for (const auto& [key, entry] : ledger_.entries()) {
+    if (!said.contains(key)) news.push_back(record(key));
   }
-  std::vector<Record> records;
-  for (auto& [key, one] : all) records.push_back(std::move(one));
-  const auto admission = admit(std::move(records));
+  return news;
+}
+
+/// Why one of the edits would have no place among all that was ever said.
+Status Controller::check_place(const std::vector<Edit>& edits) {
+  std::vector<Record> news;
+  for (const auto& edit : edits) {
+    news.push_back(record(edit.key));
+    news.back().stamp = ledger_.next();
+    news.back().object = edit.object;
+  }
+  const auto admission = admit(records_with(std::move(news)));
   for (const auto& edit : edits) {
     const auto found = admission.aside.find(edit.key);
     if (found == admission.aside.end()) continue;
@@ -85,10 +90,6 @@ Status Controller::check_place(const std::vector<Edit>& edits) const {
 /// Changes that this controller is asked for.
 Result<Controller::Outcome> Controller::apply_said(std::vector<Edit> edits) {
   if (const auto small = check_size(edits); !small) return small.error();
-  std::set<Key> asked;
-  for (const auto& edit : edits) {
-    if (spoken(edit.key.kind)) asked.insert(edit.key);
-  }
   Outcome outcome;
   const bool beside = !ledger_.aside().empty();
   if (beside) {
@@ -96,15 +97,15 @@ Result<Controller::Outcome> Controller::apply_said(std::vector<Edit> edits) {
   }
   auto undo = apply(edits, true);
   if (!undo) return undo.error();
+  std::set<Key> said;
   for (const auto& edit : *undo) {
-    if (spoken(recorded(edit.key).kind)) asked.insert(recorded(edit.key));
+    if (const auto key = recorded(edit.key); spoken(key.kind)) said.insert(key);
+  }
+  for (const auto& edit : edits) {
+    if (ledger_.aside().contains(edit.key)) said.insert(edit.key);
   }
   outcome.undo = *std::move(undo);
-  std::set<Key> changed;
-  for (const auto& edit : outcome.undo) changed.insert(recorded(edit.key));
-  for (const auto& key : asked) {
-    if (changed.contains(key) || ledger_.aside().contains(key)) say(key, outcome);
-  }
+  for (const auto& key : said) say(key, outcome);
   if (!beside) return outcome;
   // What had no place may have one now.
   auto after = readmit({});
@@ -134,12 +135,8 @@ Result<std::vector<Edit>> Controller::become(const Model& wanted) {
 
 /// Works out anew who has a place, of all that was ever said and the news.
 Result<Controller::Outcome> Controller::readmit(const std::vector<Record>& news) {
-  std::map<Key, Record> all;
-  for (const auto& [key, entry] : ledger_.entries()) all.emplace(key, record(key));
-  for (const auto& one : news) all.insert_or_assign(one.key, one);
-  std::vector<Record> records;
-  for (const auto& [key, one] : all) records.push_back(one);
-  auto admission = admit(std::move(records));
+  const auto all = records_with(news);
+  auto admission = admit(all);
   auto undo = become(admission.model);
   if (!undo) return undo.error();
   Outcome outcome{.undo = *std::move(undo), .said = {}, .listed = {}};
@@ -147,7 +144,8 @@ Result<Controller::Outcome> Controller::readmit(const std::vector<Record>& news)
     ledger_.put(one.key, {.stamp = one.stamp, .gone = gone_now(!one.object)});
     outcome.listed.insert(one.key);
   }
-  for (const auto& [key, one] : all) {
+  for (const auto& one : all) {
+    const Key& key = one.key;
     auto entry = *ledger_.find(key);
     const auto found = admission.aside.find(key);
     const auto why = found == admission.aside.end() ? "" : found->second.reason;

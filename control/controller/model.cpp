@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "agent/yaml_reader.hpp"
+#include "controller/fnv.hpp"
 
 namespace weft::controller {
 namespace {
@@ -10,13 +11,6 @@ namespace {
 constexpr std::uint32_t least_number = 10000;  // below are those that people choose
 constexpr std::uint32_t most_number = 0xfffff;
 constexpr std::uint32_t least_label = 16;
-
-/// FNV-1a.
-std::uint32_t hash(const std::string& text) {
-  std::uint32_t value = 0x811c9dc5;
-  for (const char c : text) value = (value ^ static_cast<unsigned char>(c)) * 0x01000193;
-  return value;
-}
 
 /// References of links, whose ends are nodes or devices.
 std::vector<Key> ends(const Object& object, Kind kind) {
@@ -92,7 +86,7 @@ void Model::put(const Key& key, std::optional<Object> object,
 std::uint32_t Model::free_number(const std::vector<std::string>& words, const std::string& network,
                                  std::uint32_t least) const {
   const std::uint32_t all = most_number - least + 1;
-  std::uint32_t at = hash(network) % all;
+  std::uint32_t at = fnv1a<std::uint32_t>(network) % all;
   for (std::uint32_t tried = 0; tried < all; ++tried, at = at + 1 == all ? 0 : at + 1) {
     const auto number = std::to_string(least + at);
     if (std::ranges::all_of(words, [&](const auto& word) { return free(word + number); })) {

@@ -4,6 +4,7 @@
 #include <functional>
 
 #include "agent/aggregate.hpp"
+#include "controller/fnv.hpp"
 
 namespace weft::controller {
 namespace {
@@ -14,10 +15,9 @@ constexpr std::size_t longest_name = 63;
 std::string made_name(const std::string& network, const std::string& rest) {
   std::string name = network + "." + rest;
   if (name.size() <= longest_name) return name;
-  std::uint64_t hash = 0xcbf29ce484222325;
-  for (const char c : name) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;
   char digits[18];
-  std::snprintf(digits, sizeof digits, "-%016llx", static_cast<unsigned long long>(hash));
+  std::snprintf(digits, sizeof digits, "-%016llx",
+                static_cast<unsigned long long>(fnv1a<std::uint64_t>(name)));
   return name.substr(0, longest_name - 17) + digits;
 }
 
