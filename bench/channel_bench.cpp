@@ -241,7 +241,7 @@ bool change_under(ChannelRig& rig, const Options& options, const Load& load, Out
         fmt::format("{}", dropped[i] - drops[i]));
   }
   row("  mixed, first of them",
-      fmt::format("{}, {}", rig.world().mixed(), rig.world().first_mixed()));
+      fmt::format("{}, {}", rig.world().verdicts().mixed(), rig.world().verdicts().first_mixed()));
   row("channel's handlers, p99 and most within",
       fmt::format("{} ms, {} ms", share_ms(handlers, 0.99), share_ms(handlers, 1)));
   row("all handlers' CPU time, p99 and most; share of a CPU",
@@ -253,8 +253,8 @@ bool change_under(ChannelRig& rig, const Options& options, const Load& load, Out
                   outcome.disturbance.absences, outcome.disturbance.longest_absence_ms,
                   outcome.count.missed));
   std::fflush(stdout);
-  return rig.world().mixed() == 0 && differences == 0 && controller.refused() == 0 && changes > 0 &&
-         outcome.dropped == 0 && outcome.sent != 0;
+  return rig.world().verdicts().mixed() == 0 && differences == 0 && controller.refused() == 0 &&
+         changes > 0 && outcome.dropped == 0 && outcome.sent != 0;
 }
 
 double cycles(double rate) { return static_cast<double>(rte_get_tsc_hz()) / rate; }

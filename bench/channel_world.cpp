@@ -1,7 +1,6 @@
 #include "channel_world.hpp"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include "agent/object_json.hpp"
 #include "version_fields.hpp"
@@ -159,20 +158,10 @@ const char* ChannelWorld::encapsulated_fault(std::span<const std::uint8_t> frame
   return nullptr;
 }
 
-void ChannelWorld::judge(std::span<const std::uint8_t> frame, const char* fault) {
-  judged_.store(judged_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-  if (fault == nullptr) return;
-  if (first_fault_ == nullptr) {
-    first_frame_.assign(frame.begin(), frame.end());
-    first_fault_ = fault;
-  }
-  mixed_.store(mixed_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
-}
-
 /// But what the router itself says there: its announcements by ARP.
 void ChannelWorld::judge_encapsulated(std::span<const std::uint8_t> frame) {
   if (read_number(frame.data() + 12, 2) == 0x0806) return;
-  judge(frame, encapsulated_fault(frame));
+  verdicts_.note(frame, encapsulated_fault(frame));
 }
 
 void ChannelWorld::judge_decapsulated(std::span<const std::uint8_t> frame) {
@@ -185,12 +174,7 @@ void ChannelWorld::judge_decapsulated(std::span<const std::uint8_t> frame) {
     if (frame[14 + 8] != 63) return "the TTL is not one less";
     return nullptr;
   };
-  judge(frame, fault());
-}
-
-std::string ChannelWorld::first_mixed() const {
-  if (mixed() == 0) return "none";
-  return fmt::format("{}: {:02x}", first_fault_, fmt::join(first_frame_, ""));
+  verdicts_.note(frame, fault());
 }
 
 std::size_t ChannelWorld::differences(const agent::ConfigManager& manager) const {

@@ -16,6 +16,7 @@
 #include "agent/config_manager.hpp"
 #include "frames.hpp"
 #include "light_controller.hpp"
+#include "verdicts.hpp"
 
 namespace weft::bench {
 
@@ -40,9 +41,7 @@ class ChannelWorld {
   void judge_decapsulated(std::span<const std::uint8_t> frame);
   /// Whether nothing but the newest version is right.
   void settle(bool settled) { settled_.store(settled, std::memory_order_release); }
-  [[nodiscard]] std::uint64_t judged() const { return judged_.load(std::memory_order_relaxed); }
-  [[nodiscard]] std::uint64_t mixed() const { return mixed_.load(std::memory_order_acquire); }
-  [[nodiscard]] std::string first_mixed() const;
+  [[nodiscard]] const Verdicts& verdicts() const { return verdicts_; }
 
   /// While nothing changes: how many objects the node has otherwise than they were told last.
   [[nodiscard]] std::size_t differences(const agent::ConfigManager& manager) const;
@@ -55,7 +54,6 @@ class ChannelWorld {
   LightController::Change fleeting_decap(unsigned number) const;
   LightController::Change noted(LightController::Change change);
   const char* encapsulated_fault(std::span<const std::uint8_t> frame);
-  void judge(std::span<const std::uint8_t> frame, const char* fault);
 
   std::array<std::atomic<Version>, tunnels> published_{};
   std::array<Version, tunnels> seen_{};
@@ -70,10 +68,7 @@ class ChannelWorld {
   std::map<channel::ProfileName, std::string> last_;  ///< what was told last, as JSON
 
   std::atomic<bool> settled_{false};
-  std::atomic<std::uint64_t> judged_{0};
-  std::atomic<std::uint64_t> mixed_{0};
-  const char* first_fault_ = nullptr;
-  Bytes first_frame_;
+  Verdicts verdicts_;
 };
 
 }  // namespace weft::bench

@@ -73,8 +73,8 @@ Outcome change_under(PacedRig& rig, const Load& load, double seconds, double rat
   fmt::print("{} packets offered, {:.3f} Mpps; {} forwarded, {} lost, {} dropped\n",
              outcome.count.offered, load.sum() / 1e6, outcome.sent, outcome.count.lost,
              outcome.dropped);
-  fmt::print("{} packets of mixed versions, first: {}\n", rig.versions().mixed(),
-             rig.versions().first_mixed());
+  fmt::print("{} packets of mixed versions, first: {}\n", rig.versions().verdicts().mixed(),
+             rig.versions().verdicts().first_mixed());
   const auto& machine = outcome.disturbance;
   fmt::print(
       "The worker's longest turn took {:.0f} us. Other processes had its CPU {} times, "
@@ -102,10 +102,11 @@ int changes(unsigned flows, double seconds, double rate, double offered, Patienc
                most / 1e6);
   }
   for (; patience.tries > 0; --patience.tries) {
-    const std::uint64_t judged = rig.versions().judged();
+    const std::uint64_t judged = rig.versions().verdicts().judged();
     const Outcome outcome = change_under(rig, load, seconds, rate);
-    const bool all_judged = rig.versions().judged() - judged == outcome.sent && outcome.sent != 0;
-    if (rig.versions().mixed() != 0 || outcome.dropped != 0 || !all_judged) return 1;
+    const bool all_judged =
+        rig.versions().verdicts().judged() - judged == outcome.sent && outcome.sent != 0;
+    if (rig.versions().verdicts().mixed() != 0 || outcome.dropped != 0 || !all_judged) return 1;
     if (outcome.whole(patience.tolerated)) return 0;
   }
   return 1;

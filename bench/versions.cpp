@@ -1,7 +1,6 @@
 #include "versions.hpp"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include "decap_of.hpp"
 #include "version_fields.hpp"
@@ -203,27 +202,12 @@ const char* Versions::decapsulated_fault(std::span<const std::uint8_t> frame) {
   return nullptr;
 }
 
-void Versions::judge(std::span<const std::uint8_t> frame, const char* fault) {
-  judged_.store(judged_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-  if (fault == nullptr) return;
-  if (first_fault_ == nullptr) {
-    first_frame_.assign(frame.begin(), frame.end());
-    first_fault_ = fault;
-  }
-  mixed_.store(mixed_.load(std::memory_order_relaxed) + 1, std::memory_order_release);
-}
-
 void Versions::judge_encapsulated(std::span<const std::uint8_t> frame) {
-  judge(frame, encapsulated_fault(frame));
+  verdicts_.note(frame, encapsulated_fault(frame));
 }
 
 void Versions::judge_decapsulated(std::span<const std::uint8_t> frame) {
-  judge(frame, decapsulated_fault(frame));
-}
-
-std::string Versions::first_mixed() const {
-  if (mixed_.load(std::memory_order_acquire) == 0) return "none";
-  return fmt::format("{}: {:02x}", first_fault_, fmt::join(first_frame_, ""));
+  verdicts_.note(frame, decapsulated_fault(frame));
 }
 
 }  // namespace weft::bench

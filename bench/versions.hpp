@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "frames.hpp"
+#include "verdicts.hpp"
 #include "weft/forwarding.hpp"
 
 namespace weft::bench {
@@ -39,10 +40,7 @@ class Versions {
   // On the worker's thread, and counters for all.
   void judge_encapsulated(std::span<const std::uint8_t> frame);
   void judge_decapsulated(std::span<const std::uint8_t> frame);
-  [[nodiscard]] std::uint64_t judged() const { return judged_.load(std::memory_order_relaxed); }
-  [[nodiscard]] std::uint64_t mixed() const { return mixed_.load(std::memory_order_relaxed); }
-  /// Of the first packet that was mixed: what is wrong, and its bytes.
-  [[nodiscard]] std::string first_mixed() const;
+  [[nodiscard]] const Verdicts& verdicts() const { return verdicts_; }
 
  private:
   using Version = std::uint16_t;
@@ -59,7 +57,6 @@ class Versions {
   const char* encapsulated_fault(std::span<const std::uint8_t> frame);
   const char* decapsulated_fault(std::span<const std::uint8_t> frame);
   const char* adjacency_fault(const std::uint8_t* macs, unsigned& number);
-  void judge(std::span<const std::uint8_t> frame, const char* fault);
 
   static constexpr unsigned fabric_adjacencies = 16;
   PortId fabric_;
@@ -75,10 +72,7 @@ class Versions {
   unsigned next_decap_ = 0;
   unsigned next_vrf_ = 0;
 
-  std::atomic<std::uint64_t> judged_{0};
-  std::atomic<std::uint64_t> mixed_{0};
-  const char* first_fault_ = nullptr;
-  Bytes first_frame_;
+  Verdicts verdicts_;
 };
 
 }  // namespace weft::bench
