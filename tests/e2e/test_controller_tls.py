@@ -127,11 +127,11 @@ def test_a_reader_sees_and_tries(place):
 
 def test_watchers_are_told_over_tls(place):
     command = place.command(place.reader, "watch")
-    with subprocess.Popen(["timeout", "30", *command], stdout=subprocess.PIPE, text=True) as watch:
+    with subprocess.Popen(["timeout", "--foreground", "30", *command], stdout=subprocess.PIPE, text=True) as watch:
         assert watch.stdout.readline().startswith("watching")
         place.controller.text("device", "add", "leaf", "--address", "192.0.2.254")
         assert "device leaf added" in watch.stdout.readline()
-        watch.send_signal(signal.SIGINT)  # which timeout hands on
+        watch.send_signal(signal.SIGINT)  # which timeout hands on, once
         assert watch.wait(10) == 0
 
 
