@@ -6,7 +6,7 @@ packages_build=(
   g++ meson ninja-build pkg-config
   libdpdk-dev libboost-dev libyaml-cpp-dev libspdlog-dev libfmt-dev
   nlohmann-json3-dev libcli11-dev libsystemd-dev libpcap0.8-dev libbpf-dev catch2 libbenchmark-dev
-  libexpat1-dev libssl-dev libsqlite3-dev
+  libexpat1-dev libssl-dev libsqlite3-dev libjemalloc-dev
 )
 # shellcheck disable=SC2034  # testpmd and Open vSwitch with DPDK, which tools/bench compares with
 packages_bench=(dpdk-dev openvswitch-switch openvswitch-switch-dpdk iproute2 python3)
