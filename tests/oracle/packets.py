@@ -20,6 +20,7 @@ TCP_OPTIONS = (b"\2\4\5\xb4", b"\4\2\1\1\2\4\5\xb4", b"\1\2\4\5\xa0\1\1\1", b"\2
 IP_OPTIONS = (b"\x94\4\0\0", b"\1\1\1\0", b"\x07\x07\x04\0\0\0\0\0", b"\x83\x07\x04\x0a\1\1\1\0" + b"\1" * 32)
 
 AIMED_FRAMES = 6   # at a route that changed
+TRAIN = 8   # frames in a row through one tunnel
 SPOILED = 0.4   # of the frames that are no steps of a conversation
 
 
@@ -304,6 +305,15 @@ class Packets:
         port = self.random.choice(self.config["ports"])
         inner = self.inner_frame(decap, self.tunnel_room(decap, port))
         return self.at_port(*self.tunnelled(decap, inner, **change), port)
+
+    def train(self):
+        """Plain frames through one tunnel, one behind the other, with whatever bits their headers have."""
+        decap = self.random.choice([d for d in self.config["decaps"] if d.get("marks")] or self.config["decaps"])
+        port = self.random.choice(self.config["ports"])
+        sender = {"source": packed(decap["sources"][0].split("/")[0])} if "sources" in decap else {}
+        room = self.tunnel_room(decap, port)
+        return [self.at_port(*self.tunnelled(decap, self.inner_frame(decap, room), check=0, **sender), port)
+                for _ in range(TRAIN)]
 
     def through_underlay(self):
         family = self.random.choice((4, 6))

@@ -133,10 +133,11 @@ def _hidden(mark, earlier):
     return wide & ~mask == 0 and bits & wide == first
 
 
-def marks(kind, random):
-    """None to three, of which each can be met; mostly of bits that shapes.py sets."""
-    usable, made = kinds.RESERVED[kind], []
-    for name in random.sample(("bare-metal", "gateway", "m3", "m4"), random.randint(0, 3)):
+def marks(kind, random, kept=()):
+    """None to three beside those that are kept, of which each can be met; mostly of bits that shapes.py sets."""
+    usable, made = kinds.RESERVED[kind], list(kept)
+    new = [name for name in ("bare-metal", "gateway", "m3", "m4") if name not in [m["name"] for m in made]]
+    for name in random.sample(new, random.randint(0, min(3, len(new)))):
         mask = random.choice((0xFF, 0xFF, 0xF0, 0x0A, 0x40 << 56, 0x80 << 56, 0xFF << 56, 0xFF << 32 | 0xFF,
                               random.getrandbits(64), usable)) & usable or 0xFF
         bits = random.choice((0x5A, 0x5A, usable & ~0xA5, usable, 0, random.getrandbits(64))) & mask
@@ -294,7 +295,8 @@ def change_decap(random, config):
     """The same of a decap, and whether it is another one now, which has let nothing in yet."""
     entry = random.choice(config["decaps"])
     if entry["kind"] in kinds.RESERVED and random.random() < 0.4:
-        entry["marks"] = marks(entry["kind"], random)
+        kept = [mark for mark in entry.get("marks", ()) if random.random() < 0.6]
+        entry["marks"] = marks(entry["kind"], random, kept)
         return entry["name"], _mark_options(entry["marks"]), False
     old = dict(entry)
     keys = _change_common(random, config, entry, random.choice(("network", "network", "port", "sources")))

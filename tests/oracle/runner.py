@@ -20,6 +20,7 @@ DYING_SECONDS = 2.0     # between the last sign of weftd and its end
 LATE_ROUNDS = 8         # after which nothing of a round may come any more
 CHANGES = (1, 1, 2)     # at a time
 FRAMES_A_ROUND = 120    # fewer than the shortest queue on the way holds
+TRAINS = 0.5            # of the rounds with tunnels have some of one in a row
 TALKS_A_ROUND = 42      # of them frames of conversations
 SPOILED_TALKS = 0.1     # of them spoiled
 
@@ -233,8 +234,11 @@ class Session:
         waited, self.postponed = self.postponed, []
         frames = [(name, self.packets.spoiled(name, frame, SPOILED_TALKS))
                   for name, frame in self.talks.round(min(TALKS_A_ROUND, count))]
-        frames += [self.packets.next() for _ in range(count - len(frames) - len(waited))]
+        train = self.packets.train() if self.config["decaps"] and self.random.random() < TRAINS else []
+        frames += [self.packets.next() for _ in range(count - len(frames) - len(waited) - len(train))]
         self.random.shuffle(frames)
+        at = self.random.randint(0, len(frames))
+        frames[at:at] = train
         return waited + [vlans.on_wire(self.random, self.config["ports"], *frame) for frame in frames]
 
     def run(self, count):

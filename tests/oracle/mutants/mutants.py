@@ -93,7 +93,10 @@ MUTANTS = [
     Mutant("source not looked at", r"if \(on_ip && !source_accepted\(\*entry, p\)\)", "if (false)"),
     Mutant("VNI of 16 bits", r"return vni_reserved\.get\(\) >> 8; \} \}; static_assert\(sizeof\(Vxlan\)",
            "return vni_reserved.get() >> 8 & 0xffff; } }; static_assert(sizeof(Vxlan)"),
-    Mutant("any local address", r"return local4 == raw;", "return local4 != 0 || raw == 0;"),
+    Mutant("any local address", r"return tables\.decaps\.find\(key, raw_destination\(ip\)\);",
+           "const DecapEntry* found = tables.decaps.find(key, raw_destination(ip)); "
+           "for (const std::uint32_t own : tables.local_addresses.load()->addresses4) { "
+           "if (found == nullptr) found = tables.decaps.find(key, own); } return found;"),
     Mutant("every UDP port a tunnel", r"if \(kind == TunnelKind::none\) return Next::forward;",
            "if (kind == TunnelKind::none) return take_off<tunnel::Carrier::udp>(ctx, p, TunnelKind::vxlan);"),
     Mutant("transit refused", r"if \(carrier != tunnel::Carrier::ethernet && !to_local_address\(tables, p\)\) return "
