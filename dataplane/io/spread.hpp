@@ -12,6 +12,7 @@
 #include "packet/packet.hpp"
 #include "tunnel/entropy.hpp"
 #include "wire/ethernet.hpp"
+#include "wire/vlan.hpp"
 
 namespace weft::io {
 
@@ -20,6 +21,12 @@ namespace weft::io {
 inline std::optional<std::uint32_t> spread_hash(std::span<const std::uint8_t> frame,
                                                 const tunnel::HashSeed& seed) {
   if (frame.size() < sizeof(wire::Ethernet)) return std::nullopt;
+  // A tag of VLAN 0 carries but a priority (IEEE 802.1Q-2018 §6.9): the flow is the same.
+  const auto* const tag =
+      frame.size() >= wire::tagged_bytes ? wire::vlan_tag_of(frame.data()) : nullptr;
+  if (tag != nullptr && wire::VlanTag::identifier_in(tag->control.get()) == 0) {
+    frame = frame.subspan(sizeof(wire::VlanTag));
+  }
   const auto& ethernet = *reinterpret_cast<const wire::Ethernet*>(frame.data());
   const auto type = static_cast<wire::EtherType>(ethernet.ether_type.get());
   const bool v4 = type == wire::EtherType::ipv4;

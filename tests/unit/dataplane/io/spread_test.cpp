@@ -136,6 +136,22 @@ TEST_CASE("a protocol without ports goes by addresses and protocol") {
         hash(frame({.source_port = 2, .protocol = icmp})));
 }
 
+TEST_CASE("a tag that carries but a priority changes no flow") {
+  const auto tagged = [](Bytes frame, std::uint8_t priority, std::uint8_t vlan) {
+    const Bytes tag{0x81, 0, static_cast<std::uint8_t>(priority << 5), vlan};
+    frame.insert(frame.begin() + 12, tag.begin(), tag.end());
+    return frame;
+  };
+  for (const bool v4 : {true, false}) {
+    const Bytes plain = frame({.v4 = v4});
+    for (const std::uint8_t priority : {0, 7}) {
+      CHECK(hash(tagged(plain, priority, 0)) == hash(plain));
+      CHECK_FALSE(hash(tagged(plain, priority, 1)));
+      CHECK_FALSE(hash(tagged(tagged(plain, priority, 0), priority, 0)));
+    }
+  }
+}
+
 TEST_CASE("what is no IP, or ends too early to tell, stays with its receiver") {
   Bytes arp = frame({});
   arp[12] = 0x08;
