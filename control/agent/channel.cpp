@@ -17,9 +17,9 @@ namespace pubsub = xmpp::pubsub;
 
 constexpr auto coalesce = 1ms;            ///< changes that come so close are one batch
 constexpr auto between_refreshes = 10ms;  ///< of what this node tells
-constexpr auto tick_period = 250ms;
+constexpr auto look_period = 250ms;
 constexpr auto quiet = 1s;  ///< in which nothing of an earlier session is told again
-constexpr auto between_tries = 1s;
+constexpr auto between_connects = 1s;
 constexpr std::size_t routes_a_turn = 256;
 constexpr std::size_t profiles_a_portion = 32;
 constexpr auto portions_begin_within = 1ms;  ///< of a turn's begin
@@ -395,12 +395,12 @@ void Channel::sweep_restored() {
 }
 
 void Channel::wait_for_tick() {
-  tick_.expires_after(tick_period);
+  tick_.expires_after(look_period);
   tick_.async_wait([this](const boost::system::error_code& error) {
     if (error) return;
     const auto timer = times_.time("channel");
     const auto now = Clock::now();
-    const bool try_again = now - tried_ >= between_tries;
+    const bool try_again = now - tried_ >= between_connects;
     if (try_again) tried_ = now;
     for (std::size_t i = 0; i < controllers_.size(); ++i) {
       if (controllers_[i].client) {

@@ -20,13 +20,13 @@ namespace weft::agent {
 
 namespace {
 
-constexpr int version = 1;
+constexpr int journal_version = 1;
 /// Below this size it is not worth to write the file anew.
 constexpr std::uint64_t shorten_from_bytes = 4 << 20;
-constexpr auto between_tries = std::chrono::seconds(1);
+constexpr auto between_failures = std::chrono::seconds(1);
 
 std::string head(const std::string& node) {
-  return Json{{"version", version}, {"node", node}}.dump() + "\n";
+  return Json{{"version", journal_version}, {"node", node}}.dump() + "\n";
 }
 
 /// One line for an object that is there now, `{}` for one that has gone.
@@ -161,7 +161,7 @@ void ChannelJournal::run() {
   for (;;) {
     const auto due = [&] { return ending_ || (!failing_ && !waiting_.empty()); };
     if (failing_) {
-      more_.wait_for(lock, between_tries, due);
+      more_.wait_for(lock, between_failures, due);
     } else {
       more_.wait(lock, due);
     }

@@ -11,10 +11,7 @@ namespace weft::agent {
 namespace {
 
 using yaml::Map;
-using yaml::quoted;
 using yaml::Value;
-
-std::string place(const Value& v) { return v.path() + " (line " + std::to_string(v.line()) + ")"; }
 
 /// The objects of one kind by name; also those whose name is no good one, lest every mention of it
 /// be an error too.
@@ -27,7 +24,7 @@ class Names {
       const Value where = drafts[i].map.at("name");
       const auto [first, added] = index_.try_emplace(where.element().text, i);
       if (added || !drafts[i].map.good("name")) continue;
-      where.error(quoted(where.element().text) + " is already the name of " +
+      where.error(yaml::quoted(where.element().text) + " is already the name of " +
                   drafts[first->second].place());
     }
   }
@@ -50,7 +47,8 @@ class Names {
   void unknown(const Value& where, std::string_view name) const {
     std::vector<std::string_view> names;
     for (const auto& [known, index] : index_) names.push_back(known);
-    where.error("there is no " + kind_ + " " + quoted(name) + yaml::did_you_mean(name, names));
+    where.error("there is no " + kind_ + " " + yaml::quoted(name) +
+                yaml::did_you_mean(name, names));
   }
 
  private:
@@ -97,7 +95,7 @@ void check_overlaps(std::vector<Subnet> subnets) {
       };
       const auto [first, second] = std::minmax({cover, &subnet}, before);
       second->where.error(to_string(second->prefix) + " overlaps " + to_string(first->prefix) +
-                          " of " + place(first->where));
+                          " of " + first->where.place());
     }
   }
 }

@@ -8,7 +8,6 @@ namespace weft::agent {
 namespace {
 
 using yaml::Map;
-using yaml::quoted;
 
 bool on_one_device(const PortDraft& a, const PortDraft& b) {
   return a.map.good("device") && b.map.good("device") && a.config.device != "null:" &&
@@ -17,13 +16,14 @@ bool on_one_device(const PortDraft& a, const PortDraft& b) {
 
 /// Reports what two ports on one device may not have.
 void check_beside(const PortDraft& first, const PortDraft& second) {
-  const std::string there = first.place() + " on " + quoted(first.config.device);
+  const std::string there = first.place() + " on " + yaml::quoted(first.config.device);
   const std::uint16_t vlan = second.config.vlan;
   if (first.config.vlan == vlan && vlan != 0) {
     second.map.at("vlan").error(std::to_string(vlan) + " is already the VLAN of " + there);
   } else if (first.config.vlan == vlan) {
-    second.map.at("device").error(quoted(second.config.device) + " is already the device of " +
-                                  first.place() + "; a `vlan` would tell them apart");
+    second.map.at("device").error(yaml::quoted(second.config.device) +
+                                  " is already the device of " + first.place() +
+                                  "; a `vlan` would tell them apart");
   }
   const auto differs = [&](const char* key, const std::string& what) {
     const Map& map = second.map.has(key) ? second.map : first.map;
@@ -51,7 +51,7 @@ void check_devices(const ConfigDraft& draft) {
     if (!owner.map.good(key) || device.empty() || device == "null:") return;
     const auto [first, added] = seen.try_emplace(device, name);
     if (added) return;
-    owner.map.at(key).error(quoted(device) + " is already the device of " + first->second);
+    owner.map.at(key).error(yaml::quoted(device) + " is already the device of " + first->second);
   };
   const PortDraft* with_host = nullptr;
   for (auto port = draft.ports.begin(); port != draft.ports.end(); ++port) {

@@ -181,7 +181,7 @@ std::optional<std::string> read_api(const Value& v) {
   return socket;
 }
 
-std::optional<std::string> read_state(const Value& v) {
+std::optional<std::string> read_state_section(const Value& v) {
   std::string file;
   Map map(v);
   map.required("file", file, [](const Value& value) -> std::optional<std::string> {
@@ -397,7 +397,7 @@ ConfigDraft read_draft(const Value& root) {
   map.optional("dpdk", draft.dpdk, read_dpdk);
   map.optional("workers", draft.workers, read_workers);
   map.optional("api", draft.api_socket, read_api);
-  map.optional("state", draft.state_file, read_state);
+  map.optional("state", draft.state_file, read_state_section);
   map.optional("metrics", draft.metrics, read_metrics);
   map.optional("flows", draft.flows, read_flows);
   map.optional("reassembly", draft.reassembly, read_reassembly);

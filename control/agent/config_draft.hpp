@@ -17,7 +17,7 @@ struct Draft {
   /// has a label.
   [[nodiscard]] std::string place() const {
     if (const auto& label = map.value().element().text; !label.empty()) return label;
-    return map.value().path() + " (line " + std::to_string(map.value().line()) + ")";
+    return map.value().place();
   }
 
   T config;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "agent/bytes.hpp"
 #include "wire/ethernet.hpp"
 #include "wire/icmp.hpp"
 #include "wire/ipv6.hpp"
@@ -13,7 +14,6 @@ namespace weft::agent {
 
 namespace {
 
-using Frame = std::vector<std::uint8_t>;
 using wire::IpProtocol;
 
 bool is(const PacketFields& fields, IpProtocol protocol) {

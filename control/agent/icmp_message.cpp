@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "agent/address_rules.hpp"
+#include "agent/bytes.hpp"
 #include "wire/icmp.hpp"
 #include "wire/ipv6.hpp"
 
@@ -10,7 +11,6 @@ namespace weft::agent {
 
 namespace {
 
-using Bytes = std::span<const std::uint8_t>;
 using wire::Icmp;
 using wire::IpProtocol;
 using wire::Ipv4;
@@ -21,13 +21,6 @@ constexpr std::uint8_t internetwork_control = 0xc0;  // RFC 1812 §4.3.2.5
 constexpr std::size_t ipv4_error_bytes = 576;
 constexpr std::size_t ipv6_error_bytes = 1280;
 constexpr std::uint8_t fragment_header = 44;
-
-template <class Header>
-Header read(Bytes bytes, std::size_t offset = 0) {
-  Header header;
-  std::memcpy(&header, bytes.data() + offset, sizeof header);
-  return header;
-}
 
 template <class Header>
 void write(std::vector<std::uint8_t>& bytes, std::size_t offset, const Header& header) {

@@ -14,13 +14,6 @@ constexpr std::uint8_t nd_hop_limit = 255;
 constexpr Ipv6Address all_nodes{{0xff, 0x02, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}};
 
 template <class Header>
-Header read(Bytes bytes, std::size_t offset = 0) {
-  Header header;
-  std::memcpy(&header, bytes.data() + offset, sizeof header);
-  return header;
-}
-
-template <class Header>
 void append(Frame& frame, const Header& header) {
   const auto* bytes = reinterpret_cast<const std::uint8_t*>(&header);
   frame.insert(frame.end(), bytes, bytes + sizeof header);

@@ -3,17 +3,13 @@
 
 #include <cstdint>
 #include <optional>
-#include <span>
-#include <vector>
 
+#include "agent/bytes.hpp"
 #include "weft/address.hpp"
 #include "weft/events.hpp"
 #include "wire/arp.hpp"
 
 namespace weft::agent {
-
-using Frame = std::vector<std::uint8_t>;
-using Bytes = std::span<const std::uint8_t>;
 
 /// What a punted frame holds behind its layer-2 header; empty when the offset lies outside.
 Bytes l3_of(const PuntedPacket& packet);

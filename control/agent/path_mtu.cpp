@@ -4,14 +4,13 @@
 
 #include <algorithm>
 
+#include "agent/bytes.hpp"
 #include "agent/neighbour_message.hpp"
 #include "wire/ipv6.hpp"
 #include "wire/udp.hpp"
 
 namespace weft::agent {
 namespace {
-
-using Bytes = std::span<const std::uint8_t>;
 
 constexpr std::uint16_t least_mtu4 = 576;   // below that nobody's path should be (RFC 1191 §3)
 constexpr std::uint16_t least_mtu6 = 1280;  // RFC 8200 §5

@@ -20,7 +20,7 @@ namespace weft::agent {
 
 namespace {
 
-constexpr int version = 1;
+constexpr int state_version = 1;
 constexpr std::chrono::milliseconds delay{50};
 
 std::string remedy(const std::string& path) {
@@ -75,7 +75,7 @@ std::string state_text(const ObjectSet& objects, const ObjectSet& unfit, const N
     }
     if (!list.empty()) lists[std::string(ObjectKind<Object>::list)] = std::move(list);
   });
-  const Json all{{"version", version}, {"node", node.name}, {"objects", lists}};
+  const Json all{{"version", state_version}, {"node", node.name}, {"objects", lists}};
   return all.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
@@ -106,9 +106,9 @@ Result<ObjectSet> read_state(const std::string& path, const Config& config) {
       !all["objects"].is_object()) {
     return damaged(path, "wanted an object with version, node and objects");
   }
-  if (all["version"] != version) {
+  if (all["version"] != state_version) {
     return damaged(path, fmt::format("is of version {}, and this weftd reads version {}",
-                                     all["version"].dump(), version));
+                                     all["version"].dump(), state_version));
   }
   if (all.value("node", Json()) != config.node.name) {
     return damaged(path, fmt::format("is of the node {}, and this one is {}",

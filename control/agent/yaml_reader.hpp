@@ -59,6 +59,9 @@ class Value {
   [[nodiscard]] const Element& element() const { return *element_; }
   [[nodiscard]] const std::string& path() const { return path_; }
   [[nodiscard]] int line() const { return element_->position.line; }
+  [[nodiscard]] std::string place() const {
+    return path_ + " (line " + std::to_string(line()) + ")";
+  }
   [[nodiscard]] bool scalar() const { return element_->kind == Element::Kind::scalar; }
   [[nodiscard]] std::vector<Value> items() const;
 

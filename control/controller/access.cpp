@@ -12,7 +12,7 @@
 namespace weft::controller {
 namespace {
 
-constexpr std::array<std::string_view, 2> words{"reader", "admin"};  // in the order of Role
+constexpr std::array<std::string_view, 2> role_names{"reader", "admin"};  // in the order of Role
 
 /// What the subject has under `nid`, as UTF-8.
 std::vector<std::string> parts(const X509& certificate, int nid) {
@@ -33,9 +33,9 @@ std::vector<std::string> parts(const X509& certificate, int nid) {
 
 }  // namespace
 
-std::span<const std::string_view> role_words() { return words; }
+std::span<const std::string_view> role_words() { return role_names; }
 
-std::string_view to_string(Role role) { return words.at(static_cast<std::size_t>(role)); }
+std::string_view to_string(Role role) { return role_names.at(static_cast<std::size_t>(role)); }
 
 Result<Operator> operator_of(const X509& certificate) {
   constexpr const char* remedy = "; issue one with weft-controller pki issue DIR NAME --role ROLE";
@@ -46,12 +46,13 @@ Result<Operator> operator_of(const X509& certificate) {
                  addresses.front().str() + "), not for an operator" + remedy};
   }
   const auto units = parts(certificate, NID_organizationalUnitName);
-  const auto word = units.size() == 1 ? std::ranges::find(words, units.front()) : words.end();
-  if (word == words.end()) {
+  const auto word =
+      units.size() == 1 ? std::ranges::find(role_names, units.front()) : role_names.end();
+  if (word == role_names.end()) {
     return Error{"the certificate of " + name + " gives no role (reader or admin as its only OU)" +
                  remedy};
   }
-  return Operator{.name = name, .role = static_cast<Role>(word - words.begin())};
+  return Operator{.name = name, .role = static_cast<Role>(word - role_names.begin())};
 }
 
 Status may(Role role, const http::Request& request, bool only_tried) {

@@ -11,7 +11,7 @@
 namespace weft::controller {
 namespace {
 
-constexpr std::string_view root = "/v1/";
+constexpr std::string_view api_root = "/v1/";
 
 http::Response answer(const Json& json, unsigned status = 200) {
   return {.status = status,
@@ -97,7 +97,7 @@ std::vector<Api::Path> Api::paths() {
   std::vector<Path> out;
   for (const auto& info : spoken_kinds()) {
     for (const auto* method : {"GET", "POST", "PUT", "DELETE"}) {
-      out.push_back({method, std::string(root) + std::string(info.word)});
+      out.push_back({method, std::string(api_root) + std::string(info.word)});
     }
   }
   for (const auto* path : {"/v1/intent", "/v1/profile", "/v1/path", "/v1/controller",
@@ -139,7 +139,7 @@ http::Response Api::handle(const http::Request& request, Role role) {
 }
 
 http::Response Api::dispatch(const http::Request& request, Role role) {
-  const auto what = std::string_view(request.path).substr(root.size());
+  const auto what = std::string_view(request.path).substr(api_root.size());
   if (request.method != "GET") {
     if (what == "apply") return apply(request, role);
     if (const auto allowed = may(role, request, false); !allowed) {

@@ -6,20 +6,20 @@
 namespace weft::controller {
 namespace {
 
-constexpr const char* refused = "API: {} is refused: {}";
+constexpr const char* refusal = "API: {} is refused: {}";
 
 /// What strangers, nodes and readers may bring about does not keep each other out of the log, whose
 /// lines are limited by place.
 Result<http::Handler> admit(Api& api, const X509& certificate, const std::string& place) {
   const auto who = operator_of(certificate);
   if (!who) {
-    SPDLOG_WARN(refused, place, who.error().message);
+    SPDLOG_WARN(refusal, place, who.error().message);
     return who.error();
   }
   return http::Handler([&api, who = *who, place](const http::Request& request) {
     auto response = api.handle(request, who.role);
     if (response.status == 403) {
-      SPDLOG_WARN(refused, place, who.name + ": " + request.method + " " + request.path);
+      SPDLOG_WARN(refusal, place, who.name + ": " + request.method + " " + request.path);
     } else if (response.later) {  // what it changes
       SPDLOG_INFO("API: {} ({}) from {}: {} {}", who.name, to_string(who.role), place,
                   request.method, request.path);
@@ -43,7 +43,7 @@ Result<std::unique_ptr<http::TlsServer>> listen_tls(boost::asio::io_context& io,
            .admit = [&api](const X509& certificate,
                            const std::string& place) { return admit(api, certificate, place); },
            .on_refused = [](const std::string& place,
-                            const std::string& why) { SPDLOG_WARN(refused, place, why); },
+                            const std::string& why) { SPDLOG_WARN(refusal, place, why); },
            .limits = limits});
   if (!server) return Error{"api.listen: " + server.error().message};
   return server;

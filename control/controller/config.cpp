@@ -60,7 +60,7 @@ std::optional<TlsFiles> tls_files(const Value& v) {
 }
 
 template <class Duration>
-auto seconds(std::uint64_t least, std::uint64_t most) {
+auto seconds_between(std::uint64_t least, std::uint64_t most) {
   return [=](const Value& v) -> std::optional<Duration> {
     const auto read = yaml::whole_number(v, least, most);
     return read ? std::optional<Duration>(std::chrono::seconds(*read)) : std::nullopt;
@@ -89,11 +89,11 @@ std::optional<bool> read_timers(Config& config, const Value& v) {
   using std::chrono::milliseconds;
   constexpr std::uint64_t day = 86400;
   Map map(v);
-  map.optional("hold", config.hold, seconds<std::chrono::seconds>(3, 3600));
-  map.optional("stale", config.stale, seconds<std::chrono::seconds>(1, day));
-  map.optional("restart", config.restart, seconds<std::chrono::seconds>(0, 3600));
-  map.optional("grace", config.settings.timers.grace, seconds<milliseconds>(0, 3600));
-  map.optional("silent", config.settings.timers.silent, seconds<milliseconds>(1, day));
+  map.optional("hold", config.hold, seconds_between<std::chrono::seconds>(3, 3600));
+  map.optional("stale", config.stale, seconds_between<std::chrono::seconds>(1, day));
+  map.optional("restart", config.restart, seconds_between<std::chrono::seconds>(0, 3600));
+  map.optional("grace", config.settings.timers.grace, seconds_between<milliseconds>(0, 3600));
+  map.optional("silent", config.settings.timers.silent, seconds_between<milliseconds>(1, day));
   map.finish();
   return true;
 }

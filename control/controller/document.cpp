@@ -3,17 +3,13 @@
 namespace weft::controller {
 namespace {
 
-std::string place(const yaml::Value& v) {
-  return v.path() + " (line " + std::to_string(v.line()) + ")";
-}
-
 void read_list(const KindInfo& info, const yaml::Value& list, std::vector<Edit>& into) {
   std::map<std::string, std::string> seen;
   for (const yaml::Value& item : list.items()) {
     auto object = read_object(info.kind, item);
     if (!object) continue;
     Key key = key_of(*object);
-    const auto [first, added] = seen.try_emplace(key.name, place(item));
+    const auto [first, added] = seen.try_emplace(key.name, item.place());
     if (!added && !key.name.empty()) {
       item.error(label(key) + " stands here twice, first as " + first->second);
     }

@@ -13,8 +13,8 @@ using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
 /// What the handle and the coroutine share, which may outlive it by a turn of the loop.
-struct State {
-  State(asio::io_context& io, ClientOptions the_options, asio::ip::address the_address)
+struct ClientCore {
+  ClientCore(asio::io_context& io, ClientOptions the_options, asio::ip::address the_address)
       : options(std::move(the_options)), address(std::move(the_address)), pause(io) {}
 
   void enter(ClientState next) {
@@ -39,16 +39,16 @@ struct State {
   std::minstd_rand random{std::random_device{}()};
 };
 
-using Shared = std::shared_ptr<State>;
+using SharedClient = std::shared_ptr<ClientCore>;
 
-asio::awaitable<void> wait_until(State& state, steady_clock::time_point time) {
+asio::awaitable<void> wait_until(ClientCore& state, steady_clock::time_point time) {
   state.pause.expires_at(time);
   error_code woken;
   co_await state.pause.async_wait(to(woken));
 }
 
 /// A session, from its start to its end; the cause of that.
-asio::awaitable<std::string> live(Shared state, Established stream) {
+asio::awaitable<std::string> live(SharedClient state, Established stream) {
   const auto session =
       Session::start(std::move(stream), state->options.session, [weak = std::weak_ptr(state)] {
         if (const auto still = weak.lock()) {
@@ -64,7 +64,7 @@ asio::awaitable<std::string> live(Shared state, Established stream) {
   co_return session->cause();
 }
 
-asio::awaitable<std::string> attempt(Shared state) {
+asio::awaitable<std::string> attempt(SharedClient state) {
   state->enter(ClientState::connecting);
   const ClientOptions& options = state->options;
   state->connection = std::make_unique<Connection>(Tcp::socket(state->pause.get_executor()),
@@ -81,12 +81,12 @@ asio::awaitable<std::string> attempt(Shared state) {
   co_return co_await live(state, std::move(stream).value());
 }
 
-milliseconds shortened(State& state, milliseconds wait) {
+milliseconds shortened(ClientCore& state, milliseconds wait) {
   return wait -
          milliseconds(std::uniform_int_distribution<long>(0, wait.count() / 4)(state.random));
 }
 
-asio::awaitable<void> run(Shared state) {
+asio::awaitable<void> run(SharedClient state) {
   const Backoff& backoff = state->options.backoff;
   milliseconds wait = backoff.first;
   while (!state->stopping) {
@@ -113,7 +113,7 @@ asio::awaitable<void> run(Shared state) {
 
 class Keeper final : public Client {
  public:
-  explicit Keeper(Shared state) : state_(std::move(state)) {}
+  explicit Keeper(SharedClient state) : state_(std::move(state)) {}
   Keeper(const Keeper&) = delete;
   Keeper& operator=(const Keeper&) = delete;
   ~Keeper() override {
@@ -152,7 +152,7 @@ class Keeper final : public Client {
     state_->pause.cancel();
   }
 
-  Shared state_;
+  SharedClient state_;
 };
 
 }  // namespace
@@ -163,7 +163,7 @@ Result<std::unique_ptr<Client>> Client::start(asio::io_context& io, ClientOption
   const auto address = asio::ip::make_address(options.address, error);
   if (error) return Error{"\"" + options.address + "\" is no IP address"};
   if (const auto named = options.tls->names(options.self.bare()); !named) return named.error();
-  const auto state = std::make_shared<State>(io, std::move(options), address);
+  const auto state = std::make_shared<ClientCore>(io, std::move(options), address);
   state->on_session = std::move(on_session);
   state->on_down = std::move(on_down);
   asio::co_spawn(

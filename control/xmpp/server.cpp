@@ -17,8 +17,8 @@ struct Negotiating {
 };
 
 /// What the handle and the coroutines share, which may outlive it by a turn of the loop.
-struct State {
-  State(asio::io_context& io, ServerOptions the_options, Server::Handlers the_handlers)
+struct ServerCore {
+  ServerCore(asio::io_context& io, ServerOptions the_options, Server::Handlers the_handlers)
       : options(std::move(the_options)), handlers(std::move(the_handlers)), acceptor(io) {}
 
   void refused(const std::string& remote_address, const std::string& cause) {
@@ -36,9 +36,9 @@ struct State {
   ServerCounters counters;
 };
 
-using Shared = std::shared_ptr<State>;
+using SharedServer = std::shared_ptr<ServerCore>;
 
-void forget(const std::weak_ptr<State>& weak, const Session* session) {
+void forget(const std::weak_ptr<ServerCore>& weak, const Session* session) {
   const auto state = weak.lock();
   if (!state) return;
   const auto found = state->sessions.find(session->peer());
@@ -48,7 +48,7 @@ void forget(const std::weak_ptr<State>& weak, const Session* session) {
 }
 
 /// A session of the same name ends, and has told so, before the new one begins.
-asio::awaitable<void> make_way(Shared state, Jid peer, std::string remote_address) {
+asio::awaitable<void> make_way(SharedServer state, Jid peer, std::string remote_address) {
   const auto executor = state->acceptor.get_executor();
   while (true) {
     const auto found = state->sessions.find(peer);
@@ -60,7 +60,7 @@ asio::awaitable<void> make_way(Shared state, Jid peer, std::string remote_addres
   }
 }
 
-asio::awaitable<void> begin_session(Shared state, Established stream) {
+asio::awaitable<void> begin_session(SharedServer state, Established stream) {
   const Jid peer = stream.peer;
   co_await make_way(state, peer, stream.connection->remote_address());
   if (state->stopping) co_return stream.connection->close();
@@ -82,7 +82,7 @@ asio::awaitable<void> begin_session(Shared state, Established stream) {
   state->handlers.on_session(session);
 }
 
-asio::awaitable<void> serve(Shared state, Tcp::socket socket) {
+asio::awaitable<void> serve(SharedServer state, Tcp::socket socket) {
   auto connection =
       std::make_unique<Connection>(std::move(socket), state->options.tls, stranger_limits);
   const auto place =
@@ -104,7 +104,7 @@ asio::awaitable<void> serve(Shared state, Tcp::socket socket) {
 
 /// Who says nothing may keep nobody out: the oldest gives way, but for those whose certificate is
 /// good already. They are about to have a session, or have been told so.
-void make_room(State& state) {
+void make_room(ServerCore& state) {
   std::size_t all = state.negotiating.size() + 1;
   for (Negotiating& one : state.negotiating) {
     if (all <= state.options.negotiations) return;
@@ -117,7 +117,7 @@ void make_room(State& state) {
   }
 }
 
-asio::awaitable<void> accept_loop(Shared state) {
+asio::awaitable<void> accept_loop(SharedServer state) {
   const auto executor = state->acceptor.get_executor();
   while (!state->stopping) {
     error_code error;
@@ -141,7 +141,7 @@ asio::awaitable<void> accept_loop(Shared state) {
 
 class Listener final : public Server {
  public:
-  explicit Listener(Shared state) : state_(std::move(state)) {}
+  explicit Listener(SharedServer state) : state_(std::move(state)) {}
   Listener(const Listener&) = delete;
   Listener& operator=(const Listener&) = delete;
   ~Listener() override {
@@ -178,7 +178,7 @@ class Listener final : public Server {
     for (const Negotiating& one : state_->negotiating) one.connection->close();
   }
 
-  Shared state_;
+  SharedServer state_;
 };
 
 }  // namespace
@@ -191,7 +191,7 @@ Result<std::unique_ptr<Server>> Server::listen(asio::io_context& io, ServerOptio
   if (error) return Error{"\"" + options.address + "\" is no IP address"};
   if (const auto named = options.tls->names(options.self.bare()); !named) return named.error();
   const Tcp::endpoint endpoint(ip, options.port);
-  const auto state = std::make_shared<State>(io, std::move(options), std::move(handlers));
+  const auto state = std::make_shared<ServerCore>(io, std::move(options), std::move(handlers));
   auto& acceptor = state->acceptor;
   acceptor.open(endpoint.protocol(), error);
   if (!error) acceptor.set_option(asio::socket_base::reuse_address(true), error);
