@@ -12,6 +12,7 @@
 
 #include "agent/flow_ranking.hpp"
 #include "agent/protocol_names.hpp"
+#include "weft/host_port.hpp"
 
 namespace weft::agent::api {
 
@@ -278,9 +279,7 @@ class FlowListing final : public SlicedAnswer {
   }
 
   static std::string end_text(const IpAddress& address, std::uint16_t port, bool with_port) {
-    if (!with_port) return to_string(address);
-    const std::string text = to_string(address);
-    return fmt::format("{}:{}", address.is_v4() ? text : "[" + text + "]", port);
+    return with_port ? host_port(to_string(address), port) : to_string(address);
   }
   [[nodiscard]] std::string vrf_text(VrfId id) const {
     const auto found = vrfs_.find(id.index());

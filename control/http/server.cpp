@@ -3,34 +3,34 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include <optional>
+
 #include "http/session.hpp"
 
 namespace weft::http {
 
 using Local = asio::local::stream_protocol;
-using LocalStream = beast::basic_stream<Local>;
-using TcpStream = beast::basic_stream<Tcp>;
 
 namespace {
 
 /// Says 503 without waiting: it fits into the empty send buffer.
-template <class Socket>
 void turn_away(Socket& socket) {
-  const auto message = to_message(
+  const std::string text = to_text(
       failure(bhttp::status::service_unavailable, "too many connections; try again later"), false);
   error_code ignored;
   socket.non_blocking(true, ignored);
-  bhttp::write(socket, message, ignored);
+  socket.write_some(asio::buffer(text), ignored);
 }
 
-template <class Stream>
-asio::awaitable<void> serve(std::shared_ptr<State<Stream>> state) {
-  return accept_loop(state, [state](auto socket) {
+void serve(const std::shared_ptr<State>& state) {
+  const auto executor = state->acceptor.get_executor();
+  const auto take = [state, executor](Socket socket) {
     if (state->sessions.size() >= state->limits.connections) return turn_away(socket);
-    const auto session = std::make_shared<Session<Stream>>(state, Stream(std::move(socket)));
+    const auto session = std::make_shared<Session>(state, Stream::plain(std::move(socket)));
     asio::co_spawn(
-        state->acceptor.get_executor(), [session]() { return session->run(); }, asio::detached);
-  });
+        executor, [session] { return session->run(); }, asio::detached);
+  };
+  asio::co_spawn(executor, accept_loop(state, take), asio::detached);
 }
 
 struct FileIdentity {
@@ -53,34 +53,20 @@ std::optional<FileIdentity> identity_of(const std::string& path) {
 
 class LocalServer final : public UnixServer {
  public:
-  LocalServer(std::shared_ptr<State<LocalStream>> state, std::string path)
+  LocalServer(std::shared_ptr<State> state, std::string path)
       : state_(std::move(state)), path_(std::move(path)), identity_(identity_of(path_)) {}
   LocalServer(const LocalServer&) = delete;
   LocalServer& operator=(const LocalServer&) = delete;
   ~LocalServer() override {
-    stop(*state_);
+    state_->stop();
     // Not the socket of whoever took the path over since.
     if (identity_ && identity_of(path_) == identity_) ::unlink(path_.c_str());
   }
 
  private:
-  std::shared_ptr<State<LocalStream>> state_;
+  std::shared_ptr<State> state_;
   std::string path_;
   std::optional<FileIdentity> identity_;
-};
-
-class IpServer final : public TcpServer {
- public:
-  explicit IpServer(std::shared_ptr<State<TcpStream>> state) : state_(std::move(state)) {}
-  IpServer(const IpServer&) = delete;
-  IpServer& operator=(const IpServer&) = delete;
-  ~IpServer() override { stop(*state_); }
-  [[nodiscard]] std::uint16_t port() const override {
-    return state_->acceptor.local_endpoint().port();
-  }
-
- private:
-  std::shared_ptr<State<TcpStream>> state_;
 };
 
 /// Leaves nothing at `path` but what must stay there, which is an error.
@@ -114,11 +100,11 @@ Result<std::unique_ptr<UnixServer>> UnixServer::listen(asio::io_context& io,
     return Error{"\"" + path + "\" is no socket path: wanted 1 to 107 bytes"};
   }
   if (auto cleared = clear_path(io, path); !cleared) return cleared.error();
-  const auto state = std::make_shared<State<LocalStream>>(io, std::move(handler), limits);
+  const auto state = std::make_shared<State>(io, std::move(handler), limits);
   auto& acceptor = state->acceptor;
   error_code error;
   acceptor.open(Local(), error);
-  if (!error) acceptor.bind(path, error);
+  if (!error) acceptor.bind(Local::endpoint(path), error);
   if (error == boost::system::errc::no_such_file_or_directory) {
     return Error{"the directory of " + path + " is missing; create it or choose another path"};
   }
@@ -128,19 +114,25 @@ Result<std::unique_ptr<UnixServer>> UnixServer::listen(asio::io_context& io,
   if (::chmod(path.c_str(), 0660) != 0) {
     return Error{path + ": its mode cannot be set to 0660"};
   }
-  acceptor.listen(Local::acceptor::max_listen_connections, error);
+  acceptor.listen(asio::socket_base::max_listen_connections, error);
   if (error) return Error{path + " cannot be listened on: " + error.message()};
-  asio::co_spawn(io, serve(state), asio::detached);
+  serve(state);
   return Result<std::unique_ptr<UnixServer>>(std::move(server));
 }
 
 Result<std::unique_ptr<TcpServer>> TcpServer::listen(asio::io_context& io,
                                                      const std::string& address, std::uint16_t port,
                                                      Handler handler, Limits limits) {
-  const auto state = std::make_shared<State<TcpStream>>(io, std::move(handler), limits);
-  if (const auto listening = listen_on(*state, address, port); !listening) return listening.error();
-  asio::co_spawn(io, serve(state), asio::detached);
-  return Result<std::unique_ptr<TcpServer>>(std::make_unique<IpServer>(state));
+  const auto state = std::make_shared<State>(io, std::move(handler), limits);
+  if (const auto listening = state->listen(address, port); !listening) return listening.error();
+  serve(state);
+  return std::make_unique<TcpServer>(state);
+}
+
+TcpServer::~TcpServer() { state_->stop(); }
+
+std::uint16_t TcpServer::port() const {
+  return tcp_endpoint(state_->acceptor.local_endpoint()).port();
 }
 
 }  // namespace weft::http

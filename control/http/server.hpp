@@ -37,7 +37,6 @@ class BodyStream {
   std::function<void()> on_reader_left;
 
  private:
-  template <class Protocol>
   friend class Session;
   void reader_left();
 
@@ -67,6 +66,8 @@ struct Limits {
   unsigned idle_timeout_s = 30;
 };
 
+struct State;  // of a server; in session.hpp
+
 /// Serves until destroyed; the destructor removes the socket.
 class UnixServer {
  public:
@@ -86,8 +87,14 @@ class TcpServer {
   static Result<std::unique_ptr<TcpServer>> listen(boost::asio::io_context& io,
                                                    const std::string& address, std::uint16_t port,
                                                    Handler handler, Limits limits = {});
-  virtual ~TcpServer() = default;
-  [[nodiscard]] virtual std::uint16_t port() const = 0;
+  explicit TcpServer(std::shared_ptr<State> listening) : state_(std::move(listening)) {}
+  TcpServer(const TcpServer&) = delete;
+  TcpServer& operator=(const TcpServer&) = delete;
+  ~TcpServer();
+  [[nodiscard]] std::uint16_t port() const;
+
+ private:
+  std::shared_ptr<State> state_;
 };
 
 }  // namespace weft::http

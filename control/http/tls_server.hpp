@@ -8,7 +8,7 @@
 
 namespace weft::http {
 
-class TlsServer {
+class TlsServer : public TcpServer {
  public:
   struct Options {
     std::string address;
@@ -27,8 +27,7 @@ class TlsServer {
   /// many as there may be, a new one takes the place of the oldest that has shown no certificate
   /// yet; where all have, it is closed.
   static Result<std::unique_ptr<TlsServer>> listen(boost::asio::io_context& io, Options options);
-  virtual ~TlsServer() = default;
-  [[nodiscard]] virtual std::uint16_t port() const = 0;
+  using TcpServer::TcpServer;
 };
 
 }  // namespace weft::http

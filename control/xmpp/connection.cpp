@@ -3,6 +3,7 @@
 #include <openssl/ssl.h>
 
 #include "tls/certificate.hpp"
+#include "weft/host_port.hpp"
 #include "xmpp/addresses.hpp"
 
 namespace weft::xmpp {
@@ -20,9 +21,7 @@ void Connection::note_remote() {
   socket().set_option(Tcp::no_delay(true), error);
   const auto endpoint = socket().remote_endpoint(error);
   if (error) return;
-  const std::string ip = endpoint.address().to_string();
-  remote_address_ =
-      (endpoint.address().is_v6() ? "[" + ip + "]" : ip) + ":" + std::to_string(endpoint.port());
+  remote_address_ = host_port(endpoint.address().to_string(), endpoint.port());
 }
 
 std::string Connection::describe(const error_code& error) const {

@@ -65,6 +65,7 @@ class Service {
     boost::asio::post(io_, [this] { server_.reset(); });
     thread_.join();
   }
+  void post(std::function<void()> work) { boost::asio::post(io_, std::move(work)); }
   [[nodiscard]] std::string path() const { return directory_.file("api.sock"); }
 
  private:
@@ -170,6 +171,57 @@ TEST_CASE("http: one connection carries many requests, whole or in pieces") {
   client.send("GET /4 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
   CHECK_THAT(client.receive(), Catch::EndsWith("GET|/4||"));
   CHECK(client.closed());
+}
+
+TEST_CASE("http: a body comes in pieces, and what follows it is the next request") {
+  const Service service;
+  RawClient client(service.path());
+  client.send("POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n");
+  for (const char c : std::string("3;x=y\r\none\r\nA\r\n, two, thr\r\n2\r\nee\r\n0\r\n\r\nGET ")) {
+    client.send(std::string(1, c));
+  }
+  CHECK_THAT(client.receive("three"), Catch::EndsWith("POST|/a||one, two, three"));
+  client.send("/b HTTP/1.1\r\nHost: x\r\n\r\nPUT /c HTTP/1.1\r\nContent-Length: 200000\r\n\r\n");
+  CHECK_THAT(client.receive("GET|/b||"), Catch::StartsWith("HTTP/1.1 200 OK\r\n"));
+  const std::string body(200'000, 'x');  // more than waits for a message at once
+  client.send(body + "GET /d HTTP/1.1\r\nHost: x\r\n\r\n");
+  const std::string both = client.receive("GET|/d||");
+  CHECK_THAT(both, Catch::Contains("Content-Length: 200008\r\n\r\nPUT|/c||" + body + "HTTP/1.1 "));
+  CHECK_THAT(both, Catch::EndsWith("GET|/d||"));
+}
+
+TEST_CASE("http: a connection stays open where its client wants that") {
+  const Service service;
+  const auto says = [&](const std::string& request) {
+    RawClient client(service.path());
+    client.send(request);
+    const std::string head = client.receive("GET|/||");
+    return head.substr(0, head.find("\r\n\r\n"));
+  };
+  const std::string fields = "\r\nContent-Type: text/plain\r\n";
+  CHECK(says("GET / HTTP/1.1\r\nHost: x\r\n\r\n") ==
+        "HTTP/1.1 200 OK" + fields + "Content-Length: 7");
+  for (const auto* version : {"1.1\r\nConnection: close", "1.0"}) {
+    CHECK(says("GET / HTTP/" + std::string(version) + "\r\n\r\n") ==
+          "HTTP/1.1 200 OK" + fields + "Connection: close\r\nContent-Length: 7");
+  }
+}
+
+TEST_CASE("http: an answer that takes long holds its connection") {
+  std::function<void(Response)> done;
+  std::atomic<bool> asked{false};
+  Service service({.idle_timeout_s = 1}, [&](const Request&) {
+    return Response{.later = [&](std::function<void(Response)> give) {
+      done = std::move(give);
+      asked = true;
+    }};
+  });
+  RawClient client(service.path());
+  client.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+  while (!asked) std::this_thread::yield();
+  std::this_thread::sleep_for(std::chrono::milliseconds(1200));  // beyond the idle timeout
+  service.post([&] { done({.body = "{}"}); });
+  CHECK_THAT(client.receive("{}"), Catch::EndsWith("\r\n\r\n{}"));
 }
 
 TEST_CASE("http: a client that asks before it sends the body is told to go on") {
@@ -414,9 +466,22 @@ TEST_CASE("a streamed answer comes as it is written, until it is finished") {
   REQUIRE(answer);
   CHECK(answer->content_type == "text/plain");
   CHECK(got == "one,two");
+  RawClient client(service.path());
+  client.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n");
+  CHECK(client.receive().ends_with("close\r\n\r\n0\r\n\r\n"));
   service.stop();
   CHECK(w.stream->closed());
   CHECK_FALSE(w.stream->write("late"));
+}
+
+TEST_CASE("a refusal instead of a streamed answer is read whole") {
+  const Service service({}, [](const Request&) {
+    return Response{404, "application/json", std::string(100'000, 'x')};
+  });
+  const auto answer = stream(service.path(), get("/"), [](std::string_view) { return false; });
+  REQUIRE(answer);
+  CHECK(answer->status == 404);
+  CHECK(answer->body == std::string(100'000, 'x'));
 }
 
 TEST_CASE("a streamed answer ends when its reader has enough") {
