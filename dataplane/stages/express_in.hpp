@@ -37,9 +37,11 @@ struct PlainIp<FlowKey4> {
   /// special.
   [[gnu::always_inline]] static bool sound(const Header& ip) {
     const auto* l3 = reinterpret_cast<const std::uint8_t*>(&ip);
-    return wire::checksum20_valid(&ip) && !ip.fragment() && !wire::special_octets[l3[12]] &&
+    return wire::checksum20_valid(&ip) && !wire::special_octets[l3[12]] &&
            !wire::special_octets[l3[16]];
   }
+  /// The pattern has that, too.
+  [[gnu::always_inline]] static bool whole(const Header& ip) { return !ip.fragment(); }
   static bool owns(const VifEntry& guard, const Header& ip) {
     std::uint32_t raw;
     std::memcpy(&raw, &ip.source, sizeof raw);
@@ -71,6 +73,7 @@ struct PlainIp<FlowKey6> {
   [[gnu::always_inline]] static bool sound(const Header& ip) {
     return plain(ip.source) && plain(ip.destination);
   }
+  static bool whole(const Header&) { return true; }
   static bool owns(const VifEntry& guard, const Header& ip) { return guard.owns(ip.source); }
 };
 
@@ -100,17 +103,25 @@ struct PlainHeaders {
   std::uint32_t ports = 0;
 };
 
-/// Of the packet at `l3`, of which `available` bytes are there, at least an IP and a UDP header.
+/// Bytes of the IP packet at `l3`, 0: it is not sound, or shorter than an IP and a UDP header.
+/// `available`: bytes that are there, no fewer than that.
 template <class Key>
-[[nodiscard, gnu::always_inline]] inline PlainHeaders read_plain(const std::uint8_t* l3,
-                                                                 std::uint32_t available) {
+[[nodiscard, gnu::always_inline]] inline std::uint32_t read_ip(const std::uint8_t* l3,
+                                                               std::uint32_t available) {
   using Header = typename PlainIp<Key>::Header;
   constexpr std::uint32_t least = sizeof(Header) + sizeof(wire::Udp);
   const auto& ip = *reinterpret_cast<const Header*>(l3);
   const std::uint32_t total = PlainIp<Key>::total_bytes(ip);
   // One comparison for both ends.
-  if (total - least > available - least || total > 0xffff || !PlainIp<Key>::sound(ip)) return {};
-  const std::uint8_t protocol = PlainIp<Key>::protocol(ip);
+  const bool fits = total - least <= available - least && total <= 0xffff;
+  return fits && PlainIp<Key>::sound(ip) ? total : 0;
+}
+/// Of a packet that read_ip() found to be so long.
+template <class Key>
+[[nodiscard, gnu::always_inline]] inline PlainHeaders read_plain(const std::uint8_t* l3,
+                                                                 std::uint32_t total) {
+  using Header = typename PlainIp<Key>::Header;
+  const std::uint8_t protocol = PlainIp<Key>::protocol(*reinterpret_cast<const Header*>(l3));
   if (protocol != static_cast<std::uint8_t>(wire::IpProtocol::udp) &&
       (protocol != static_cast<std::uint8_t>(wire::IpProtocol::tcp) ||
        total < sizeof(Header) + sizeof(wire::Tcp) || opens_connection(l3 + sizeof(Header)))) {
@@ -180,14 +191,11 @@ class ExpressIn {
     const std::uint32_t bytes = packet.contiguous_bytes();
     if (bytes < least<Key> || bytes != packet.total_bytes() || !pattern_.matches(l2)) return false;
     std::uint8_t* const l3 = l2 + sizeof(wire::Ethernet);
-    const PlainHeaders headers = read_plain<Key>(l3, bytes - sizeof(wire::Ethernet));
-    if (headers.l3_bytes == 0 || !from_its_own(l3)) {
-      if constexpr (tunnels) {
-        if (ctx_.tables.ip_kinds[PlainIp<Key>::protocol(header_at<Ip>(l3))].load(
-                std::memory_order_relaxed) != 0) {
-          return takes_on_ip(packet, l3, p);
-        }
-      }
+    const std::uint32_t total = read_ip<Key>(l3, bytes - sizeof(wire::Ethernet));
+    if (total == 0 || !from_its_own(l3)) return false;
+    const PlainHeaders headers = read_plain<Key>(l3, total);
+    if (headers.l3_bytes == 0) {
+      if constexpr (tunnels) return takes_on_ip(packet, l3, total, p);
       return false;
     }
     lap(ctx_, parse_name);
@@ -256,20 +264,15 @@ class ExpressIn {
   }
   /// The same of a tunnel without UDP.
   [[nodiscard, gnu::noinline]] bool takes_on_ip(Packet packet, std::uint8_t* outer,
-                                                ParsedPacket& p) {
-    const auto& ip = header_at<Ip>(outer);
-    const std::uint32_t available = packet.contiguous_bytes() - sizeof(wire::Ethernet);
-    const std::uint32_t outer_bytes = PlainIp<Key>::total_bytes(ip);
-    if (outer_bytes < sizeof(Ip) || outer_bytes > available || outer_bytes > 0xffff ||
-        !PlainIp<Key>::sound(ip) || !from_its_own(outer)) {
-      return false;
-    }
-    lap(ctx_, parse_name);
-    const std::uint8_t protocol = PlainIp<Key>::protocol(ip);
-    std::uint8_t* const in = outer + sizeof(Ip);
-    const std::span<const std::uint8_t> rest{in, outer_bytes - sizeof(Ip)};
-    const TunnelKind kind = tunnel::kind_on_ip(protocol, rest);
+                                                std::uint32_t outer_bytes, ParsedPacket& p) {
+    const std::uint8_t protocol = PlainIp<Key>::protocol(header_at<Ip>(outer));
     const unsigned used = ctx_.tables.ip_kinds[protocol].load(std::memory_order_relaxed);
+    if (used == 0) return false;
+    lap(ctx_, parse_name);
+    const std::span<const std::uint8_t> rest{outer + sizeof(Ip), outer_bytes - sizeof(Ip)};
+    const TunnelKind kind = std::has_single_bit(used)
+                                ? static_cast<TunnelKind>(std::countr_zero(used))
+                                : tunnel::kind_on_ip(protocol, rest);
     if ((used >> static_cast<unsigned>(kind) & 1) == 0) return false;
     return tunnel::with_codec(kind, false, [&]<class Codec>(Codec) {
       if constexpr (Codec::carrier == tunnel::Carrier::ip) {
@@ -284,6 +287,7 @@ class ExpressIn {
                                                     std::span<const std::uint8_t> rest,
                                                     Packet packet, std::uint8_t* outer,
                                                     ParsedPacket& p) {
+    if (!Codec::claims(rest)) return false;
     const TunnelHeader header = tunnel::parse_header<Codec>(protocol, rest);
     return takes_inside(header, decap_key(Codec::kind, 0, header.vni), packet, outer,
                         static_cast<std::uint32_t>(sizeof(Ip) + rest.size()),
@@ -339,7 +343,10 @@ class ExpressIn {
   [[nodiscard, gnu::always_inline]] bool takes_packet(Packet packet, std::uint8_t* l3,
                                                       std::uint32_t bytes, std::uint8_t l2_bytes,
                                                       const VrfEntry* vrf, ParsedPacket& p) const {
-    const PlainHeaders headers = read_plain<Any>(l3, bytes - l2_bytes);
+    using Header = typename PlainIp<Any>::Header;
+    const std::uint32_t total = read_ip<Any>(l3, bytes - l2_bytes);
+    if (total == 0 || !PlainIp<Any>::whole(*reinterpret_cast<const Header*>(l3))) return false;
+    const PlainHeaders headers = read_plain<Any>(l3, total);
     if (headers.l3_bytes == 0) return false;
     lap(ctx_, parse_name);
     arrive<Any>(packet, l3, headers, bytes, l2_bytes, vrf, p);

@@ -42,6 +42,10 @@ struct Geneve {
   [[gnu::always_inline]] static ParsedHeader parse(std::span<const std::uint8_t> in) {
     if (in.size() < sizeof(wire::Geneve)) return {.reason = DropReason::tunnel_header_truncated};
     const auto& header = *reinterpret_cast<const wire::Geneve*>(in.data());
+    std::uint32_t first;
+    std::memcpy(&first, &header, sizeof first);
+    if (first == as_most_begin) [[likely]]
+      return {.bytes = sizeof header, .vni = header.vni()};
     const std::size_t options = header.options_bytes();
     if (in.size() < sizeof header + options) return {.reason = DropReason::tunnel_header_truncated};
     if (header.version() != 0 || (header.flags & wire::Geneve::control) != 0) {
@@ -83,6 +87,10 @@ struct Geneve {
   }
 
  private:
+  /// No options, nothing for control, and a frame inside.
+  static constexpr auto as_most_begin =
+      std::bit_cast<std::uint32_t>(std::array<std::uint8_t, 4>{0, 0, 0x65, 0x58});
+
   static bool same_type(const wire::GeneveOption& option, const TunnelOption& other) {
     return option.option_class.get() == other.option_class && option.type == other.type;
   }

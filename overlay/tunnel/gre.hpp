@@ -16,11 +16,19 @@ struct GreHeader {
   std::uint32_t key = 0;
 };
 
+/// `keyed`: most have a key; beside that most have no optional field.
+template <bool keyed>
 [[gnu::always_inline]] inline GreHeader read_gre(std::span<const std::uint8_t> in) {
   using wire::Gre;
   if (in.size() < sizeof(Gre)) return {.reason = DropReason::tunnel_header_truncated};
   const auto& header = *reinterpret_cast<const Gre*>(in.data());
   GreHeader read{.flags = header.flags.get(), .protocol = header.protocol.get()};
+  constexpr std::uint16_t least_bytes = sizeof(Gre) + (keyed ? sizeof(wire::GreKey) : 0);
+  if (read.flags == (keyed ? Gre::key_present : 0) && in.size() >= least_bytes) [[likely]] {
+    read.bytes = least_bytes;
+    if (keyed) read.key = reinterpret_cast<const wire::GreKey*>(&header + 1)->value.get();
+    return read;
+  }
   const auto words = [&](std::uint16_t flag) { return (read.flags & flag) != 0 ? 4U : 0U; };
   const std::size_t key_at = sizeof(Gre) + words(Gre::checksum_present);
   const std::size_t bytes = key_at + words(Gre::key_present) + words(Gre::sequence_present);
@@ -53,7 +61,7 @@ struct AnyGre {
 
   /// RFC 2784 §2.3, RFC 2890 §2: sequence numbers are not looked at.
   [[gnu::always_inline]] static ParsedHeader parse(std::span<const std::uint8_t> in) {
-    const GreHeader header = read_gre(in);
+    const GreHeader header = read_gre<keyed>(in);
     if (header.reason != DropReason::none) return {.reason = header.reason};
     const auto payload = payload_of(header.protocol);
     return {.reason = payload ? DropReason::none : DropReason::tunnel_payload_unsupported,

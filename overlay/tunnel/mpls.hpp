@@ -88,7 +88,7 @@ struct MplsOverGre : Labels {
     return {};
   }
   [[gnu::always_inline]] static ParsedHeader parse(std::span<const std::uint8_t> in) {
-    const GreHeader gre = read_gre(in);
+    const GreHeader gre = read_gre<false>(in);
     if (gre.reason != DropReason::none) return {.reason = gre.reason};
     ParsedHeader parsed = parse_stack(in.subspan(gre.bytes));
     if (gre.protocol != mpls_ether_type) parsed.reason = DropReason::tunnel_payload_unsupported;
@@ -98,7 +98,7 @@ struct MplsOverGre : Labels {
   }
   static DropReason refusal(const Decap& decap, const ParsedHeader&,
                             std::span<const std::uint8_t> in) {
-    return refuse_stack(decap, in.subspan(read_gre(in).bytes));
+    return refuse_stack(decap, in.subspan(read_gre<false>(in).bytes));
   }
   static bool claims(std::span<const std::uint8_t> in) {
     return in.size() >= sizeof(wire::Gre) &&

@@ -151,7 +151,7 @@ struct NshFrontGre {
     if (profile.carrier_network) out.append(wire::GreKey{be32(*profile.carrier_network)});
   }
   static NshFront read_front(std::span<const std::uint8_t> in) {
-    const GreHeader gre = read_gre(in);
+    const GreHeader gre = read_gre<false>(in);
     NshFront front{.reason = gre.reason,
                    .bytes = gre.bytes,
                    .checksum = (gre.flags & wire::Gre::checksum_present) != 0};
