@@ -440,7 +440,7 @@ class Packets:
         six, on_ip = is_six(decap), "sources" in decap
         changes = [{"network": shapes.foreign(random, decap, self.config["decaps"])}, *[{"shape": shapes.wrong}] * 8]
         if on_ip:
-            changes += [{"destination": random.choice(self.config["ports"])["addresses"][six].split("/")[0]},
+            changes += [*[{"destination": random.choice(self.config["ports"])["addresses"][six].split("/")[0]}] * 3,
                         {"source": random.choice(self.near[6 if six else 4])}, {"source": self.stranger(six)}]
         if KINDS[decap["kind"]].port is not None:
             ports = [port for port in (settings(d)[2] for d in self.config["decaps"]) if port is not None]

@@ -17,6 +17,12 @@ SEGMENTS = ("2001:db8:c::46", "2001:db8:f::9", "2001:db8:dead::1")   # of others
 FAR4, FAR6 = ("203.0.113.0/24", "203.0.113.64/26"), ("2001:db8:f::/48", "2001:db8:f:8::/61")
 
 
+def prefer(names):
+    """From now on tunnels and decaps are mostly of these kinds."""
+    for kind in WEIGHTS:
+        WEIGHTS[kind] = 40 if kind in names else 1
+
+
 def udp_port(config, kind, random):
     """Mostly the kind's own; never one that another kind has, which is refused, if it may not share it."""
     taken = {port for name, _, port in map(kinds.settings, config["tunnels"] + config["decaps"])

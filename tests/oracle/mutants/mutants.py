@@ -11,6 +11,17 @@ class Mutant:
     wanted: str     # regular expression; white space in it matches any white space
     instead: str
 
+    @property
+    def kinds(self):
+        """Tunnel kinds that it concerns, by its name; none: it is not about one."""
+        return KINDS.get(self.name.split(":")[0], ())
+
+
+KINDS = {"GENEVE": ("geneve",), "GPE": ("vxlan_gpe", "nsh_over_vxlan_gpe"), "SRv6": ("srv6",),
+         "GRE": ("gre", "mpls_over_gre", "nsh_over_gre"),
+         "MPLS": ("mpls_over_udp", "mpls_over_gre", "mpls_over_mpls"),
+         "Ethernet": ("mpls_over_mpls", "nsh_over_ethernet"),
+         "NSH": ("nsh_over_vxlan_gpe", "nsh_over_gre", "nsh_over_ethernet")}
 
 MUTANTS = [
     # VRFs
@@ -253,7 +264,10 @@ MUTANTS = [
     Mutant("express without a session", r"\} else \{ if \(p\.care != FlowCare::none\) return false;", "} else {"),
     Mutant("express from a source unlisted", r"\|\| !accepts_source\(\*entry, ip\)\) return false;", ") return false;"),
     Mutant("express by a wrong outer checksum", r"\|\| udp\.checksum\.get\(\) != 0\) return false;", ") return false;"),
-    Mutant("express by a wrong IPv4 checksum", r"wire::checksum20_valid\(&ip\) && !ip\.fragment", "!ip.fragment"),
+    Mutant("express by a wrong IPv4 checksum", r"wire::checksum20_valid\(&ip\) && !wire::special_octets\[l3\[12\]\]",
+           "!wire::special_octets[l3[12]]"),
+    Mutant("express a fragment", r"static bool whole\(const Header& ip\) \{ return !ip\.fragment\(\); \}",
+           "static bool whole(const Header&) { return true; }"),
     Mutant("express to a martian", r"&& !wire::special_octets\[l3\[16\]\]", ""),
     Mutant("express to IPv6 multicast", r"plain\(ip\.source\) && plain\(ip\.destination\)", "plain(ip.source)"),
     # what the router says
