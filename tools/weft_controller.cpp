@@ -94,19 +94,34 @@ Status watch_certificates(tls::ExpiryWatch& expiry, const controller::Config& co
   return ok();
 }
 
-/// SIGHUP: certificates are read again.
+/// Reads certificates again, all of them or none.
+Status renew_certificates(controller::Nodes& nodes, http::TlsServer* api,
+                          const controller::Config& config) {
+  std::shared_ptr<tls::Context> for_api;
+  if (api != nullptr) {
+    auto loaded = controller::load_api_tls(config);
+    if (!loaded) return loaded.error();
+    for_api = std::move(loaded.value());
+  }
+  auto renewed = nodes.renew_certificates(config);
+  if (renewed && api != nullptr) api->use(std::move(for_api));
+  return renewed;
+}
+
+/// SIGHUP: certificates are read again. `api`: where it is served over TLS.
 void wait_for_hangup(boost::asio::signal_set& signal, controller::Nodes& nodes,
-                     tls::ExpiryWatch& expiry, const controller::Config& config) {
-  signal.async_wait([&](const boost::system::error_code& error, int) {
+                     http::TlsServer* api, tls::ExpiryWatch& expiry,
+                     const controller::Config& config) {
+  signal.async_wait([&, api](const boost::system::error_code& error, int) {
     if (error) return;
-    auto renewed = nodes.renew_certificates(config);
+    auto renewed = renew_certificates(nodes, api, config);
     if (renewed) renewed = watch_certificates(expiry, config);
     if (renewed) {
       spdlog::info("certificates are read again; they serve connections from now on");
     } else {
       spdlog::error("{}; what was read before stays in use", renewed.error().message);
     }
-    wait_for_hangup(signal, nodes, expiry, config);
+    wait_for_hangup(signal, nodes, api, expiry, config);
   });
 }
 
@@ -173,7 +188,7 @@ int run(const Options& options, const controller::Config& config) {
       }
     }
     keep_ticking(timer, core);
-    wait_for_hangup(hangup, nodes, expiry, config);
+    wait_for_hangup(hangup, nodes, tls_server.get(), expiry, config);
     spdlog::info("ready: {} objects, API at {}", core.model().objects().size(), config.api_socket);
     if (config.api_listen) {
       spdlog::info("API over TLS at {} port {}", config.api_listen->address,

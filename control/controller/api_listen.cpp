@@ -30,12 +30,18 @@ Result<http::Handler> admit(Api& api, const X509& certificate, const std::string
 
 }  // namespace
 
-Result<std::unique_ptr<http::TlsServer>> listen_tls(boost::asio::io_context& io, Api& api,
-                                                    const Config& config, http::Limits limits) {
+Result<std::shared_ptr<tls::Context>> load_api_tls(const Config& config) {
   const std::string key = config.api_tls ? "api.tls" : "tls";
   const TlsFiles& files = config.api_tls ? *config.api_tls : *config.tls;
   auto tls = tls::Context::load({.ca = files.ca, .cert = files.cert, .key = files.key});
   if (!tls) return Error{key + ": " + tls.error().message};
+  return tls;
+}
+
+Result<std::unique_ptr<http::TlsServer>> listen_tls(boost::asio::io_context& io, Api& api,
+                                                    const Config& config, http::Limits limits) {
+  auto tls = load_api_tls(config);
+  if (!tls) return tls.error();
   auto server = http::TlsServer::listen(
       io, {.address = config.api_listen->address,
            .port = config.api_listen->port,

@@ -16,4 +16,7 @@ namespace weft::controller {
 Result<std::unique_ptr<http::TlsServer>> listen_tls(boost::asio::io_context& io, Api& api,
                                                     const Config& config, http::Limits limits);
 
+/// What it shows and asks for; to be read again where certificates were renewed.
+Result<std::shared_ptr<tls::Context>> load_api_tls(const Config& config);
+
 }  // namespace weft::controller

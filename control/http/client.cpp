@@ -62,9 +62,7 @@ class UnixConnection final : public Connection {
 class TlsConnection final : public Connection {
  public:
   TlsConnection(asio::io_context& io, TlsEndpoint endpoint, std::shared_ptr<tls::Context> context)
-      : context_(std::move(context)),
-        stream_(TlsStream::over(Socket(io), *context_)),
-        endpoint_(std::move(endpoint)) {}
+      : stream_(TlsStream::over(Socket(io), std::move(context))), endpoint_(std::move(endpoint)) {}
   Stream& stream() override { return *stream_; }
   [[nodiscard]] std::string place() const override { return "https://" + host(); }
   [[nodiscard]] std::string host() const override {
@@ -109,7 +107,6 @@ class TlsConnection final : public Connection {
            endpoint_.host + ": issue one with --address or --dns";
   }
 
-  std::shared_ptr<tls::Context> context_;
   std::shared_ptr<TlsStream> stream_;
   TlsEndpoint endpoint_;
 };

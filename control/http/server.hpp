@@ -93,7 +93,7 @@ class TcpServer {
   ~TcpServer();
   [[nodiscard]] std::uint16_t port() const;
 
- private:
+ protected:
   std::shared_ptr<State> state_;
 };
 

@@ -117,7 +117,7 @@ void take(const std::shared_ptr<TlsState>& state, Socket socket) {
     state->strangers.splice(state->strangers.end(), state->strangers, state->strangers.begin());
   }
   const auto session =
-      std::make_shared<TlsSession>(state, TlsStream::over(std::move(socket), *state->options.tls));
+      std::make_shared<TlsSession>(state, TlsStream::over(std::move(socket), state->options.tls));
   asio::co_spawn(
       state->acceptor.get_executor(), [session]() { return session->run(); }, asio::detached);
 }
@@ -132,6 +132,10 @@ Result<std::unique_ptr<TlsServer>> TlsServer::listen(asio::io_context& io, Optio
   const auto take_one = [state](Socket socket) { take(state, std::move(socket)); };
   asio::co_spawn(io, accept_loop(state, take_one), asio::detached);
   return std::make_unique<TlsServer>(state);
+}
+
+void TlsServer::use(std::shared_ptr<tls::Context> tls) {
+  static_cast<TlsState&>(*state_).options.tls = std::move(tls);
 }
 
 }  // namespace weft::http

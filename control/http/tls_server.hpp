@@ -28,6 +28,9 @@ class TlsServer : public TcpServer {
   /// yet; where all have, it is closed.
   static Result<std::unique_ptr<TlsServer>> listen(boost::asio::io_context& io, Options options);
   using TcpServer::TcpServer;
+
+  /// For those that connect from now on.
+  void use(std::shared_ptr<tls::Context> tls);
 };
 
 }  // namespace weft::http

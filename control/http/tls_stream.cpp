@@ -11,8 +11,10 @@ namespace {
 
 class SslStream final : public TlsStream {
  public:
-  SslStream(Socket socket, tls::Context& context)
-      : TlsStream(socket.get_executor()), stream_(std::move(socket), context.native().context) {}
+  SslStream(Socket socket, std::shared_ptr<tls::Context> context)
+      : TlsStream(socket.get_executor()),
+        context_(std::move(context)),
+        stream_(std::move(socket), context_->native().context) {}
   Socket& socket() override { return stream_.next_layer(); }
   SSL& native() override { return *stream_.native_handle(); }
 
@@ -44,14 +46,15 @@ class SslStream final : public TlsStream {
     return stream_.async_write_some(bytes, to(error));
   }
 
+  std::shared_ptr<tls::Context> context_;
   asio::ssl::stream<Socket> stream_;
   std::string refused_;  ///< what is wrong with the peer's certificate
 };
 
 }  // namespace
 
-std::shared_ptr<TlsStream> TlsStream::over(Socket socket, tls::Context& context) {
-  return std::make_shared<SslStream>(std::move(socket), context);
+std::shared_ptr<TlsStream> TlsStream::over(Socket socket, std::shared_ptr<tls::Context> context) {
+  return std::make_shared<SslStream>(std::move(socket), std::move(context));
 }
 
 std::string describe(const error_code& error) {

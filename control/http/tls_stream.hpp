@@ -17,8 +17,7 @@ class TlsStream : public Stream {
   /// What is wrong with the peer's certificate.
   using Explain = std::function<std::string(X509_STORE_CTX&)>;
 
-  /// `context` must outlive it.
-  static std::shared_ptr<TlsStream> over(Socket socket, tls::Context& context);
+  static std::shared_ptr<TlsStream> over(Socket socket, std::shared_ptr<tls::Context> context);
 
   /// An Error says what is wrong with a certificate, or what else ended it.
   virtual asio::awaitable<Status> handshake(End end, Explain explain) = 0;

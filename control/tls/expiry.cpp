@@ -23,7 +23,7 @@ std::optional<std::string> expiry_warning(const std::string& path, WallTime expi
   constexpr days early{30};
   if (expires - now >= early) return std::nullopt;
   const std::string what = "the certificate " + path;
-  constexpr const char* remedy = "; issue a new one and restart";
+  constexpr const char* remedy = "; issue a new one and reload";
   if (expires <= now) return what + " is expired since " + day_text(expires) + remedy;
   const auto left = std::chrono::floor<days>(expires - now).count();
   return what + " ends on " + day_text(expires) + ", in " + std::to_string(left) +

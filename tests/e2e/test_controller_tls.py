@@ -8,6 +8,7 @@ import signal
 import socket
 import ssl
 import subprocess
+from pathlib import Path
 
 import pytest
 from controller import CONTROLLER, CONTROLLER_ADDRESS, DOMAIN, Controller, Pki
@@ -216,6 +217,33 @@ def test_requests_that_go_wrong(place):
         plain.sendall(b"GET /v1/node HTTP/1.1\r\nHost: c\r\n\r\n")
         assert not plain.recv(65536).startswith(b"HTTP")
     place.refused("http request")
+
+
+def test_its_certificate_is_renewed(place):
+    """By SIGHUP, for those that come from then on; files that are no good change nothing."""
+    def shown():
+        with place.connection(place.admin) as s:
+            return s.getpeercert(binary_form=True)
+
+    def hang_up(line):
+        before = place.controller.log().count(line)
+        place.controller.process.send_signal(signal.SIGHUP)
+        wait_until(lambda: place.controller.log().count(line) > before, 10, line)
+
+    old = shown()
+    with place.connection(place.admin) as standing:
+        cert = Path(place.pki.issue("network-control", "--address", CONTROLLER_ADDRESS)["cert"])
+        hang_up("certificates are read again")
+        renewed = shown()
+        assert renewed != old
+        standing.sendall(b"GET /v1/node HTTP/1.1\r\nHost: c\r\nConnection: close\r\n\r\n")
+        assert read_answer(standing)[0] == 200
+    good = cert.read_text(encoding="utf-8")
+    cert.write_text("no certificate", encoding="utf-8")
+    hang_up("what was read before stays in use")
+    assert shown() == renewed
+    cert.write_text(good, encoding="utf-8")
+    hang_up("certificates are read again")
 
 
 def test_hostile_clients_stop_nobody(place):

@@ -17,7 +17,8 @@ class Mutant:
         return KINDS.get(self.name.split(":")[0], ())
 
 
-KINDS = {"GENEVE": ("geneve",), "GPE": ("vxlan_gpe", "nsh_over_vxlan_gpe"), "SRv6": ("srv6",),
+KINDS = {"bare packet": ("geneve", "gre", "vxlan_gpe"), "GENEVE": ("geneve",),
+         "GPE": ("vxlan_gpe", "nsh_over_vxlan_gpe"), "SRv6": ("srv6",),
          "GRE": ("gre", "mpls_over_gre", "nsh_over_gre"),
          "MPLS": ("mpls_over_udp", "mpls_over_gre", "mpls_over_mpls"),
          "Ethernet": ("mpls_over_mpls", "nsh_over_ethernet"),

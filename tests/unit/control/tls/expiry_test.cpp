@@ -20,13 +20,13 @@ std::string said(WallTime expires) {
 TEST_CASE("tls: a certificate is warned of 30 days before its end") {
   CHECK(said(now + days(30)) == "nothing");
   CHECK(said(now + days(30) - seconds(1)) ==
-        "the certificate /pki/a.pem ends on 2026-12-25, in 29 days; issue a new one and restart");
+        "the certificate /pki/a.pem ends on 2026-12-25, in 29 days; issue a new one and reload");
   CHECK(said(now + days(1)) ==
-        "the certificate /pki/a.pem ends on 2026-11-27, in 1 day; issue a new one and restart");
+        "the certificate /pki/a.pem ends on 2026-11-27, in 1 day; issue a new one and reload");
   CHECK(said(now + hours(1)) ==
-        "the certificate /pki/a.pem ends on 2026-11-26, in 0 days; issue a new one and restart");
+        "the certificate /pki/a.pem ends on 2026-11-26, in 0 days; issue a new one and reload");
   CHECK(said(now) ==
-        "the certificate /pki/a.pem is expired since 2026-11-26; issue a new one and restart");
+        "the certificate /pki/a.pem is expired since 2026-11-26; issue a new one and reload");
 }
 
 TEST_CASE("tls: who watches hears of each certificate at once, and once") {
