@@ -73,7 +73,7 @@ constexpr bool has_express = !Tracer::tells;
 template <class Tracer>
 [[gnu::noinline]] void relay(StageContext<Tracer>& ctx, PacketContext& p) {
   if (goes_on(ctx, stage::relay_name, p, stage::relay_one(ctx, p)) &&
-      goes_on(ctx, stage::encap_name, p, stage::encap_one(ctx, p))) {
+      goes_on(ctx, stage::encap_name, p, stage::encap_one<stage::Inside::service>(ctx, p))) {
     goes_on(ctx, stage::output_name, p, stage::output_one(ctx, p));
   }
 }

@@ -97,6 +97,17 @@ def scapy_service(t, inside, next_protocol):
             "nsh_over_ethernet": lambda: service}[t.kind]()
 
 
+def scapy_packet(inside, inner):
+    """The IP packet in what a tunnel holds; None: there is none that is whole enough to be read."""
+    if inside == wire.NSH:
+        inside = {1: wire.IPV4, 2: wire.IPV6, 3: wire.ETHERNET}[inner[3]]   # scapy reads no metadata of MD type 2
+        inner = inner[(inner[1] & 0x3F) * 4:]
+    if inside == wire.ETHERNET:
+        inside, inner = int.from_bytes(inner[12:14], "big"), inner[14:]
+    version, least, layer = {wire.IPV4: (4, 20, IP), wire.IPV6: (6, 40, IPv6)}.get(inside, (0, 0, None))
+    return layer(inner) if layer and len(inner) >= least and inner[0] >> 4 == version else None
+
+
 def scapy_outer(tables, sent, inner):
     """The frame that a tunnel packet has to be, by scapy. `inner`: a frame, an IP packet or one with NSH."""
     t = sent.tunnel
@@ -112,9 +123,9 @@ def scapy_outer(tables, sent, inner):
         protocol = 4 if inside == wire.IPV4 else 41
     ends = {"src": wire.spelled(t.local), "dst": wire.spelled(t.remote)}
     inner_class, inner_ttl = 0, 64
-    if inside != wire.NSH:   # see deviations.py
-        packet = Ether(inner).payload if inside == wire.ETHERNET else IP(inner) if inside == wire.IPV4 else IPv6(inner)
-        inner_class, inner_ttl = (packet.tc, packet.hlim) if packet.version == 6 else (packet.tos, packet.ttl)
+    packet = scapy_packet(inside, inner)
+    if packet is not None:
+        inner_class, inner_ttl = (packet.tc, packet.hlim or 1) if packet.version == 6 else (packet.tos, packet.ttl or 1)
     ttl = inner_ttl if t.ttl == "copy" else t.ttl
     tos = inner_class if t.dscp == "copy" else t.dscp << 2 | inner_class & 3
     outer = IPv6(hlim=ttl, tc=tos, nh=protocol, **ends) if six else IP(

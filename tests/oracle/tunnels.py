@@ -2,7 +2,6 @@
 
 import kinds
 import segments
-from deviations import OPEN
 from wire import (DONT_FRAGMENT, ETHERNET, ETHERNET_BYTES, GRE, IPV4, IPV6, NSH, UDP, checksum, ethernet, ipv4, ipv6,
                   udp)
 
@@ -43,8 +42,6 @@ def encapsulate(tables, tunnel, frame, own=False):
 
 def relay(tables, tunnel, service, inner):
     """The same for a packet with an NSH header. `inner`: the IP packet in it, None where there is none."""
-    if "relays-tell-nothing" in OPEN:
-        inner = None
     return _with_outer(tables, tunnel, NSH, service, inner)
 
 
@@ -56,7 +53,8 @@ def _with_outer(tables, tunnel, inside, data, packet):
     port, mac = way
     inner, ttl = 0, 64
     if packet is not None:
-        inner, ttl = traffic_class(packet), packet[8 if packet[0] >> 4 == 4 else 7]
+        inner = traffic_class(packet)
+        ttl = max(packet[8 if packet[0] >> 4 == 4 else 7], 1)   # nobody sends a packet with 0: RFC 1122 §3.2.1.7
     dscp = inner >> 2 if tunnel.dscp == "copy" else tunnel.dscp
     outer = dscp << 2 | inner & 3
     ttl = ttl if tunnel.ttl == "copy" else tunnel.ttl
