@@ -10,7 +10,6 @@ import answers
 import kinds
 import segments
 import sizes
-from deviations import OPEN
 from faults import ip4_faults, ip6_faults, is_fragment4, trimmed, unfinished, unforwardable
 from identity import identity
 from sessions import Crossing, Sessions
@@ -226,7 +225,7 @@ class Oracle:
             tunnel = kinds.Opened("srv6", inside=visit.inside, data=visit.data)
             return self._let_in(verdict, where, decap, tunnel, flow(packet), traffic_class(packet))
         verdict.decap = decap.name
-        if packet[7] <= 1 and "segment-quoted-late" not in OPEN:
+        if packet[7] <= 1:   # S05 to S08, before anything changes
             return self._error(verdict, where, packet, "ttl_expired", "expired")
         if unforwardable(visit.following) or self._is_local(visit.following):
             raise Unknown("a segment behind which there is none, or another one of ours")
