@@ -289,6 +289,40 @@ TEST_CASE("what cannot go on from a forwarder is counted", "[nsh]") {
     large.push_back(0);
     CHECK(describe(rig.receive(world::fabric, large)) == "dropped: too_big");
   }
+  SECTION("it is too large for what lies farther") {
+    tunnel.path_mtu_bytes = 1400;
+    rig.apply(batch);
+    Bytes large = in;
+    large.resize(14 + 1400 - 20 - 8 - 8);
+    CHECK(describe(rig.receive(world::fabric, large)) == "transmitted");
+    large.push_back(0);
+    CHECK(describe(rig.receive(world::fabric, large)) == "dropped: too_big");
+  }
+}
+
+TEST_CASE("what a forwarder sends on leaves in pieces where its tunnel says so", "[nsh]") {
+  for (const bool v4 : {true, false}) {
+    const Loop loop = loop_of(TunnelKind::nsh_over_ethernet);
+    Bytes in = sent_by(loop);
+    in.resize(14 + 1500);
+    Rig rig(world::batch());
+    Batch batch = relaying(loop, TunnelKind::nsh_over_gre, v4);
+    auto& profile = std::get<nexthop::Tunnel>(*batch.nexthops[1].object).profile;
+    profile.outer_fragmentation = true;
+    rig.apply(batch);
+    const auto frames = rig.pieces(world::fabric, {in});
+    REQUIRE(frames.size() == 2);
+    const std::size_t header = 14 + (v4 ? 20 : 48);
+    Bytes whole;
+    for (const Bytes& frame : frames) {
+      CHECK(frame.size() <= 14 + 1500);
+      whole.insert(whole.end(), frame.begin() + static_cast<std::ptrdiff_t>(header), frame.end());
+    }
+    in.erase(in.begin(), in.begin() + 14);
+    in[1] = 0x86;  // one forwarder less
+    REQUIRE(whole.size() == 8 + in.size());
+    CHECK(Bytes(whole.begin() + 8, whole.end()) == in);
+  }
 }
 
 TEST_CASE("a packet without NSH does not get into a tunnel of those that have it", "[nsh]") {
