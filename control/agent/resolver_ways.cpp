@@ -1,6 +1,7 @@
 /// The resolver's neighbours as ways out: who rests on them, and how several share packets.
 
 #include <algorithm>
+#include <limits>
 
 #include "agent/ecmp_buckets.hpp"
 #include "agent/resolver.hpp"
@@ -134,12 +135,14 @@ void Resolver::unpin_gateways(Transaction& tx, const Ways& ways) {
 void Resolver::publish_ways(Transaction& tx, const Ways& ways, AdjacencyId id) {
   std::vector<AdjacencyId> all;
   std::vector<AdjacencyId> usable;
+  Adjacency shared;
+  shared.mtu_bytes = std::numeric_limits<std::uint16_t>::max();
   for (const auto& key : ways) {
     const auto& a = model_.adjacencies.at(key);
     all.push_back(a.id);
     if (a.usable()) usable.push_back(a.id);
+    shared.mtu_bytes = std::min(shared.mtu_bytes, model_.port(key.port)->mtu_bytes);
   }
-  Adjacency shared;
   shared.buckets = lay_over_buckets(std::vector<AdjacencyId>(way_bucket_count), all);
   if (!usable.empty()) shared.buckets = lay_over_buckets(std::move(shared.buckets), usable);
   tx.adjacencies[id] = std::move(shared);

@@ -6,6 +6,7 @@
 #include "stages/propagate.hpp"
 #include "stages/reassemble.hpp"
 #include "stages/relay.hpp"
+#include "stages/rewrite.hpp"
 #include "stages/stage.hpp"
 #include "tunnel/registry.hpp"
 
@@ -168,6 +169,12 @@ template <tunnel::Carrier carrier>
 template <class Tracer>
 [[gnu::noinline]] Next next_segment(StageContext<Tracer>& ctx, PacketContext& p,
                                     const DecapEntry& entry) {
+  // Before anything changes (RFC 8986 §4.1, S05 to S08), so that the sender is told of the packet
+  // that it sent.
+  if (!p.originated && expires_here(p.l3, false)) {
+    count_decap(ctx, p, p.l3_bytes);
+    return drop_notify(p, DropReason::ttl_expired);
+  }
   std::uint8_t* const l4 = p.l3 + p.l4_offset;
   auto& routing = header_at<wire::SegmentRouting>(l4);
   --routing.segments_left;

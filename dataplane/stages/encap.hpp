@@ -93,11 +93,11 @@ inline constexpr std::string_view encap_name = "encap";
 }
 
 /// What the outer header has from the packet inside, where that is not plain.
-inline std::string from_inner_text(const NexthopEntry& tunnel, const std::uint8_t* inner, bool v4) {
-  if (!tunnel.notable.in(inner, v4)) return {};
-  std::string text =
-      "; from inside: " + traffic_class_text(traffic_class(inner, v4), tunnel.copies_dscp());
-  if (tunnel.copies_ttl) text += ", TTL " + std::to_string(ttl_of(inner, v4));
+inline std::string from_inner_text(const NexthopEntry& tunnel, const InnerIp& inner) {
+  if (inner.l3 == nullptr || !tunnel.notable.in(inner.l3, inner.v4)) return {};
+  std::string text = "; from inside: " +
+                     traffic_class_text(traffic_class(inner.l3, inner.v4), tunnel.copies_dscp());
+  if (tunnel.copies_ttl) text += ", TTL " + std::to_string(copied_ttl(inner.l3, inner.v4));
   return text;
 }
 
@@ -123,8 +123,16 @@ template <class Tracer>
 }
 
 /// What goes into the tunnel: an IP packet, for which the header has an inner Ethernet header where
-/// the kind wants one, or a frame with its own.
-enum class Inside : std::uint8_t { packet, frame };
+/// the kind wants one, a frame with its own, or what begins with an NSH header.
+enum class Inside : std::uint8_t { packet, frame, service };
+
+/// The IP packet in `payload` of which the outer header is to hear, if there is one.
+template <Inside inside>
+[[gnu::always_inline]] inline InnerIp heard_of(const PacketContext& p, std::uint8_t* payload) {
+  if constexpr (inside == Inside::packet) return {payload, p.v4};
+  if constexpr (inside == Inside::service) return find_ip_behind(payload, p.end);
+  return {};
+}
 
 template <Inside inside = Inside::packet, class Tracer>
 [[gnu::always_inline]] inline Next encap_one(StageContext<Tracer>& ctx, PacketContext& p) {
@@ -137,16 +145,21 @@ template <Inside inside = Inside::packet, class Tracer>
   const auto total = static_cast<std::uint16_t>(header_bytes + (frame ? p.bytes : p.l3_bytes));
   const std::uint64_t hash = frame ? 0 : open_hash(ctx.tables, p);
   if (!copy_header(tunnel, p, payload, header_bytes)) [[unlikely]] {
-    payload = p.packet.make_room(payload, header_bytes + sizeof(wire::Ethernet));
-    if (payload == nullptr) return drop(p, DropReason::headroom_short);
+    std::uint8_t* const roomy = p.packet.make_room(payload, header_bytes + sizeof(wire::Ethernet));
+    if (roomy == nullptr) return drop(p, DropReason::headroom_short);
+    p.end += roomy - payload;
+    payload = roomy;
     (void)copy_header(tunnel, p, payload, header_bytes);
   }
   std::uint8_t* const outer = payload - header_bytes;
-  if constexpr (!frame) announce_inside(tunnel, outer, payload, p.vrf->router, p.v4);
+  if constexpr (inside == Inside::packet)
+    announce_inside(tunnel, outer, payload, p.vrf->router, p.v4);
   if (!tunnel.on_ethernet()) [[likely]]
     complete_header(tunnel, outer, total, hash);
-  if (!frame && tunnel.notable.in(payload, p.v4)) [[unlikely]]
-    propagate_to_outer(tunnel, outer, payload, p.v4);
+  const InnerIp heard = heard_of<inside>(p, payload);
+  if ((inside == Inside::packet || heard.l3 != nullptr) && tunnel.notable.in(heard.l3, heard.v4))
+      [[unlikely]]
+    propagate_to_outer(tunnel, outer, heard.l3, heard.v4);
   if (tunnel.udp_checksum) {
     complete_udp_checksum(p.packet, outer, header_at<wire::Udp>(outer + tunnel.udp_offset),
                           static_cast<std::uint16_t>(total - tunnel.udp_offset), payload);
@@ -158,7 +171,7 @@ template <Inside inside = Inside::packet, class Tracer>
   if constexpr (Tracer::enabled)
     ctx.tracer.note(encap_name, p, [&] {
       return std::to_string(header_bytes) + " bytes of outer header, " + std::to_string(total) +
-             " bytes in all" + (frame ? "" : from_inner_text(tunnel, payload, p.v4));
+             " bytes in all" + from_inner_text(tunnel, heard);
     });
   p.l2 = nullptr;
   p.l3 = outer;

@@ -69,13 +69,25 @@ namespace {
 template <class Tracer>
 constexpr bool has_express = !Tracer::tells;
 
+/// encap → output. What is too large only now, in its tunnel, leaves in pieces.
+template <stage::Inside inside = stage::Inside::packet, class Tracer>
+[[gnu::always_inline]] inline void send_on(StageContext<Tracer>& ctx, PacketContext& p) {
+  if (p.nexthop->kind == NexthopKind::tunnel) {
+    if (!goes_on(ctx, stage::encap_name, p, stage::encap_one<inside>(ctx, p))) return;
+    if (p.l3_bytes > p.nexthop->mtu_by(*p.adjacency)) [[unlikely]] {
+      return stage::cut_outer(ctx, p, [&ctx](PacketContext& piece) {
+        goes_on(ctx, stage::output_name, piece, stage::output_one(ctx, piece));
+      });
+    }
+  }
+  goes_on(ctx, stage::output_name, p, stage::output_one(ctx, p));
+}
+
 /// An NSH packet on by the tunnel to its next hop: encap → output.
 template <class Tracer>
 [[gnu::noinline]] void relay(StageContext<Tracer>& ctx, PacketContext& p) {
-  if (goes_on(ctx, stage::relay_name, p, stage::relay_one(ctx, p)) &&
-      goes_on(ctx, stage::encap_name, p, stage::encap_one(ctx, p))) {
-    goes_on(ctx, stage::output_name, p, stage::output_one(ctx, p));
-  }
+  if (goes_on(ctx, stage::relay_name, p, stage::relay_one(ctx, p)))
+    send_on<stage::Inside::service>(ctx, p);
 }
 
 /// parse → decap for any packet, and again for what is inside a tunnel; decap bounds how often.
@@ -202,20 +214,6 @@ unsigned arrive(StageContext<Tracer>& ctx, const Ingress& ingress,
   arrival.run();
   if (!arrival.all_known()) stage::search(ctx.tables, burst, arrival.count());
   return arrival.count();
-}
-
-/// encap → output. What is too large only now, in its tunnel, leaves in pieces.
-template <class Tracer>
-[[gnu::always_inline]] inline void send_on(StageContext<Tracer>& ctx, PacketContext& p) {
-  if (p.nexthop->kind == NexthopKind::tunnel) {
-    if (!goes_on(ctx, stage::encap_name, p, stage::encap_one(ctx, p))) return;
-    if (p.l3_bytes > p.nexthop->mtu_by(*p.adjacency)) [[unlikely]] {
-      return stage::cut_outer(ctx, p, [&ctx](PacketContext& piece) {
-        goes_on(ctx, stage::output_name, piece, stage::output_one(ctx, piece));
-      });
-    }
-  }
-  goes_on(ctx, stage::output_name, p, stage::output_one(ctx, p));
 }
 
 /// rewrite → output.

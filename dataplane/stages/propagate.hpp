@@ -3,10 +3,12 @@
 /// and TTL. Seldom is there anything to tell: tunnel::Notable finds out, and the rest is out of
 /// line.
 
+#include <algorithm>
 #include <string>
 
 #include "stages/parse.hpp"
 #include "tunnel/propagation.hpp"
+#include "wire/nsh.hpp"
 
 namespace weft::stage {
 
@@ -19,6 +21,12 @@ inline std::uint8_t ttl_of(const std::uint8_t* l3, bool v4) {
             : reinterpret_cast<const wire::Ipv6*>(l3)->hop_limit;
 }
 
+/// What `ttl: copy` makes of the TTL inside. That may be 0 behind an NSH header, and nobody sends
+/// such a packet (RFC 1122 §3.2.1.7).
+inline std::uint8_t copied_ttl(const std::uint8_t* inner, bool v4) {
+  return std::max(ttl_of(inner, v4), std::uint8_t{1});
+}
+
 /// Writes into a complete outer header what it has from the IP header inside, which is `v4`.
 [[gnu::noinline]] inline void propagate_to_outer(const NexthopEntry& tunnel, std::uint8_t* outer,
                                                  const std::uint8_t* inner, bool v4) {
@@ -28,12 +36,12 @@ inline std::uint8_t ttl_of(const std::uint8_t* l3, bool v4) {
   if (tunnel.outer_v4) {
     auto& ip = header_at<wire::Ipv4>(outer);
     ip.traffic_class = both;
-    if (tunnel.copies_ttl) ip.ttl = ttl_of(inner, v4);
+    if (tunnel.copies_ttl) ip.ttl = copied_ttl(inner, v4);
     ip.complete_checksum();
   } else {
     auto& ip = header_at<wire::Ipv6>(outer);
     ip.set_traffic_class(both);
-    if (tunnel.copies_ttl) ip.hop_limit = ttl_of(inner, v4);
+    if (tunnel.copies_ttl) ip.hop_limit = copied_ttl(inner, v4);
   }
 }
 
@@ -58,19 +66,30 @@ struct InnerIp {
   std::uint8_t* l3 = nullptr;
   bool v4 = true;
 };
-inline InnerIp find_inner_ip(const PacketContext& p) {
-  std::uint8_t* const l3 = p.l2 != nullptr ? p.l2 + sizeof(wire::Ethernet) : p.l3;
-  const std::ptrdiff_t readable = p.end - l3;
+/// `l2`: of a frame; nullptr: it is a bare packet at `l3`.
+inline InnerIp find_inner_ip(const std::uint8_t* l2, std::uint8_t* l3, const std::uint8_t* end) {
+  const std::ptrdiff_t readable = end - l3;
   if (readable < static_cast<std::ptrdiff_t>(sizeof(wire::Ipv4))) return {};
   const bool v4 = *l3 >> 4 == 4;
   if (!v4 && (*l3 >> 4 != 6 || readable < static_cast<std::ptrdiff_t>(sizeof(wire::Ipv6)))) {
     return {};
   }
-  if (p.l2 != nullptr) {
-    const wire::EtherType type{header_at<wire::Ethernet>(p.l2).ether_type.get()};
+  if (l2 != nullptr) {
+    const auto& ethernet = *reinterpret_cast<const wire::Ethernet*>(l2);
+    const wire::EtherType type{ethernet.ether_type.get()};
     if (type != (v4 ? wire::EtherType::ipv4 : wire::EtherType::ipv6)) return {};
   }
   return {l3, v4};
+}
+inline InnerIp find_inner_ip(const PacketContext& p) {
+  return find_inner_ip(p.l2, p.l2 != nullptr ? p.l2 + sizeof(wire::Ethernet) : p.l3, p.end);
+}
+/// Behind the NSH header at `nsh`, which has been read.
+inline InnerIp find_ip_behind(std::uint8_t* nsh, const std::uint8_t* end) {
+  const auto& header = header_at<wire::Nsh>(nsh);
+  std::uint8_t* const inside = nsh + header.bytes();
+  if (header.next_protocol != wire::Nsh::ethernet) return find_inner_ip(nullptr, inside, end);
+  return find_inner_ip(inside, inside + sizeof(wire::Ethernet), end);
 }
 
 /// For people.

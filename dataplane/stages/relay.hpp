@@ -41,7 +41,7 @@ template <class Tracer>
   p.adjacency = ctx.tables.adjacencies.get(p.nexthop->adjacency);
   if (p.adjacency == nullptr) return drop(p, DropReason::tunnel_unresolved);
   if (const Next next = to_neighbour(ctx, relay_name, p); next != Next::forward) return next;
-  if (p.l3_bytes + p.nexthop->header_bytes > p.adjacency->mtu_bytes) {
+  if (p.l3_bytes + p.nexthop->header_bytes > p.nexthop->most_by(*p.adjacency)) {
     return drop(p, DropReason::too_big);
   }
   header_at<wire::Nsh>(p.l3).decrement_ttl();

@@ -33,8 +33,7 @@ inline constexpr std::string_view rewrite_name = "rewrite";
 
 template <class Tracer>
 [[gnu::always_inline]] inline Next rewrite_one(StageContext<Tracer>& ctx, PacketContext& p) {
-  // What leaves in pieces of the outer packet must fit that.
-  const unsigned limit = p.nexthop->outer_fragmentation ? 0xffff : p.nexthop->mtu_by(*p.adjacency);
+  const unsigned limit = p.nexthop->most_by(*p.adjacency);
   const unsigned overhead = p.nexthop->header_bytes;
   Next next = Next::forward;
   if (p.l3_bytes + overhead > limit) [[unlikely]] {

@@ -204,6 +204,7 @@ Status ForwardingState::check(const Batch& batch, Compiled& compiled) const {
     }
     auto entry = std::make_unique<AdjacencyEntry>();
     entry->id = id;
+    entry->mtu_bytes = adjacency->mtu_bytes;
     if (const auto& buckets = adjacency->buckets; !buckets.empty()) {
       if (!std::has_single_bit(buckets.size()) || buckets.size() > max_adjacency_buckets) {
         return bad("adjacency", id,
@@ -222,7 +223,6 @@ Status ForwardingState::check(const Batch& batch, Compiled& compiled) const {
     if (!port_exists(adjacency->port)) return bad("adjacency", id, "no such port");
     entry->destination = adjacency->destination.value_or(MacAddress{});
     entry->tails = wire::IpEthernetTails(adjacency->source);
-    entry->mtu_bytes = adjacency->mtu_bytes;
     entry->resolved = adjacency->destination.has_value();
     entry->port = adjacency->port;
     entry->neighbour = adjacency->neighbour;

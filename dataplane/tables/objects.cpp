@@ -53,7 +53,7 @@ struct Compiler {
     entry.outer_fragmentation =
         n.profile.outer_fragmentation && !describe(n.profile.kind).on_ethernet;
     entry.holds_nsh = n.profile.payload == TunnelPayload::nsh;
-    if (describe(n.profile.kind).on_ethernet || n.profile.payload == TunnelPayload::nsh) return;
+    if (describe(n.profile.kind).on_ethernet) return;
     entry.copies_ttl = n.profile.copy_ttl;
     entry.copied_class = n.profile.copy_dscp ? 0xff : tunnel::ecn_mask;
     entry.notable = tunnel::Notable(entry.copied_class, entry.copies_ttl);

@@ -140,6 +140,11 @@ struct alignas(64) NexthopEntry {
   [[nodiscard]] unsigned mtu_by(const AdjacencyEntry& way) const {
     return std::min(way.mtu_bytes, path_mtu_bytes);
   }
+  /// Largest one that may go into it, header included: in pieces of the outer packet it must fit
+  /// that.
+  [[nodiscard]] unsigned most_by(const AdjacencyEntry& way) const {
+    return outer_fragmentation ? 0xffff : mtu_by(way);
+  }
 
   [[nodiscard]] VrfId vrf() const { return VrfId::from_raw(leads_to); }
   [[nodiscard]] PortId port() const { return PortId::from_raw(leads_to); }

@@ -61,7 +61,7 @@ def _reply(tables, verdict, where, asker, ethertype, packet, destination):
     frame = ethernet(destination, from_mac, ethertype, packet)
     verdict.reasons = frozenset([None, "punt_neighbour_limited"])
     if where.kind != "tunnel":
-        return verdict.may_send(where.device.name, frame, "neighbour")
+        return verdict.may_send("neighbour", interface=where.device.name, frame=frame)
     entry, _ = tables.walk(where.vrf, asker)
     tunnel = tables.tunnels[entry.target]
     if tunnel.payload == "ip":   # who asked by Ethernet cannot hear the answer
@@ -69,7 +69,7 @@ def _reply(tables, verdict, where, asker, ethertype, packet, destination):
     done = encapsulate(tables, tunnel, frame, own=True)
     if done is None:
         raise Unknown("a question from whom no tunnel leads back to")
-    return verdict.may_send(done[0].name, done[1], "neighbour", tunnel)
+    return verdict.may_send("neighbour", **done)
 
 
 def _can_answer(tables, where, asker):

@@ -4,11 +4,21 @@ from collections import Counter, defaultdict
 
 import kinds
 import segments
+from pieces import Joiner
 from wire import (ETHERNET, ETHERNET_BYTES, GRE, ICMP, IPV4, IPV6, ROUTING, UDP, VLAN, checksum, ones_sum,
                   pseudo)
 
 
 LABELS = 1, 0xFFFFF   # of flows: 0 says that there is none (RFC 6437 §2)
+
+
+def link_of(frame):
+    """Both MAC addresses, and the VLAN tag behind them."""
+    return frame[:16 if frame[12:14] == VLAN.to_bytes(2, "big") else 12]
+
+
+def without_tag(frame):
+    return frame[:12] + frame[len(link_of(frame)):]
 
 
 def reduced(frame, tunnel_locals):
@@ -38,6 +48,20 @@ def reduced(frame, tunnel_locals):
             datagram = datagram[:6] + b"\0\0" + datagram[8:]
             datagram = datagram[:6] + (checksum(head + datagram) or 0xFFFF).to_bytes(2, "big") + datagram[8:]
     return frame[:at] + datagram, int.from_bytes(frame[at:at + 2], "big")
+
+
+def unnumbered(frame, tunnel_locals):
+    """(the frame with the identification of an IPv4 header of our tunnels without DF at 0, of whom it is and that or
+    None): a router may choose it, but not twice. The header's checksum is made anew if it was right."""
+    place = int.from_bytes(frame[20:22], "big")
+    if frame[12:15] != b"\x08\0\x45" or len(frame) < 42 or place or frame[23] not in (UDP, GRE):
+        return frame, None
+    port = int.from_bytes(frame[36:38], "big") if frame[23] == UDP else None
+    if (frame[26:30], port) not in tunnel_locals or ones_sum(frame[14:34]) != 0xFFFF:
+        return frame, None
+    head = frame[14:18] + bytes(2) + frame[20:24] + bytes(2) + frame[26:34]
+    head = head[:10] + checksum(head).to_bytes(2, "big") + head[12:]
+    return frame[:14] + head + frame[34:], (frame[26:34] + frame[23:24], frame[18:20])
 
 
 def inner_ip(frame, tunnel_locals):
@@ -125,10 +149,13 @@ def explains(tokens, counted):
 
 
 class Flows:
-    """UDP source ports: one flow of a tunnel keeps one, many flows spread (RFC 7348 §5). So do flow labels."""
+    """UDP source ports: one flow of a tunnel keeps one, many flows spread (RFC 7348 §5). So do flow labels, and ways where
+    there are several. Identifications: each packet that may be cut has its own (RFC 6864 §4.2)."""
 
     def __init__(self):
         self.ports = {}
+        self.ways = {}        # (VRF, flow, links of all ways) → link
+        self.numbers = set()  # (what says of whom, identification)
 
     def forget(self, tunnel):
         self.ports = {key: port for key, port in self.ports.items() if key[0] != tunnel}
@@ -143,6 +170,28 @@ class Flows:
             return ""
         known = self.ports.setdefault((tunnel.name, flow), port)
         return "" if known == port else f"{what} {port}, but {known} earlier in the same flow"
+
+    def strays(self, vrf, flow, links, link):
+        """What is wrong with the way, or ''."""
+        if not flow or flow[2] is None or len(links) < 2:
+            return ""
+        known = self.ways.setdefault((vrf, flow, links), link)
+        return "" if known == link else f"by {link.hex()}, but by {known.hex()} earlier in the same flow"
+
+    def again(self, number):
+        """Whether an identification was there before; it is from now on."""
+        known = number in self.numbers
+        self.numbers.add(number)
+        return known
+
+    def crowded(self):
+        """Ways that have none or too few of the flows that may go by them."""
+        by_links = defaultdict(Counter)
+        for (_, _, links), link in self.ways.items():
+            by_links[links][link] += 1
+        shares = [[count[link] for link in links] for links, count in by_links.items()]
+        return [f"of {sum(share)} flows {share} by each of their ways" for share in shares
+                if sum(share) >= 15 * len(share) and min(share) * len(share) * 10 < sum(share)]
 
     @staticmethod
     def choices(tunnel):
@@ -176,53 +225,68 @@ class Round:
         self.heard = Counter()
         self.through = Counter()
         self.last = {}
+        self.missing = 0
+        self.joiner = Joiner(tunnel_locals)
         for number, (name, _, verdict) in enumerate(frames):
             self.tokens += [verdict.reasons, *verdict.extra]
             for sent in verdict.out:
-                self.required[self._key(sent.interface, sent.frame)[0]].append((number, name, sent, verdict))
+                self._want(self.required, (number, name, sent, verdict), free=False)
             for sent in verdict.maybe:
                 where = self.required if strict and verdict.answered else self.optional
-                where[self._free(sent)].append((number, name, sent, verdict))
+                self._want(where, (number, name, sent, verdict), free=True)
         for verdict in late:
             self.tokens += [r | {None} for r in (verdict.reasons, *verdict.extra) if None in r]
             for sent in verdict.maybe:
-                self.optional[self._free(sent)].append((-1, "", sent, verdict))
-        self.missing = sum(len(x) for x in self.required.values())
+                self._want(self.optional, (-1, "", sent, verdict), free=True)
         self.waiting = sum(len(v.maybe) for _, _, v in frames) if not strict else 0
+
+    def _want(self, where, entry, free):
+        """`free`: it is what the router says itself."""
+        self.missing += where is self.required
+        wanted = entry, [self._key(*way, free)[0] for way in entry[2].ways]
+        for key in wanted[1]:
+            where[key].append(wanted)
+
+    @staticmethod
+    def _take(where, key):
+        """The first that is wanted so, and by no other way any more."""
+        taken = where[key][0]
+        for other in taken[1]:
+            where[other] = [wanted for wanted in where[other] if wanted is not taken]
+        return taken[0]
 
     def _key(self, interface, frame, free=False):
         """(what is compared, UDP source port or flow label or None): tunnels leave by ports alone, which may put a VLAN tag
         in front.
         `free`: without what the router may choose in messages of its own."""
         tag = b""
-        if interface in self.ports and frame[12:14] == VLAN.to_bytes(2, "big"):
-            tag, frame = frame[12:16], frame[:12] + frame[16:]
+        if interface in self.ports:
+            tag, frame = link_of(frame)[12:], without_tag(frame)
         if free:
             frame = unnamed(frame, self.tunnel_locals)
         port = None
         if interface in self.ports:
-            frame, port = reduced(frame, self.tunnel_locals)
+            frame, port = reduced(unnumbered(frame, self.tunnel_locals)[0], self.tunnel_locals)
         return (interface, tag, frame), port
 
-    def _free(self, sent):
-        """The key of what the router says itself."""
-        return self._key(sent.interface, sent.frame, free=True)[0]
-
-    def came(self, interface, frame):
+    def came(self, interface, frame, pieces=(), number=None):
+        """`pieces`: sizes of those that it was put together from; `number`: see unnumbered()."""
         key, port = self._key(interface, frame)
         if not self.required.get(key) and not self.optional.get(key):
             key, port = self._key(interface, frame, free=True)
         if self.required.get(key):
-            number, source, sent, verdict = self.required[key].pop(0)
+            order, source, sent, verdict = self._take(self.required, key)
             self.missing -= 1
             if not sent.what:
-                self._order(number, source, interface, verdict)
+                self._order(order, source, interface, verdict)
         elif self.optional.get(key):
-            number, _, sent, verdict = self.optional[key].pop(0)
-            self.waiting -= number >= 0
+            order, _, sent, verdict = self._take(self.optional, key)
+            self.waiting -= order >= 0
         else:
-            self.unexpected.append((interface, frame))
+            self._unknown(interface, frame, pieces)
             return
+        wrong = self._way_wrong(frame, sent, verdict) + self._pieces_wrong(frame, sent, pieces, number)
+        self.problems += [f"{interface}: {frame.hex()}\n  {text}" for text in wrong]
         if sent.what:
             self.heard[sent.what] += 1
         if sent.tunnel:
@@ -231,6 +295,27 @@ class Round:
             wrong = self.flows.wrong(sent.tunnel, verdict.flow if not sent.what else (), port)
             if wrong:
                 self.problems.append(f"{interface}: {frame.hex()}\n  {wrong}")
+
+    def _unknown(self, interface, frame, pieces):
+        """A piece of what is wanted, or what is not."""
+        joined = self.joiner.add(interface, frame) if interface in self.ports and not pieces else None
+        if joined:
+            self.came(interface, *joined)
+        elif joined is None:
+            self.unexpected.append((interface, frame))
+
+    def _way_wrong(self, frame, sent, verdict):
+        links = frozenset(link_of(way) for _, way in sent.ways)
+        stray = self.flows.strays(verdict.lost[:1], verdict.flow, links, link_of(frame)) if not sent.what else ""
+        return [stray] if stray else []
+
+    def _pieces_wrong(self, frame, sent, pieces, number):
+        wrong = [f"in pieces {pieces}, not {sent.pieces}"] if pieces != sent.pieces else []
+        if sent.tunnel is not None and sent.tunnel.outer_fragmentation:
+            number = number or unnumbered(without_tag(frame), self.tunnel_locals)[1]
+            if number and self.flows.again(number):
+                wrong.append(f"the identification {number[1].hex()} was there before")
+        return wrong
 
     def _order(self, number, source, interface, verdict):
         if verdict.path:
@@ -243,9 +328,13 @@ class Round:
         """Everything that is wrong, as lines of text."""
         lines = list(self.problems)
         lines += [f"unwanted at {interface}: {frame.hex()}" for interface, frame in self.unexpected]
-        for (interface, tag, frame), entries in self.required.items():
+        lines += [f"a piece alone at {interface}: {frame.hex()}" for interface, frame in self.joiner.unfinished()]
+        for key, entries in self.required.items():
+            interface, tag, frame = key
             tagged = f" behind the tag {tag.hex()}" if tag else ""
-            lines += [f"missing at {interface}{tagged}: {frame.hex()}" for _ in entries]
+            for _, keys in entries:
+                others = f", or by {len(keys) - 1} other ways" if len(keys) > 1 else ""
+                lines += [f"missing at {interface}{tagged}{others}: {frame.hex()}"] if keys[0] == key else []
         wrong = explains(self.tokens, counted)
         if wrong:
             lines.append(f"drop counters: {wrong} (moved by {dict(counted)})")

@@ -9,11 +9,6 @@ KNOWN = {
 }
 
 OPEN = {
-    "relays-tell-nothing": "the outer header of an NSH packet that is relayed has ECN 0, and with `dscp: copy` DSCP 0 "
-                           "and with `ttl: copy` TTL 64, whatever the packet inside has, which README.md does not say",
-    "segment-quoted-late": "End and End.X quote a packet whose hop limit has run out with its next segment as "
-                           "destination and one segment less, though RFC 8986 §4.1 has the error (S08) before these "
-                           "change (S12 to S14)",
     "answers-of-two": "of two sessions whose answers look the same in one VRF (their VIFs are of others, and share an "
                       "address) only the first knows them: ICMP errors about the second are denied, say",
 }

@@ -126,13 +126,28 @@ def _akin(config, vrf, random):
     return f"{spelled((network >> (bits - wanted) << (bits - wanted)).to_bytes(bits // 8, 'big'))}/{wanted}"
 
 
+def _gateways(near, random):
+    """One of the neighbours, or several, which share what goes that way."""
+    return random.choice(near) if random.random() < 0.5 else random.sample(near, random.randint(1, min(4, len(near))))
+
+
+def _defaults(config, random):
+    """Gateways of ports: of both families, at one port or more."""
+    for number, port in enumerate(config["ports"]):
+        if random.random() < (0.5 if number == 0 else 0.3):
+            near = [n["address"] for n in config["neighbours"] if n["mac"][13] == str(number)]
+            four, six = ([a for a in near if (":" in a) == is_six] for is_six in (False, True))
+            some = random.choice((1, 1, 2, 3))
+            port["gateway"] = random.sample(four, some) + random.sample(six, random.randint(1, some))
+
+
 def _underlay_routes(config, random):
     """Remotes beyond neighbours; a part of them by another one, or nowhere."""
     routes = []
     for wide, narrow in (FAR4, FAR6):
         near = [n["address"] for n in config["neighbours"] if (":" in n["address"]) == (":" in wide)]
-        routes.append({"vrf": "underlay", "prefix": wide, "via": {"gateway": random.choice(near)}})
-        via = {"discard": True} if random.random() < 0.3 else {"gateway": random.choice(near)}
+        routes.append({"vrf": "underlay", "prefix": wide, "via": {"gateway": _gateways(near, random)}})
+        via = {"discard": True} if random.random() < 0.3 else {"gateway": _gateways(near, random)}
         routes.append({"vrf": "underlay", "prefix": narrow, "via": via})
     return routes
 
@@ -149,9 +164,7 @@ def topology(random, policies=True):
               "flows": {"timeouts": dict.fromkeys(TIMEOUTS, SESSION_SECONDS)},
               "ports": [_port(n, device, random) for n, device in enumerate(devices)]}
     config["neighbours"] = _neighbours(config["ports"], random)
-    if random.random() < 0.5:
-        mine = config["neighbours"][:2]
-        config["ports"][0]["gateway"] = [n["address"] for n in mine]
+    _defaults(config, random)
     config["vrfs"] = [_vrf(n, random) for n in range(1, random.randint(1, 6) + 1)]
     config["vifs"], taken = [], {(v["name"], s["gateway"]) for v in config["vrfs"] for s in v["subnets"]}
     for vrf in config["vrfs"]:

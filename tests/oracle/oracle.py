@@ -10,12 +10,11 @@ import answers
 import kinds
 import segments
 import sizes
-from deviations import OPEN
 from faults import ip4_faults, ip6_faults, is_fragment4, trimmed, unfinished, unforwardable
 from identity import identity
 from sessions import Crossing, Sessions
 from tables import UNDERLAY, Tables
-from tunnels import ecn_inside, encapsulate, relay, traffic_class, with_class
+from tunnels import ecn_inside, encapsulate, relay, takes, traffic_class, with_class
 from verdict import Unknown, Verdict, Where
 from vlans import tagged, untagged
 from wire import (ARP, DONT_FRAGMENT, ETHERNET, ETHERNET_BYTES, EXTENSIONS, FRAGMENT, GRE, IPV4, IPV6, ROUTING, UDP,
@@ -74,8 +73,9 @@ class Oracle:
         port = self.tables.ports.get(sent.interface)
         if port is None:
             return sent
-        frame = tagged(sent.frame, port.vlan) if port.vlan else sent.frame
-        return replace(sent, interface=port.interface, frame=frame)
+        ways = [(way.interface, tagged(frame, way.vlan) if way.vlan else frame)
+                for way, frame in ((self.tables.ports[name], frame) for name, frame in sent.ways)]
+        return replace(sent, interface=ways[0][0], frame=ways[0][1], others=tuple(ways[1:]))
 
     def learn(self, verdict):
         """The frame of this verdict has been sent: those after it may depend on it."""
@@ -226,7 +226,7 @@ class Oracle:
             tunnel = kinds.Opened("srv6", inside=visit.inside, data=visit.data)
             return self._let_in(verdict, where, decap, tunnel, flow(packet), traffic_class(packet))
         verdict.decap = decap.name
-        if packet[7] <= 1 and "segment-quoted-late" not in OPEN:
+        if packet[7] <= 1:   # S05 to S08, before anything changes
             return self._error(verdict, where, packet, "ttl_expired", "expired")
         if unforwardable(visit.following) or self._is_local(visit.following):
             raise Unknown("a segment behind which there is none, or another one of ours")
@@ -235,7 +235,7 @@ class Oracle:
             return self._forward(verdict, where, packet)
         port, mac = self.tables.port_of(decap.gateway), self.tables.neighbours[decap.gateway]
         for piece in self._fitting(verdict, where, packet, (None, port.mtu)):
-            verdict.send(port.name, self._frame(mac, port.mac, piece))
+            verdict.send(interface=port.name, frame=self._frame(mac, port.mac, piece))
         return None
 
     def _is_claimed(self, header):
@@ -289,7 +289,7 @@ class Oracle:
         found = self._decaps_of(tunnel, None, None, faults)
         if faults:
             return verdict.drop(*faults)
-        return self._let_in(verdict, where, found[0], tunnel, (), 0)
+        return self._let_in(verdict, where, found[0], tunnel, (where.device.name,), 0)
 
     def _decaps_of(self, tunnel, port, destination, faults):
         """Those that take the packet, or would if something else stood in front; what is wrong goes to the faults."""
@@ -304,7 +304,7 @@ class Oracle:
         return found or alike
 
     def _let_in(self, verdict, where, decap, tunnel, outer, outer_class):
-        """`outer`, `outer_class`: flow and traffic class of the outer IP header, if there is one."""
+        """`outer`, `outer_class`: flow and traffic class of the outer IP header; port and 0 where there is none."""
         verdict.decap, verdict.mark = decap.name, decap.mark_of(tunnel.bits)
         if decap.tunnel:
             return self._relay(verdict, decap, tunnel, outer, outer_class)
@@ -337,10 +337,9 @@ class Oracle:
         way = self.tables.underlay_way(target.remote)
         if way is None:
             return verdict.drop("tunnel_unresolved")
-        if len(service) + target.overhead > way[0].mtu:
+        if not takes(target, way, len(service)):
             return verdict.drop("too_big")
-        port, frame = relay(self.tables, target, kinds.next_forwarder(service), packet)
-        return verdict.send(port.name, frame, tunnel=target)
+        return verdict.send(**relay(self.tables, target, kinds.next_forwarder(service), packet))
 
     # --- routing --------------------------------------------------------------------------------
 
@@ -365,11 +364,11 @@ class Oracle:
             return self._to_vif(verdict, where, packet, self.tables.vifs[entry.target])
         if entry.kind == "tunnel":
             return self._to_tunnel(verdict, where, packet, self.tables.tunnels[entry.target], vrf)
-        port, mac = self.tables.next_hop(entry, destination)
+        way = self.tables.next_hop(entry, destination)
         if not self._admitted(verdict, where, ("port", ""), vrf):
             return
-        for piece in self._fitting(verdict, where, packet, (None, port.mtu)):
-            verdict.send(port.name, self._frame(mac, port.mac, piece))
+        for piece in self._fitting(verdict, where, packet, (None, way.mtu), way.takes(len(packet))):
+            verdict.send(**way.frames(IPV4 if piece[0] >> 4 == 4 else IPV6, piece))
 
     def _admitted(self, verdict, where, target, vrf):
         """Whether policies let it through; `vrf`: where answers come in."""
@@ -395,7 +394,7 @@ class Oracle:
             return
         mac = self.tables.vrfs[vif.vrf].mac
         for piece in self._fitting(verdict, where, packet, (vif.mss_clamp, vif.mtu)):
-            verdict.send(vif.name, self._frame(vif.mac, mac, piece))
+            verdict.send(interface=vif.name, frame=self._frame(vif.mac, mac, piece))
 
     def _to_tunnel(self, verdict, where, packet, tunnel, vrf):
         way = self.tables.underlay_way(tunnel.remote)
@@ -404,10 +403,10 @@ class Oracle:
             return
         if not self._admitted(verdict, where, ("tunnel", ""), vrf):
             return
-        for piece in self._fitting(verdict, where, packet, (tunnel.mss_clamp, way[0].mtu - tunnel.overhead)):
+        fits = takes(tunnel, way, len(packet))
+        for piece in self._fitting(verdict, where, packet, (tunnel.mss_clamp, way.mtu - tunnel.overhead), fits):
             inner = self._frame(tunnel.inner_mac, self.tables.vrfs[vrf].mac, piece)
-            port, frame = encapsulate(self.tables, tunnel, inner)
-            verdict.send(port.name, frame, tunnel=tunnel)
+            verdict.send(**encapsulate(self.tables, tunnel, inner))
 
     @staticmethod
     def _frame(destination, source, packet):
@@ -422,14 +421,15 @@ class Oracle:
         head = packet[:8] + bytes([packet[8] - 1, packet[9], 0, 0]) + packet[12:header]
         return head[:10] + checksum(head).to_bytes(2, "big") + head[12:] + packet[header:]
 
-    def _fitting(self, verdict, where, packet, way):
+    def _fitting(self, verdict, where, packet, way, fits=None):
         """The packet as it goes on, in pieces where it must; [] for what has lived too long or cannot fit. `way`: see
-        sizes.lowered."""
+        sizes.lowered; `fits`: where its MTU does not say."""
         reasons = set()
         v6, mtu = packet[0] >> 4 == 6, way[1]
+        fits = len(packet) <= mtu if fits is None else fits
         if packet[7 if v6 else 8] <= 1:
             reasons.add("ttl_expired")
-        if len(packet) > mtu and (v6 or int.from_bytes(packet[6:8], "big") & DONT_FRAGMENT):
+        if not fits and (v6 or int.from_bytes(packet[6:8], "big") & DONT_FRAGMENT):
             reasons.add("too_big")
         if "ttl_expired" in reasons:
             self._error(verdict, where, packet, "ttl_expired", "expired")
@@ -439,7 +439,7 @@ class Oracle:
             verdict.drop(*reasons)
             return []
         packet = sizes.lowered(self.aged(packet), [way, *self._ways_back(where, packet)])
-        made = [packet] if len(packet) <= mtu else sizes.pieces4(packet, mtu)
+        made = [packet] if fits else sizes.pieces4(packet, mtu)
         if not made:
             verdict.drop("too_big_fragmentable")
         return made
@@ -454,8 +454,8 @@ class Oracle:
         if entry is None or entry.kind not in ("vif", "tunnel", "gateway", "connected"):
             return []
         if entry.kind in ("gateway", "connected"):
-            hop = entry.target if entry.kind == "gateway" else source
-            return [(None, self.tables.next_hop(entry, source)[0].mtu)] if hop in self.tables.neighbours else []
+            known = entry.kind == "gateway" or source in self.tables.neighbours
+            return [(None, self.tables.next_hop(entry, source).mtu)] if known else []
         clamp = (self.tables.vifs if entry.kind == "vif" else self.tables.tunnels)[entry.target].mss_clamp
         mtu = self._way_mtu(entry, source)
         return [(clamp, mtu)] if mtu else []
@@ -473,8 +473,18 @@ class Oracle:
         if entry.kind == "tunnel":
             tunnel = self.tables.tunnels[entry.target]
             way = self.tables.underlay_way(tunnel.remote)
-            return way and way[0].mtu - tunnel.overhead
-        return self.tables.next_hop(entry, destination)[0].mtu
+            return way and way.mtu - tunnel.overhead
+        return self.tables.next_hop(entry, destination).mtu
+
+    def _fits(self, entry, destination, size):
+        """Whether a packet of that size may go that way as it is."""
+        if entry.kind == "vif":
+            return size <= self.tables.vifs[entry.target].mtu
+        if entry.kind == "tunnel":
+            tunnel = self.tables.tunnels[entry.target]
+            way = self.tables.underlay_way(tunnel.remote)
+            return way is None or takes(tunnel, way, size)
+        return self.tables.next_hop(entry, destination).takes(size)
 
     def originate(self, verdict, where, packet, what):
         """A packet of the router's own goes back into the VRF from which came what it answers, as limits allow."""
@@ -486,7 +496,7 @@ class Oracle:
         if entry.kind == "receive":
             return verdict.may_drop("local_unsupported", "punt_local_limited")
         mtu = self._way_mtu(entry, addresses(packet)[1])
-        if mtu and len(packet) > mtu:
+        if not self._fits(entry, addresses(packet)[1], len(packet)):
             if packet[0] >> 4 == 6:
                 return verdict.may_drop("too_big")
             for piece in sizes.pieces4(packet, mtu):
@@ -499,12 +509,12 @@ class Oracle:
         if entry.kind == "vif":
             vif = self.tables.vifs[entry.target]
             frame = self._frame(vif.mac, self.tables.vrfs[vif.vrf].mac, packet)
-            return verdict.may_send(vif.name, frame, what)
+            return verdict.may_send(what, interface=vif.name, frame=frame)
         if entry.kind == "tunnel":
             tunnel = self.tables.tunnels[entry.target]
             done = encapsulate(self.tables, tunnel, self._frame(tunnel.inner_mac, self.tables.vrfs[vrf].mac, packet))
             if done is None:
                 return verdict.may_drop("tunnel_unresolved")
-            return verdict.may_send(done[0].name, done[1], what, tunnel)
-        port, mac = self.tables.next_hop(entry, addresses(packet)[1])
-        return verdict.may_send(port.name, self._frame(mac, port.mac, packet), what)
+            return verdict.may_send(what, **done)
+        way = self.tables.next_hop(entry, addresses(packet)[1])
+        return verdict.may_send(what, **way.frames(IPV4 if packet[0] >> 4 == 4 else IPV6, packet))

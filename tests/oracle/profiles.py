@@ -112,6 +112,8 @@ def tunnel(number, config, random):
         if not known.is_nsh and random.random() < 0.3:
             entry["ttl"] = random.randint(1, 255)
         return entry
+    if random.random() < 0.3:
+        entry["outer_fragmentation"] = True
     if known.port is not None:
         entry["source_ports"] = random.choice(RANGES)
         if ":" in there and random.random() < 0.3:
@@ -273,7 +275,7 @@ def change_tunnel(random, config):
     known = KINDS[entry["kind"]]
     ethernet = entry.get("payload", known.payloads[0]) == "ethernet"
     key = random.choice(("remote", "remote", "network", "port", "source_ports", "inner_destination_mac", "payload",
-                         "reserved"))
+                         "reserved", "outer_fragmentation"))
     if key in ("network", "port"):
         keys = _change_common(random, config, entry, key)
     elif key == "remote" and "remote" in entry:
@@ -286,6 +288,9 @@ def change_tunnel(random, config):
     elif key == "reserved" and entry["kind"] in kinds.RESERVED:
         entry["reserved"] = _bits(random.choice((0, random.getrandbits(64))) & kinds.RESERVED[entry["kind"]])
         keys = ["reserved"]
+    elif key == "outer_fragmentation" and not known.ethertype:
+        entry["outer_fragmentation"] = not entry.get("outer_fragmentation", False)
+        return entry["name"], ["--outer-fragmentation", "on" if entry["outer_fragmentation"] else "off"]
     elif key == "inner_destination_mac" and ethernet:
         entry["inner_destination_mac"] = random.choice(ROUTER_MACS)
         keys = ["inner_destination_mac"]

@@ -256,7 +256,7 @@ class Session:
         self.check_counters("tunnel", self.through)
         self.check_counters("decap", self.opened)
         self.check_marks()
-        narrow = self.flows.narrow(self.oracle.tables.tunnels)
+        narrow = self.flows.narrow(self.oracle.tables.tunnels) + self.flows.crowded()
         if narrow:
             raise Disagreement(f"seed {self.seed}: {narrow}")
 

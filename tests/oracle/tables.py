@@ -6,7 +6,7 @@ import kinds
 import segments
 from deviations import KNOWN
 from policies import Groups
-from verdict import Unknown
+from verdict import Unknown, Way
 from vlans import interface_of, kind_of
 from wire import IPV4, NSH, ROUTING, covers, mac_bytes, packed, prefix
 
@@ -88,6 +88,7 @@ class Tunnel:
     segments: list         # of SRv6, in the order of the visits
     reduced: bool
     reserved: int          # bits of the header that are sent though it has them for nobody
+    outer_fragmentation: bool
 
     @property
     def on_ethernet(self):
@@ -157,7 +158,8 @@ class Tables:
             if kind == "ecmp":  # of several members any may be right, which is not said here yet
                 only, = target
                 (kind, target), = only.items()
-            target = packed(target) if kind == "gateway" else target
+            if kind == "gateway":
+                target = [packed(g) for g in ([target] if isinstance(target, str) else target)]
             self.vrfs[route["vrf"]].add(route["prefix"], kind, target)
 
     def _port(self, p, macs):
@@ -171,7 +173,10 @@ class Tables:
                 underlay.add(net, "connected", p["name"])
         gateways = p.get("gateway", [])
         for gateway in [gateways] if isinstance(gateways, str) else gateways:
-            underlay.add("::/0" if ":" in gateway else "0.0.0.0/0", "gateway", packed(gateway))
+            default = prefix("::/0" if ":" in gateway else "0.0.0.0/0")
+            if not any(e.net == default for e in underlay.entries):
+                underlay.add(default, "gateway", [])
+            next(e for e in underlay.entries if e.net == default).target.append(packed(gateway))   # all ports share it
         return Port(p["name"], kind_of(p["device"]), interface_of(p), p.get("vlan", 0), mac_bytes(macs[p["name"]]),
                     p.get("mtu", 1500), addresses)
 
@@ -197,7 +202,7 @@ class Tables:
         return Tunnel(t["name"], kind, network, remote, local, port, payload,
                       source_ports(t.get("source_ports", "49152-65535")), mac, t.get("ttl", 64), t.get("dscp", 0),
                       t.get("zero_udp_checksum6", False), t.get("mss_clamp"), kinds.metadata(t), visits,
-                      t.get("reduced", False), int(t.get("reserved", "0"), 16))
+                      t.get("reduced", False), int(t.get("reserved", "0"), 16), t.get("outer_fragmentation", False))
 
     def _decap(self, d):
         sources = [prefix(s) for s in d.get("sources", [])]
@@ -247,14 +252,14 @@ class Tables:
         return None
 
     def next_hop(self, entry, address):
-        """(port, MAC) of an underlay entry that leads out."""
-        hop = entry.target if entry.kind == "gateway" else address
-        if hop not in self.neighbours:
+        """The Way of an underlay entry that leads out."""
+        hops = entry.target if entry.kind == "gateway" else [address]
+        if not all(hop in self.neighbours for hop in hops):
             raise Unknown("a neighbour that has to be asked for")
-        return self.port_of(hop), self.neighbours[hop]
+        return Way(tuple((self.port_of(hop), self.neighbours[hop]) for hop in hops))
 
     def underlay_way(self, remote):
-        """(port, MAC) toward the remote of a tunnel; None where the underlay does not lead there."""
+        """The Way toward the remote of a tunnel; None where the underlay does not lead there."""
         entry, _ = self.walk(UNDERLAY, remote)
         if entry is None or entry == "loop" or entry.kind not in ("gateway", "connected"):
             return None

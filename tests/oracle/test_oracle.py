@@ -17,8 +17,8 @@ import pytest
 from scapy.contrib.geneve import GENEVE
 from scapy.contrib.mpls import MPLS
 from scapy.contrib.nsh import NSH
-from scapy.layers.inet import IP, TCP, UDP
-from scapy.layers.inet6 import IPv6, IPv6ExtHdrSegmentRouting
+from scapy.layers.inet import IP, TCP, UDP, fragment
+from scapy.layers.inet6 import IPv6, IPv6ExtHdrFragment, IPv6ExtHdrSegmentRouting, fragment6
 from scapy.layers.l2 import GRE, Dot1Q, Ether
 from scapy.layers.vxlan import VXLAN
 from scapy.packet import Raw
@@ -26,6 +26,7 @@ from scapy.packet import Raw
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "golden")]
 
 import mark_rows  # noqa: E402
+import pieces  # noqa: E402
 import rows  # noqa: E402
 import service_rows  # noqa: E402
 import tunnel_rows  # noqa: E402
@@ -97,10 +98,21 @@ def scapy_service(t, inside, next_protocol):
             "nsh_over_ethernet": lambda: service}[t.kind]()
 
 
+def scapy_packet(inside, inner):
+    """The IP packet in what a tunnel holds; None: there is none that is whole enough to be read."""
+    if inside == wire.NSH:
+        inside = {1: wire.IPV4, 2: wire.IPV6, 3: wire.ETHERNET}[inner[3]]   # scapy reads no metadata of MD type 2
+        inner = inner[(inner[1] & 0x3F) * 4:]
+    if inside == wire.ETHERNET:
+        inside, inner = int.from_bytes(inner[12:14], "big"), inner[14:]
+    version, least, layer = {wire.IPV4: (4, 20, IP), wire.IPV6: (6, 40, IPv6)}.get(inside, (0, 0, None))
+    return layer(inner) if layer and len(inner) >= least and inner[0] >> 4 == version else None
+
+
 def scapy_outer(tables, sent, inner):
     """The frame that a tunnel packet has to be, by scapy. `inner`: a frame, an IP packet or one with NSH."""
     t = sent.tunnel
-    port, mac = tables.underlay_way(t.remote)
+    port, mac = tables.underlay_way(t.remote).hops[0]
     six = len(t.remote) == 16
     inside = {"ethernet": wire.ETHERNET, "nsh": wire.NSH}.get(
         t.payload, wire.IPV4 if inner[0] >> 4 == 4 else wire.IPV6)
@@ -112,13 +124,13 @@ def scapy_outer(tables, sent, inner):
         protocol = 4 if inside == wire.IPV4 else 41
     ends = {"src": wire.spelled(t.local), "dst": wire.spelled(t.remote)}
     inner_class, inner_ttl = 0, 64
-    if inside != wire.NSH:   # see deviations.py
-        packet = Ether(inner).payload if inside == wire.ETHERNET else IP(inner) if inside == wire.IPV4 else IPv6(inner)
-        inner_class, inner_ttl = (packet.tc, packet.hlim) if packet.version == 6 else (packet.tos, packet.ttl)
+    packet = scapy_packet(inside, inner)
+    if packet is not None:
+        inner_class, inner_ttl = (packet.tc, packet.hlim or 1) if packet.version == 6 else (packet.tos, packet.ttl or 1)
     ttl = inner_ttl if t.ttl == "copy" else t.ttl
     tos = inner_class if t.dscp == "copy" else t.dscp << 2 | inner_class & 3
     outer = IPv6(hlim=ttl, tc=tos, nh=protocol, **ends) if six else IP(
-        ttl=ttl, tos=tos, id=0, flags="DF", proto=protocol, **ends)
+        ttl=ttl, tos=tos, id=0, flags="" if t.outer_fragmentation else "DF", proto=protocol, **ends)
     listed = [wire.spelled(s) for s in reversed(t.segments[1:] if t.reduced else t.segments)]
     if listed:
         outer = IPv6(**{**outer.fields, "nh": 43}) / IPv6ExtHdrSegmentRouting(
@@ -145,7 +157,7 @@ def test_outer_headers_are_scapys():
             for sent in oracle.process(*vlans.on_wire(chance, config["ports"], *packets.next())).out:
                 if sent.tunnel:
                     link = 14 if sent.tunnel.payload == "ethernet" else 0
-                    port, _ = oracle.tables.underlay_way(sent.tunnel.remote)
+                    port = oracle.tables.underlay_way(sent.tunnel.remote).port
                     frame = vlans.untagged(sent.frame) if port.vlan else sent.frame
                     inner = frame[14 + sent.tunnel.overhead - link:]
                     outer = scapy_outer(oracle.tables, sent, inner)
@@ -154,6 +166,42 @@ def test_outer_headers_are_scapys():
                     compared[sent.tunnel.kind] += 1
     assert set(compared) == set(KINDS) and min(compared.values()) > 5, compared
     assert {(False, True), (True, True), (True, False)} <= set(seen), seen   # VLAN or none, its own device or not
+
+
+def scapy_pieces(head, data, mtu):
+    """Those of an outer packet with that payload, as bytes."""
+    if head.version == 4:
+        return [bytes(piece) for piece in fragment(head / Raw(data), (mtu - len(head)) // 8 * 8)]
+    front = head.copy()
+    behind = IPv6ExtHdrFragment(nh=front.lastlayer().nh, id=77)
+    front.lastlayer().nh = wire.FRAGMENT
+    return [bytes(piece) for piece in fragment6(front / behind / Raw(data), mtu)]
+
+
+def test_pieces_are_scapys():
+    """They have the sizes that the oracle wants, and become the whole again."""
+    chance = random.Random(7)
+    here4, here6 = "192.0.2.1", "2001:db8::1"
+    locals_ = {(wire.packed(here4), 4789): "vxlan", (wire.packed(here6), wire.ROUTING): "srv6"}
+    routing = IPv6ExtHdrSegmentRouting(nh=41, addresses=[here6, "2001:db8::9"], segleft=1, lastentry=1)
+    for head in (IP(src=here4, dst="192.0.2.9", proto=17, id=9), IPv6(src=here6, dst="2001:db8::9", nh=17),
+                 IPv6(src=here6, dst="2001:db8::9", nh=43) / routing):
+        link = bytes(12) + (b"\x08\0" if head.version == 4 else b"\x86\xdd")
+        for _ in range(60):
+            # Where the header leaves no multiple of 8, scapy makes the last piece larger.
+            mtu = 8 * chance.randint(160, 187) + (4 if head.version == 4 else 0)
+            data = chance.randbytes(chance.randint(1500, 4000))
+            whole, cut = bytes(head / Raw(data)), scapy_pieces(head, data, mtu)
+            assert pieces.sizes(whole, mtu) == tuple(map(len, cut))
+            joiner = pieces.Joiner(locals_)
+            *earlier, (frame, sizes, (_, number)) = [joiner.add("fab0", link + piece) for piece in cut]
+            assert set(earlier) == {()} and sizes == tuple(map(len, cut)) and joiner.unfinished() == []
+            if head.version == 4:   # its identification may be any
+                assert number == b"\0\x09"
+                whole = bytes(IP(src=here4, dst="192.0.2.9", proto=17, id=0) / Raw(data))
+            assert frame == link + whole
+            assert joiner.add("fab0", link + cut[-1]) is None   # out of its turn
+    assert pieces.sizes(bytes(IP() / Raw(bytes(1480))), 1500) == ()
 
 
 def test_good_packets_are_good_to_scapy():

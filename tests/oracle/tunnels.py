@@ -1,10 +1,9 @@
 """The outer headers of a tunnel, and what ECN they and the inner ones have of each other (RFC 6040)."""
 
 import kinds
+import pieces
 import segments
-from deviations import OPEN
-from wire import (DONT_FRAGMENT, ETHERNET, ETHERNET_BYTES, GRE, IPV4, IPV6, NSH, UDP, checksum, ethernet, ipv4, ipv6,
-                  udp)
+from wire import DONT_FRAGMENT, ETHERNET, ETHERNET_BYTES, GRE, IPV4, IPV6, NSH, UDP, checksum, ipv4, ipv6, udp
 
 ANY_SOURCE_PORT = 0
 NOT_ECT, ECT1, ECT0, CE = range(4)  # RFC 3168 §5
@@ -32,7 +31,7 @@ def with_class(packet, value):
 
 
 def encapsulate(tables, tunnel, frame, own=False):
-    """(port, frame) of what leaves, with ANY_SOURCE_PORT for the port that only the router's secret hash knows;
+    """What leaves, as keywords of Sent, with ANY_SOURCE_PORT for the port that only the router's secret hash knows;
     None where the underlay does not lead to the remote. A tunnel of IP packets takes the packet of the frame.
     `own`: ARP or ND of the router itself."""
     inside, data = ETHERNET, frame
@@ -43,8 +42,6 @@ def encapsulate(tables, tunnel, frame, own=False):
 
 def relay(tables, tunnel, service, inner):
     """The same for a packet with an NSH header. `inner`: the IP packet in it, None where there is none."""
-    if "relays-tell-nothing" in OPEN:
-        inner = None
     return _with_outer(tables, tunnel, NSH, service, inner)
 
 
@@ -53,23 +50,23 @@ def _with_outer(tables, tunnel, inside, data, packet):
     way = tables.underlay_way(tunnel.remote)
     if way is None:
         return None
-    port, mac = way
     inner, ttl = 0, 64
     if packet is not None:
-        inner, ttl = traffic_class(packet), packet[8 if packet[0] >> 4 == 4 else 7]
+        inner = traffic_class(packet)
+        ttl = max(packet[8 if packet[0] >> 4 == 4 else 7], 1)   # nobody sends a packet with 0: RFC 1122 §3.2.1.7
     dscp = inner >> 2 if tunnel.dscp == "copy" else tunnel.dscp
     outer = dscp << 2 | inner & 3
     ttl = ttl if tunnel.ttl == "copy" else tunnel.ttl
     if tunnel.segments:
         protocol, between = segments.steered(tunnel.segments, tunnel.reduced, inside)
         packet = ipv6(tunnel.local, tunnel.remote, protocol, between + data, hops=ttl, traffic_class=outer)
-        return port, ethernet(mac, port.mac, IPV6, packet)
+        return _leaving(tunnel, way, packet)
     body = kinds.headed(tunnel.kind, tunnel.network, inside, data, 64 if tunnel.ttl == "copy" else tunnel.ttl,
                         tunnel.context)
     if tunnel.reserved:
         body = kinds.with_bits(body, tunnel.reserved)
     if tunnel.on_ethernet:
-        return port, ethernet(mac, port.mac, kinds.KINDS[tunnel.kind].ethertype, body)
+        return {"tunnel": tunnel, **way.frames(kinds.KINDS[tunnel.kind].ethertype, body)}
     six = len(tunnel.remote) == 16
     protocol = GRE if tunnel.port is None else UDP
     if protocol == UDP:
@@ -78,5 +75,18 @@ def _with_outer(tables, tunnel, inside, data, packet):
     if six:
         packet = ipv6(tunnel.local, tunnel.remote, protocol, body, hops=ttl, traffic_class=outer)
     else:
-        packet = ipv4(tunnel.local, tunnel.remote, protocol, body, ttl=ttl, tos=outer, fragment=DONT_FRAGMENT)
-    return port, ethernet(mac, port.mac, IPV6 if six else IPV4, packet)
+        packet = ipv4(tunnel.local, tunnel.remote, protocol, body, ttl=ttl, tos=outer,
+                      fragment=0 if tunnel.outer_fragmentation else DONT_FRAGMENT)
+    return _leaving(tunnel, way, packet)
+
+
+def _leaving(tunnel, way, packet):
+    """An outer IP packet, which is cut where it may be and does not fit."""
+    cut = tunnel.outer_fragmentation and not way.takes(len(packet))
+    return {"tunnel": tunnel, "pieces": pieces.sizes(packet, way.mtu) if cut else (),
+            **way.frames(IPV4 if packet[0] >> 4 == 4 else IPV6, packet)}
+
+
+def takes(tunnel, way, size):
+    """Whether a packet of that size fits, which is no matter where the outer one may be cut."""
+    return tunnel.outer_fragmentation or way.takes(size + tunnel.overhead)

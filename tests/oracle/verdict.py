@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field, replace
 
+from wire import ethernet
+
 
 class Unknown(Exception):
     """The documents do not say what happens to this packet; the reason is the text."""
@@ -18,7 +20,7 @@ class Where:
     kernel: bool = False   # it came by af_packet from a kernel, which may leave checksums undone
     l2_destination: bytes = b""
     l2_source: bytes = b""
-    outer: tuple = ()      # the flow of the tunnel packet
+    outer: tuple = ()      # the flow of the tunnel packet, or its port, which may share the device
     outer_class: int = 0   # its traffic class
     bare: bool = False     # it came out of a tunnel without Ethernet
 
@@ -28,10 +30,45 @@ class Where:
 
 @dataclass(frozen=True)
 class Sent:
+    """`pieces`: sizes of the IP packets as which it leaves, () as a whole; `others`: (interface, frame) of the ways
+    beside this one; a flow keeps to one of them all."""
     interface: str
     frame: bytes
     tunnel: object = None
     what: str = ""
+    pieces: tuple = ()
+    others: tuple = ()
+
+    @property
+    def ways(self):
+        return (self.interface, self.frame), *self.others
+
+
+@dataclass(frozen=True)
+class Way:
+    """Out of the underlay, by one of several gateways. `hops`: (port, MAC) of each."""
+    hops: tuple
+
+    @property
+    def port(self):
+        return self.hops[0][0]
+
+    @property
+    def mtu(self):
+        """Of what gets through by each."""
+        return min(port.mtu for port, _ in self.hops)
+
+    def takes(self, size):
+        """Whether a packet of that size fits."""
+        fits = {size <= port.mtu for port, _ in self.hops}
+        if False in fits and len({port.mtu for port, _ in self.hops}) > 1:
+            raise Unknown("a packet that is too large for some of several ways")
+        return fits == {True}
+
+    def frames(self, kind, packet):
+        """The keywords of Sent for an Ethernet frame of that EtherType."""
+        made = [(port.name, ethernet(mac, port.mac, kind, packet)) for port, mac in self.hops]
+        return {"interface": made[0][0], "frame": made[0][1], "others": tuple(made[1:])}
 
 
 @dataclass
@@ -55,12 +92,12 @@ class Verdict:
     def drop(self, *reasons):
         self.reasons = frozenset(reasons)
 
-    def send(self, interface, frame, tunnel=None):
-        self.out.append(Sent(interface, frame, tunnel))
+    def send(self, **sent):
+        self.out.append(Sent(**sent))
 
-    def may_send(self, interface, frame, what, tunnel=None):
+    def may_send(self, what, **sent):
         self.answered = True
-        self.maybe.append(Sent(interface, frame, tunnel, what))
+        self.maybe.append(Sent(what=what, **sent))
 
     def may_drop(self, *reasons):
         self.answered = True
@@ -70,6 +107,7 @@ class Verdict:
         if self.unknown:
             return f"unknown: {self.unknown}"
         lines = [f"{word} {s.interface}: {s.frame.hex()}{f' ({s.what})' if s.what else ''}"
+                 f"{f' in pieces {s.pieces}' if s.pieces else ''}{f' or by {len(s.others)} others' if s.others else ''}"
                  for word, sent in (("out of", self.out), ("perhaps out of", self.maybe)) for s in sent]
         if self.reasons != {None}:
             lines.append("dropped for " + " or ".join(sorted(r or "nothing" for r in self.reasons)))

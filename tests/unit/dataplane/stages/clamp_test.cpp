@@ -132,6 +132,26 @@ TEST_CASE("a tunnel's clamp lowers the MSS of both directions to what fits", "[m
   CHECK(rig.counters().sizes[static_cast<std::size_t>(SizeEvent::mss_lowered)].get() == 1);
 }
 
+TEST_CASE("a tunnel by several neighbours is clamped by what fits each", "[mss]") {
+  constexpr AdjacencyId ways{40};
+  constexpr AdjacencyId second{41};
+  Adjacency both;
+  both.buckets = {world::to_peer, second};
+  both.mtu_bytes = 1400;
+  Batch batch = world::batch();
+  batch.adjacencies.push_back(
+      {second, test::adjacency_on(world::fabric, "192.0.2.3", test::mac("02:00:00:00:aa:02"))});
+  batch.adjacencies.push_back({ways, both});
+  for (auto& change : batch.nexthops) {
+    if (change.id != world::tunnel4) continue;
+    auto& tunnel = std::get<nexthop::Tunnel>(*change.object);
+    tunnel.profile.mss_clamp = automatic;
+    tunnel.adjacency = ways;
+  }
+  Rig rig(batch);
+  for (const Way& way : {from_vm6, to_vm6}) CHECK(passes(rig, way, "020405a0", 2) == 1290);
+}
+
 TEST_CASE("of the clamps at both ends the lowest counts, and none where none is asked for",
           "[mss]") {
   struct Case {

@@ -218,6 +218,53 @@ TEST_CASE("a forwarder tells the packet inside of congestion", "[nsh]") {
         "dropped: outer_ce_inner_not_ect");
 }
 
+TEST_CASE("a forwarder tells the next outer header what the packet inside says", "[nsh]") {
+  for (const bool v4 : {true, false}) {          // inside
+    for (const bool outer_v4 : {true, false}) {  // of what it sends
+      for (const TunnelPayload payload : {TunnelPayload::ip, TunnelPayload::ethernet}) {
+        for (const TunnelKind to : {TunnelKind::nsh_over_gre, TunnelKind::nsh_over_vxlan_gpe}) {
+          const Loop loop = loop_of(TunnelKind::nsh_over_ethernet, payload, v4);
+          const auto fields_of = [&](const Bytes& in, bool copies) {
+            Batch batch = relaying(loop, to, outer_v4);
+            auto& profile = std::get<nexthop::Tunnel>(*batch.nexthops[1].object).profile;
+            if (!copies) profile.dscp = 5;
+            profile.copy_dscp = profile.copy_ttl = copies;
+            Rig rig(world::batch());
+            rig.apply(batch);
+            const Outcome out = rig.receive(world::fabric, in);
+            REQUIRE(describe(out) == "transmitted");
+            CHECK((!outer_v4 || with_ipv4_checksum(out.frame) == out.frame));
+            const unsigned traffic_class =
+                outer_v4 ? out.frame[at::ip + 1] : test::get16(out.frame, at::ip) >> 4 & 0xff;
+            return std::pair(traffic_class, unsigned{out.frame[at::ip + (outer_v4 ? 8 : 7)]});
+          };
+          // The packet ends the frame, and had a TTL of 64 when the VM sent it.
+          const Bytes plain = sent_by(loop, v4 ? vm1_4 : vm1_6);
+          const std::size_t inner = plain.size() - ((v4 ? vm1_4 : vm1_6).size() - at::ip);
+          const auto inside = [&](unsigned traffic_class, std::uint8_t ttl) {
+            Bytes frame = plain;
+            frame[inner + (v4 ? 8 : 7)] = ttl;
+            if (!v4) return with16(frame, inner, 0x6000 | traffic_class << 4);
+            frame[inner + 1] = static_cast<std::uint8_t>(traffic_class);
+            return with_ipv4_checksum(frame, inner);
+          };
+          using Fields = std::pair<unsigned, unsigned>;
+          CHECK(fields_of(plain, false) == Fields(5 << 2, 64));
+          CHECK(fields_of(inside(0xb9, 9), false) == Fields(5 << 2 | 1, 64));
+          CHECK(fields_of(inside(0xb9, 9), true) == Fields(0xb9, 9));
+          CHECK(fields_of(inside(0x03, 0), true) == Fields(0x03, 1));  // nobody sends a TTL of 0
+          // What is no IP has nothing to say.
+          Bytes other = inside(0xb9, 9);
+          if (payload == TunnelPayload::ethernet) {
+            other[inner - 1] = 0x06;
+            CHECK(fields_of(other, true) == Fields(0, 64));
+          }
+        }
+      }
+    }
+  }
+}
+
 TEST_CASE("what cannot go on from a forwarder is counted", "[nsh]") {
   const Loop loop = loop_of(TunnelKind::nsh_over_ethernet);
   const Bytes in = sent_by(loop);
@@ -241,6 +288,40 @@ TEST_CASE("what cannot go on from a forwarder is counted", "[nsh]") {
     CHECK(describe(rig.receive(world::fabric, large)) == "transmitted");
     large.push_back(0);
     CHECK(describe(rig.receive(world::fabric, large)) == "dropped: too_big");
+  }
+  SECTION("it is too large for what lies farther") {
+    tunnel.path_mtu_bytes = 1400;
+    rig.apply(batch);
+    Bytes large = in;
+    large.resize(14 + 1400 - 20 - 8 - 8);
+    CHECK(describe(rig.receive(world::fabric, large)) == "transmitted");
+    large.push_back(0);
+    CHECK(describe(rig.receive(world::fabric, large)) == "dropped: too_big");
+  }
+}
+
+TEST_CASE("what a forwarder sends on leaves in pieces where its tunnel says so", "[nsh]") {
+  for (const bool v4 : {true, false}) {
+    const Loop loop = loop_of(TunnelKind::nsh_over_ethernet);
+    Bytes in = sent_by(loop);
+    in.resize(14 + 1500);
+    Rig rig(world::batch());
+    Batch batch = relaying(loop, TunnelKind::nsh_over_gre, v4);
+    auto& profile = std::get<nexthop::Tunnel>(*batch.nexthops[1].object).profile;
+    profile.outer_fragmentation = true;
+    rig.apply(batch);
+    const auto frames = rig.pieces(world::fabric, {in});
+    REQUIRE(frames.size() == 2);
+    const std::size_t header = 14 + (v4 ? 20 : 48);
+    Bytes whole;
+    for (const Bytes& frame : frames) {
+      CHECK(frame.size() <= 14 + 1500);
+      whole.insert(whole.end(), frame.begin() + static_cast<std::ptrdiff_t>(header), frame.end());
+    }
+    in.erase(in.begin(), in.begin() + 14);
+    in[1] = 0x86;  // one forwarder less
+    REQUIRE(whole.size() == 8 + in.size());
+    CHECK(Bytes(whole.begin() + 8, whole.end()) == in);
   }
 }
 

@@ -297,6 +297,31 @@ TEST_CASE("SRv6 End passes a packet on to its next segment", "[kinds]") {
   }
 }
 
+TEST_CASE("SRv6 End has a packet whose hop limit runs out told of as it came", "[kinds]") {
+  Loop loop = loop_of(describe(TunnelKind::srv6), TunnelPayload::ip, false);
+  loop.profile.segments.push_back(ip("2001:db8:7::1").v6());
+  for (const bool chosen : {false, true}) {
+    Rig rig(world::batch());
+    Batch batch = batch_of(loop);
+    const NexthopId neighbour{51};
+    batch.nexthops.push_back({neighbour, nexthop::Interface{world::to_peer6}});
+    batch.decaps[0].object->behaviour = chosen ? SegmentBehaviour::end_x : SegmentBehaviour::end;
+    batch.decaps[0].object->nexthop = chosen ? neighbour : NexthopId{};
+    if (!chosen) batch.routes.push_back({underlay_vrf, prefix("2001:db8:7::/48"), neighbour});
+    rig.apply(batch);
+    const Bytes sent = returned(rig.receive(world::vm1, vm1_4).frame);
+    for (const std::string_view hops : {"00", "01"}) {
+      const Bytes in = with(sent, 14 + 7, hops);
+      const Outcome out = rig.receive(world::fabric, in);
+      CHECK(describe(out) == "punted: ttl_expired");
+      CHECK(out.metadata.kind == PuntClass::icmp_error);
+      CHECK(out.frame == in);
+      CHECK(rig.counters().decaps[back.index()].get().packets == 1);
+    }
+    CHECK(describe(rig.receive(world::fabric, with(sent, 14 + 7, "02"))) == "transmitted");
+  }
+}
+
 TEST_CASE("options of GENEVE are skipped, unless they are critical", "[kinds]") {
   const Bytes plain = packet_of(TunnelKind::geneve, TunnelPayload::ip);
   // One option of eight bytes in all, class 0x0102: lengths grow by 8.
