@@ -50,7 +50,7 @@ class BodyStream {
 struct Response {
   unsigned status = 200;
   std::string content_type = "application/json";
-  std::string body;
+  std::string body{};
   std::shared_ptr<BodyStream> stream{};  ///< instead of `body`
   /// Where it is set, the response comes later: this is called once with a function that takes it,
   /// to be called on the thread of the io_context.
