@@ -113,6 +113,14 @@ TEST_CASE("ways: a neighbour that is lost changes one adjacency beside its own, 
   CHECK(node.plane.redundant == 0);
 }
 
+TEST_CASE("ways: what goes by several gateways must fit each") {
+  for (const std::size_t small : {0, 1}) {
+    auto config = with_tunnels();
+    config.ports.at(small).mtu_bytes = 1400;
+    CHECK(Fabrics(config).tunnel_adjacency("to-far")->mtu_bytes == 1400);
+  }
+}
+
 TEST_CASE("ways: routes with the same gateways share an adjacency, which goes with the last") {
   Fabrics node;
   const auto put = [&](const char* prefix, const std::vector<IpAddress>& gateways) {
