@@ -232,6 +232,8 @@ def test_its_certificate_is_renewed(place):
 
     old = shown()
     with place.connection(place.admin) as standing:
+        for end in ("pem", "key"):
+            (place.pki.directory / f"network-control.{end}").unlink()
         cert = Path(place.pki.issue("network-control", "--address", CONTROLLER_ADDRESS)["cert"])
         hang_up("certificates are read again")
         renewed = shown()

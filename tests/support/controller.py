@@ -218,4 +218,5 @@ class Site:
     def kind(self, router, tenant, host):
         """The kind of tunnel by which a node reaches a VM."""
         via = self.route(router, tenant, host)
-        return router.row("tunnel", via.removeprefix("tunnel "))["kind"] if via else None
+        kinds = {row["name"]: row["kind"] for row in router.table("tunnel")}
+        return kinds.get((via or "").removeprefix("tunnel "))  # it may have gone since
