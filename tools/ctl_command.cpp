@@ -3,7 +3,6 @@
 #include <CLI/CLI.hpp>
 #include <cstdlib>
 #include <limits>
-#include <nlohmann/json.hpp>
 #include <vector>
 
 #include "ctl_complete.hpp"
@@ -16,7 +15,6 @@
 namespace weft::ctl {
 namespace {
 
-using Json = nlohmann::ordered_json;
 using Answer = Command::Answer;
 
 /// Bytes as hexadecimal digits, which may be set apart by blanks and colons.

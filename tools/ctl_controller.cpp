@@ -7,7 +7,6 @@
 #include <fstream>
 #include <functional>
 #include <iostream>
-#include <nlohmann/json.hpp>
 #include <sstream>
 #include <vector>
 
@@ -22,7 +21,6 @@
 namespace weft::ctl {
 namespace {
 
-using Json = nlohmann::ordered_json;
 using Answer = Command::Answer;
 
 class ControllerParser {

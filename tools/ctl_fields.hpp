@@ -2,15 +2,15 @@
 /// Options of a command that become members of the request's JSON.
 
 #include <CLI/CLI.hpp>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
+
+#include "ctl_json.hpp"
 
 namespace weft::ctl {
 
 class Fields {
  public:
-  using Json = nlohmann::ordered_json;
   using Reader = Json (*)(const CLI::Option&);
 
   /// An option that is given goes into json() under `key`, as `reader` says.

@@ -25,9 +25,9 @@ void add_flow_order(CLI::App& app, Fields& fields) {
       ->excludes(limit);
 }
 
-std::string flow_query(const Fields::Json& given) {
+std::string flow_query(const Json& given) {
   std::string query;
-  const auto add = [&](const std::string& key, const Fields::Json& value) {
+  const auto add = [&](const std::string& key, const Json& value) {
     const std::string text = value.is_string() ? value.get<std::string>() : value.dump();
     query += (query.empty() ? "" : "&") + key + "=" + http::percent_encode(text);
   };

@@ -13,6 +13,6 @@ void add_flow_filters(CLI::App& app, Fields& fields);
 /// --sort, --limit, --top: how many of them, and which first.
 void add_flow_order(CLI::App& app, Fields& fields);
 /// What was given as the query of a GET.
-std::string flow_query(const Fields::Json& given);
+std::string flow_query(const Json& given);
 
 }  // namespace weft::ctl

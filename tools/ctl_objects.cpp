@@ -8,8 +8,6 @@ namespace weft::ctl {
 
 namespace {
 
-using Json = Fields::Json;
-
 /// What tells a tunnel's network; the kind says which of them.
 void network(CLI::App& command, Fields& fields) {
   fields.number(command, "--vni", "vni", 0xffffff, "virtual network identifier");

@@ -15,8 +15,8 @@ namespace weft::ctl {
 class ObjectCommands {
  public:
   /// Called for the command that was given, with what it asks of weftd.
-  using Ask = std::function<void(const std::string& method, const std::string& path,
-                                 const Fields::Json& body)>;
+  using Ask =
+      std::function<void(const std::string& method, const std::string& path, const Json& body)>;
 
   void add_to(CLI::App& app, Ask ask);
 
@@ -44,9 +44,9 @@ class ObjectCommands {
 };
 
 /// PREFIX=GATEWAY, for each subnet.
-Fields::Json subnets(const CLI::Option& option);
+Json subnets(const CLI::Option& option);
 /// A rule each time it is given; `none`: an empty list.
-Fields::Json rules(const CLI::Option& option);
+Json rules(const CLI::Option& option);
 
 /// `Example:` or `Examples:` below a command's help; a line each.
 std::string examples(const std::vector<std::string>& lines);

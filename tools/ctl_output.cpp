@@ -7,6 +7,8 @@
 namespace weft::ctl {
 namespace {
 
+using Answer = Command::Answer;
+
 constexpr auto replace_bad_utf8 = Json::error_handler_t::replace;
 
 /// Without control characters, which a terminal would obey: those of ASCII, and U+0080 to U+009F.
@@ -143,7 +145,6 @@ Json parse_answer(const std::string& body) {
 }
 
 std::string render(Command::Answer shape, const Json& answer) {
-  using Answer = Command::Answer;
   if (answer.is_object()) {
     if (shape == Answer::table && is_list(answer, "columns") && is_list(answer, "rows")) {
       return render_table(answer);

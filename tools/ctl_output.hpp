@@ -1,14 +1,12 @@
 #pragma once
 /// weftd's answers as text for people.
 
-#include <nlohmann/json.hpp>
 #include <string>
 
 #include "ctl_command.hpp"
+#include "ctl_json.hpp"
 
 namespace weft::ctl {
-
-using Json = nlohmann::ordered_json;  // keeps the order in which weftd tells things
 
 /// What weftd answered; discarded (is_discarded()) where it is no JSON, or so deeply nested that no
 /// weftd wrote it and the recursion of whoever prints it would break the stack.

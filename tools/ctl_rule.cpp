@@ -7,8 +7,6 @@ namespace weft::ctl {
 
 namespace {
 
-using Json = nlohmann::ordered_json;
-
 struct Clause {
   const char* word;
   const char* key;

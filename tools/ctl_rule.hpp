@@ -1,8 +1,9 @@
 #pragma once
 /// Rules of security groups as words on a command line.
 
-#include <nlohmann/json.hpp>
 #include <string>
+
+#include "ctl_json.hpp"
 
 namespace weft::ctl {
 
@@ -13,6 +14,6 @@ inline constexpr const char* rule_help =
 /// `deny tcp from 10.0.0.0/8,group:web port 80,8000-8010` as weft.yaml has it. Throws
 /// CLI::ValidationError, in the name of `option`, for words that make no rule; what the values
 /// are worth is weftd's to judge.
-nlohmann::ordered_json rule_json(const std::string& option, const std::string& words);
+Json rule_json(const std::string& option, const std::string& words);
 
 }  // namespace weft::ctl

@@ -11,8 +11,6 @@ namespace weft::ctl {
 
 namespace {
 
-using Json = nlohmann::ordered_json;
-
 bool counts(const std::string& column) {
   constexpr std::array<std::string_view, 9> names{"packets",    "bytes",      "back_packets",
                                                   "back_bytes", "loops",      "sleeps",

@@ -1,13 +1,12 @@
 #pragma once
 /// Tables that are shown again and again.
 
-#include <nlohmann/json.hpp>
+#include "ctl_json.hpp"
 
 namespace weft::ctl {
 
 /// `now` with a column of changes a second behind each counter that `before`, `seconds` earlier,
 /// knew too.
-nlohmann::ordered_json with_rates(const nlohmann::ordered_json& before, nlohmann::ordered_json now,
-                                  double seconds);
+Json with_rates(const Json& before, Json now, double seconds);
 
 }  // namespace weft::ctl
