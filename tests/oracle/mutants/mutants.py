@@ -17,7 +17,7 @@ class Mutant:
         return KINDS.get(self.name.split(":")[0], ())
 
 
-KINDS = {"bare packet": ("geneve", "gre", "vxlan_gpe"), "GENEVE": ("geneve",),
+KINDS = {"marks": ("vxlan", "vxlan_gpe"), "bare packet": ("geneve", "gre", "vxlan_gpe"), "GENEVE": ("geneve",),
          "GPE": ("vxlan_gpe", "nsh_over_vxlan_gpe"), "SRv6": ("srv6",),
          "GRE": ("gre", "mpls_over_gre", "nsh_over_gre"),
          "MPLS": ("mpls_over_udp", "mpls_over_gre", "mpls_over_mpls"),
@@ -77,17 +77,17 @@ MUTANTS = [
     Mutant("unfinished checksum passes", r"return wire::checksum_fold\(pseudo \+ p\.packet\.sum\(l4, l4_bytes\)\) "
            r"!= 0xffff;", "return false;"),
     # reserved bits
-    Mutant("mark of the packet before", r"return !entry->decap\.marks\.empty\(\);",
+    Mutant("marks: that of the packet before", r"return !entry->decap\.marks\.empty\(\);",
            "key = wanted; std::memcpy(ends, &ip.source, sizeof ends); return !entry->decap.marks.empty();"),
-    Mutant("mark that is the last that fits", r"for \(std::size_t i = 0; i < decap\.marks\.size\(\); \+\+i\) \{ "
+    Mutant("marks: the last that fits", r"for \(std::size_t i = 0; i < decap\.marks\.size\(\); \+\+i\) \{ "
            r"if \(decap\.marks\[i\]\.is_in", "for (std::size_t i = decap.marks.size(); i-- > 0;) { "
            "if (decap.marks[i].is_in"),
-    Mutant("mark of half a header", r"\.is_in\(bits\)", ".is_in(bits & 0xffffffff)"),
-    Mutant("mark keeps no counter", r"ids\.push_back\(known \? known\.mapped\(\) : take\(tx, decap_ids_\)\);",
+    Mutant("marks: half a header", r"\.is_in\(bits\)", ".is_in(bits & 0xffffffff)"),
+    Mutant("marks: none keeps its counter", r"ids\.push_back\(known \? known\.mapped\(\) : take\(tx, decap_ids_\)\);",
            "ids.push_back(take(tx, decap_ids_));"),
-    Mutant("reserved bits beside the payload lost", r"static_cast<std::uint16_t>\(reserved \| next\)",
+    Mutant("marks: bits beside the payload lost", r"static_cast<std::uint16_t>\(reserved \| next\)",
            "static_cast<std::uint16_t>(reserved & 0 | next)"),
-    Mutant("reserved bits sent in part", r"\(header\)\.get\(\) \| bits\)", "(header).get() | (bits & 0xff))"),
+    Mutant("marks: bits sent in part", r"\(header\)\.get\(\) \| bits\)", "(header).get() | (bits & 0xff))"),
     # VLANs of ports
     Mutant("VLAN looked at in part", r"identifier_in\(std::uint16_t control\) \{ return control & 0xfff; \}",
            "identifier_in(std::uint16_t control) { return control & 0x7ff; }"),
