@@ -88,8 +88,8 @@ struct Geneve {
 
  private:
   /// No options, nothing for control, and a frame inside.
-  static constexpr auto as_most_begin =
-      std::bit_cast<std::uint32_t>(std::array<std::uint8_t, 4>{0, 0, 0x65, 0x58});
+  static constexpr auto as_most_begin = std::bit_cast<std::uint32_t>(
+      std::array<std::uint8_t, 4>{0, 0, transparent_ethernet >> 8, transparent_ethernet & 0xff});
 
   static bool same_type(const wire::GeneveOption& option, const TunnelOption& other) {
     return option.option_class.get() == other.option_class && option.type == other.type;

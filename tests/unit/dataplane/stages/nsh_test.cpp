@@ -271,6 +271,14 @@ TEST_CASE("what cannot go on from a forwarder is counted", "[nsh]") {
   Rig rig(world::batch());
   Batch batch = relaying(loop, TunnelKind::nsh_over_vxlan_gpe);
   auto& tunnel = std::get<nexthop::Tunnel>(*batch.nexthops[1].object);
+  const auto takes_up_to = [&](std::size_t outer_bytes) {
+    rig.apply(batch);
+    Bytes large = in;
+    large.resize(14 + outer_bytes - 20 - 8 - 8);
+    CHECK(describe(rig.receive(world::fabric, large)) == "transmitted");
+    large.push_back(0);
+    CHECK(describe(rig.receive(world::fabric, large)) == "dropped: too_big");
+  };
   SECTION("the tunnel has no way yet") {
     tunnel.adjacency = {};
     rig.apply(batch);
@@ -281,22 +289,10 @@ TEST_CASE("what cannot go on from a forwarder is counted", "[nsh]") {
     rig.apply(batch);
     CHECK(describe(rig.receive(world::fabric, in)) == "dropped: nexthop_missing");
   }
-  SECTION("it is too large for the way out") {
-    rig.apply(batch);
-    Bytes large = in;
-    large.resize(14 + 1500 - 20 - 8 - 8);
-    CHECK(describe(rig.receive(world::fabric, large)) == "transmitted");
-    large.push_back(0);
-    CHECK(describe(rig.receive(world::fabric, large)) == "dropped: too_big");
-  }
+  SECTION("it is too large for the way out") { takes_up_to(1500); }
   SECTION("it is too large for what lies farther") {
     tunnel.path_mtu_bytes = 1400;
-    rig.apply(batch);
-    Bytes large = in;
-    large.resize(14 + 1400 - 20 - 8 - 8);
-    CHECK(describe(rig.receive(world::fabric, large)) == "transmitted");
-    large.push_back(0);
-    CHECK(describe(rig.receive(world::fabric, large)) == "dropped: too_big");
+    takes_up_to(1400);
   }
 }
 

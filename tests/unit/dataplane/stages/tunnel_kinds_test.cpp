@@ -263,6 +263,18 @@ TEST_CASE("an SRv6 segment takes out what its behaviour says", "[kinds]") {
   }
 }
 
+/// Its decap passes packets on to their next segment: by a route, or to the neighbour that is
+/// chosen for them (End.X).
+Batch passing_on(const Loop& loop, bool chosen) {
+  Batch batch = batch_of(loop);
+  const NexthopId neighbour{51};
+  batch.nexthops.push_back({neighbour, nexthop::Interface{world::to_peer6}});
+  batch.decaps[0].object->behaviour = chosen ? SegmentBehaviour::end_x : SegmentBehaviour::end;
+  batch.decaps[0].object->nexthop = chosen ? neighbour : NexthopId{};
+  if (!chosen) batch.routes.push_back({underlay_vrf, prefix("2001:db8:7::/48"), neighbour});
+  return batch;
+}
+
 TEST_CASE("SRv6 End passes a packet on to its next segment", "[kinds]") {
   constexpr std::size_t routing = 14 + 40;
   Loop loop = loop_of(describe(TunnelKind::srv6), TunnelPayload::ip, false);
@@ -270,13 +282,7 @@ TEST_CASE("SRv6 End passes a packet on to its next segment", "[kinds]") {
   loop.profile.segments.push_back(next.v6());
   for (const bool chosen : {false, true}) {
     Rig rig(world::batch());
-    Batch batch = batch_of(loop);
-    const NexthopId neighbour{51};
-    batch.nexthops.push_back({neighbour, nexthop::Interface{world::to_peer6}});
-    batch.decaps[0].object->behaviour = chosen ? SegmentBehaviour::end_x : SegmentBehaviour::end;
-    batch.decaps[0].object->nexthop = chosen ? neighbour : NexthopId{};
-    if (!chosen) batch.routes.push_back({underlay_vrf, prefix("2001:db8:7::/48"), neighbour});
-    rig.apply(batch);
+    rig.apply(passing_on(loop, chosen));
     const Bytes sent = returned(rig.receive(world::vm1, vm1_4).frame);
     REQUIRE(sent[routing + 3] == 1);
     const Outcome out = rig.receive(world::fabric, sent);
@@ -289,7 +295,7 @@ TEST_CASE("SRv6 End passes a packet on to its next segment", "[kinds]") {
     wanted.erase(wanted.begin(), wanted.begin() + 14);
     CHECK(Bytes(out.frame.begin() + 14, out.frame.end()) == wanted);
     // Where there is no route to the next segment, the sender hears of it.
-    batch = {};
+    Batch batch;
     batch.routes = {{underlay_vrf, prefix("2001:db8:7::/48"), NexthopId{}}};
     rig.apply(batch);
     CHECK(describe(rig.receive(world::fabric, sent)) ==
@@ -302,13 +308,7 @@ TEST_CASE("SRv6 End has a packet whose hop limit runs out told of as it came", "
   loop.profile.segments.push_back(ip("2001:db8:7::1").v6());
   for (const bool chosen : {false, true}) {
     Rig rig(world::batch());
-    Batch batch = batch_of(loop);
-    const NexthopId neighbour{51};
-    batch.nexthops.push_back({neighbour, nexthop::Interface{world::to_peer6}});
-    batch.decaps[0].object->behaviour = chosen ? SegmentBehaviour::end_x : SegmentBehaviour::end;
-    batch.decaps[0].object->nexthop = chosen ? neighbour : NexthopId{};
-    if (!chosen) batch.routes.push_back({underlay_vrf, prefix("2001:db8:7::/48"), neighbour});
-    rig.apply(batch);
+    rig.apply(passing_on(loop, chosen));
     const Bytes sent = returned(rig.receive(world::vm1, vm1_4).frame);
     for (const std::string_view hops : {"00", "01"}) {
       const Bytes in = with(sent, 14 + 7, hops);
