@@ -12,3 +12,12 @@
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
+
+namespace weft::http {
+
+/// Makes a coroutine go on with an error instead of an exception.
+inline auto to(boost::system::error_code& error) {
+  return boost::asio::redirect_error(boost::asio::use_awaitable, error);
+}
+
+}  // namespace weft::http

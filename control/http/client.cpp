@@ -148,15 +148,23 @@ std::string why(const error_code& error) {
   return error == bhttp::error::end_of_stream ? "the connection ended" : describe(error);
 }
 
+/// Connects and sends the request; what becomes of that goes to `write_error`.
+asio::awaitable<Status> ask(Connection& connection, const Request& request,
+                            error_code& write_error) {
+  connection.stream().expires_after(timeout);
+  const Status connected = co_await connection.connect();
+  if (!connected) co_return failed("connect to", connection.place(), connected.error().message);
+  const std::string text = to_text(request, connection.host());
+  co_await connection.stream().write(text, write_error);
+  co_return ok();
+}
+
 asio::awaitable<Result<Response>> exchange(Connection& connection, const Request& request) {
   Stream& stream = connection.stream();
   const std::string place = connection.place();
-  stream.expires_after(timeout);
-  const Status connected = co_await connection.connect();
-  if (!connected) co_return failed("connect to", place, connected.error().message);
-  const std::string text = to_text(request, connection.host());
   error_code write_error;
-  co_await stream.write(text, write_error);
+  const Status asked = co_await ask(connection, request, write_error);
+  if (!asked) co_return asked.error();
 
   // Read even when the write failed: a server that refuses a request answers before it has all of
   // it.
@@ -180,12 +188,9 @@ asio::awaitable<Result<Response>> read_stream(Connection& connection, const Requ
                                               const Reader& reader) {
   Stream& stream = connection.stream();
   const std::string place = connection.place();
-  stream.expires_after(timeout);
-  const Status connected = co_await connection.connect();
-  if (!connected) co_return failed("connect to", place, connected.error().message);
-  const std::string text = to_text(request, connection.host());
   error_code error;
-  co_await stream.write(text, error);
+  const Status asked = co_await ask(connection, request, error);
+  if (!asked) co_return asked.error();
   if (error) co_return failed("write to", place, why(error));
 
   stream.expires_never();

@@ -19,9 +19,6 @@ using Tcp = asio::ip::tcp;
 /// Of Unix or of TCP.
 using Socket = asio::generic::stream_protocol::socket;
 
-/// Makes a coroutine go on with an error instead of an exception.
-inline auto to(error_code& error) { return asio::redirect_error(asio::use_awaitable, error); }
-
 Tcp::endpoint tcp_endpoint(const Socket::endpoint_type& endpoint);
 
 /// One coroutine may read while another one writes. Lives in a shared_ptr. What fails since the

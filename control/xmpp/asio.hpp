@@ -13,8 +13,6 @@ namespace weft::xmpp {
 namespace asio = boost::asio;
 using boost::system::error_code;
 using Tcp = asio::ip::tcp;
-
-/// Makes a coroutine go on with an error instead of an exception.
-inline auto to(error_code& error) { return asio::redirect_error(asio::use_awaitable, error); }
+using http::to;
 
 }  // namespace weft::xmpp
