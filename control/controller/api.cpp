@@ -158,7 +158,7 @@ http::Response Api::dispatch(const http::Request& request, Role role) {
   if (what == "controller") return answer(api::controllers(sources_.peers));
   if (what == "profile") return result(api::profiles(controller_, *query));
   if (what == "path") return result(api::path(controller_, *query));
-  return answer(api::objects(controller_, *kind_of_word(what)));
+  return answer(api::objects(controller_, *kind_of_word(what), sources_.route_server));
 }
 
 http::Response Api::change_object(Kind kind, const http::Request& request) {

@@ -50,15 +50,34 @@ std::string network_state(const Controller& controller, const Network& network) 
   return out.empty() ? "settled" : out;
 }
 
-void add(const Controller& controller, Table& table, const Object& object) {
+using Sessions = std::map<std::string, RouteServer::NodeStatus>;
+
+Sessions sessions_of(const RouteServer* server) {
+  Sessions out;
+  if (server == nullptr) return out;
+  for (auto& status : server->nodes()) out.emplace(status.node, std::move(status));
+  return out;
+}
+
+/// `up, 192.0.2.1:40112`, or why there is none.
+std::string session_text(const RouteServer::NodeStatus& status) {
+  if (status.up) return "up, " + status.address;
+  return status.cause.empty() ? "down" : "down: " + status.cause;
+}
+
+void add(const Controller& controller, const Sessions& sessions, Table& table,
+         const Object& object) {
   if (const auto* o = std::get_if<Node>(&object)) {
     const auto status = controller.rollout().node(o->name, controller.now());
     const char* state = !status.refused.empty()        ? "refuses"
                         : status.silent                ? "silent"
                         : status.applied < status.told ? "waiting"
                                                        : "settled";
+    const auto session = sessions.find(o->name);
+    const bool heard_of = session != sessions.end();
     table.add({o->name, texts(o->tunnel_addresses), status.told, status.applied, state,
-               status.refused.size()});
+               status.refused.size(), heard_of ? session_text(session->second) : "none yet",
+               heard_of ? session->second.routes : 0});
   } else if (const auto* device = std::get_if<Device>(&object)) {
     table.add({device->name, texts(device->addresses)});
   } else if (const auto* link = std::get_if<Link>(&object)) {
@@ -86,7 +105,8 @@ void add(const Controller& controller, Table& table, const Object& object) {
 std::vector<std::string> columns(Kind kind) {
   switch (kind) {
     case Kind::node:
-      return {"name", "tunnel addresses", "told", "applied", "state", "refused"};
+      return {"name",  "tunnel addresses", "told",    "applied",
+              "state", "refused",          "session", "routes"};
     case Kind::device:
       return {"name", "addresses"};
     case Kind::link:
@@ -119,11 +139,12 @@ Result<std::string> place(const Controller& controller, const std::string& name)
 
 }  // namespace
 
-Json objects(const Controller& controller, Kind kind) {
+Json objects(const Controller& controller, Kind kind, const RouteServer* server) {
   Table table("", columns(kind));
+  const Sessions sessions = kind == Kind::node ? sessions_of(server) : Sessions{};
   const auto& all = controller.model().objects();
   for (auto at = all.lower_bound({kind, ""}); at != all.end() && at->first.kind == kind; ++at) {
-    add(controller, table, at->second);
+    add(controller, sessions, table, at->second);
   }
   Json out = std::move(table).finish();
   auto row = out["rows"].begin();

@@ -6,18 +6,20 @@
 
 #include "controller/controller.hpp"
 #include "controller/peers.hpp"
+#include "controller/route_server.hpp"
 
 namespace weft::controller::api {
 
 using Query = std::map<std::string, std::string>;
 
-/// Title, columns and rows; each row has its columns, and `object` where it is one.
-Json objects(const Controller& controller, Kind kind);
-/// All objects of all kinds, in the words of a file.
+/// Title, columns and rows; each row has its columns, and `object` where it is one. Nodes' sessions
+/// are told where there is a server.
+Json objects(const Controller& controller, Kind kind, const RouteServer* server);
 /// Objects that have no place among the others, and why.
 Json conflicts(const Controller& controller);
 /// The other controllers of the site.
 Json controllers(const Peers* peers);
+/// All objects of all kinds, in the words of a file.
 Json intents(const Controller& controller);
 /// What nodes are told: of all, or of `node`.
 Result<Json> profiles(const Controller& controller, const Query& query);

@@ -1,7 +1,6 @@
 #include "http/client.hpp"
 
 #include <openssl/x509v3.h>
-#include <sys/un.h>
 
 #include <array>
 #include <boost/asio/signal_set.hpp>
@@ -113,9 +112,7 @@ class TlsConnection final : public Connection {
 
 Result<std::unique_ptr<Connection>> connection_to(asio::io_context& io, const Endpoint& endpoint) {
   if (const auto* path = std::get_if<std::string>(&endpoint)) {
-    if (path->empty() || path->size() >= sizeof(sockaddr_un::sun_path)) {
-      return Error{"\"" + *path + "\" is no socket path: wanted 1 to 107 bytes"};
-    }
+    if (auto fits = check_socket_path(*path); !fits) return fits.error();
     return std::unique_ptr<Connection>(std::make_unique<UnixConnection>(io, *path));
   }
   const auto& server = std::get<TlsEndpoint>(endpoint);
@@ -221,15 +218,17 @@ asio::awaitable<Result<Response>> read_stream(Connection& connection, const Requ
   co_return response;
 }
 
-/// The first signal asks the server to end, the second one ends here.
-void heed(asio::signal_set& signals, Stream& stream) {
+/// The first signal asks the server to end, the second one ends here, and is told.
+void heed(asio::signal_set& signals, Stream& stream, bool& interrupted) {
   signals.add(SIGINT);
   signals.add(SIGTERM);
   signals.async_wait([&](const error_code& error, int) {
     if (error) return;
     stream.shutdown_send();
-    signals.async_wait([&stream](const error_code& cancelled, int) {
-      if (!cancelled) stream.close();
+    signals.async_wait([&](const error_code& cancelled, int) {
+      if (cancelled) return;
+      interrupted = true;
+      stream.close();
     });
   });
 }
@@ -245,7 +244,8 @@ Result<Response> with_connection(
   if (!connection) return connection.error();
   Stream& stream = (*connection)->stream();
   asio::signal_set signals(io);
-  if (heeding == Signals::heeded) heed(signals, stream);
+  bool interrupted = false;
+  if (heeding == Signals::heeded) heed(signals, stream, interrupted);
   Result<Response> result = Error{"no answer"};
   asio::co_spawn(
       io,
@@ -256,6 +256,7 @@ Result<Response> with_connection(
       },
       asio::detached);
   io.run();
+  if (interrupted) return Error{"interrupted before the server had ended its answer"};
   return result;
 }
 

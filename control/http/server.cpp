@@ -1,7 +1,6 @@
 #include "http/server.hpp"
 
 #include <sys/stat.h>
-#include <sys/un.h>
 
 #include <optional>
 
@@ -96,9 +95,7 @@ Status clear_path(asio::io_context& io, const std::string& path) {
 Result<std::unique_ptr<UnixServer>> UnixServer::listen(asio::io_context& io,
                                                        const std::string& path, Handler handler,
                                                        Limits limits) {
-  if (path.empty() || path.size() >= sizeof(sockaddr_un::sun_path)) {
-    return Error{"\"" + path + "\" is no socket path: wanted 1 to 107 bytes"};
-  }
+  if (auto fits = check_socket_path(path); !fits) return fits.error();
   if (auto cleared = clear_path(io, path); !cleared) return cleared.error();
   const auto state = std::make_shared<State>(io, std::move(handler), limits);
   auto& acceptor = state->acceptor;

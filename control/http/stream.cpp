@@ -1,5 +1,7 @@
 #include "http/stream.hpp"
 
+#include <sys/un.h>
+
 #include <algorithm>
 #include <array>
 #include <boost/beast/core/error.hpp>
@@ -25,6 +27,11 @@ class PlainStream final : public Stream {
 };
 
 }  // namespace
+
+Status check_socket_path(const std::string& path) {
+  if (!path.empty() && path.size() < sizeof(sockaddr_un::sun_path)) return ok();
+  return Error{"\"" + path + "\" is no socket path: wanted 1 to 107 bytes"};
+}
 
 Tcp::endpoint tcp_endpoint(const Socket::endpoint_type& endpoint) {
   Tcp::endpoint out;

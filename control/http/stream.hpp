@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "http/asio.hpp"
+#include "weft/result.hpp"
 
 namespace weft::http {
 
@@ -20,6 +21,8 @@ using Tcp = asio::ip::tcp;
 using Socket = asio::generic::stream_protocol::socket;
 
 Tcp::endpoint tcp_endpoint(const Socket::endpoint_type& endpoint);
+/// Whether a Unix socket can have that name.
+Status check_socket_path(const std::string& path);
 
 /// One coroutine may read while another one writes. Lives in a shared_ptr. What fails since the
 /// time is over fails with beast::error::timeout.

@@ -2,6 +2,7 @@
 arrive, what was told stays until it is told otherwise, and what changed meanwhile is right afterwards."""
 
 import contextlib
+import json
 
 import pytest
 from controller import CONTROLLER_ADDRESS, PORT, Site, network
@@ -40,6 +41,13 @@ def added_vif(site, node, name, host):
     router.text("vif", "del", name)
 
 
+def session(controller, node):
+    """What the controller shows of a node's session."""
+    rows = json.loads(controller.text("--json", "node", "show"))["rows"]
+    (shown,) = [row["session"] for row in rows if row["name"] == f"compute-{node}"]
+    return shown
+
+
 def restart(site, node, host):
     site.routers[node].start()
     configure_vm(site.vms["blue", node], host)
@@ -54,6 +62,8 @@ def test_an_agent_is_killed_and_comes_back(site):
         routes = {r.name: r.table("route") for r in (b, c)}
         a.kill()
         wait_log(controller, "node compute-a: session lost", lost_before + 1)
+        assert session(controller, "a") == "down: the connection ended"
+        assert session(controller, "b").startswith("up, ")
         assert {r.name: r.table("route") for r in (b, c)} == routes
         with Cut(site, "a"):
             restart(site, "a", 11)

@@ -172,6 +172,25 @@ def test_watchers_are_told(controller):
     assert "a is told generation 2: 2 profiles\n" in seen
 
 
+def test_a_watcher_that_is_interrupted_twice(controller):
+    """The second time it does not wait for a controller that hangs."""
+    controller.start()
+    with subprocess.Popen([WEFTCTL, "-c", controller.socket, "watch"], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          text=True) as watch:
+        assert watch.stdout.readline().startswith("watching")
+        controller.process.send_signal(signal.SIGSTOP)
+        try:
+            watch.send_signal(signal.SIGINT)
+            with pytest.raises(subprocess.TimeoutExpired):
+                watch.wait(0.5)
+            watch.send_signal(signal.SIGINT)
+            assert watch.wait(10) != 0
+        finally:
+            watch.kill()
+            controller.process.send_signal(signal.SIGCONT)
+        assert watch.stderr.read().startswith("weftctl: interrupted before the server had ended its answer\n")
+
+
 def test_metrics(controller):
     controller.start()
     controller.apply(NETWORKS)
