@@ -268,6 +268,10 @@ int run(const Options& options) {
     load = mixture("both") * (0.8 * most);
     fmt::print("without changes nothing is lost up to {:.3f} Mpps; 80 % of that are offered\n",
                most / 1e6);
+    const Outcome alone = rig.run(load, options.seconds);
+    fmt::print("{:<50} {} of {}; worker's longest turn {:.0f} us\n",
+               "packets lost without changes, in as long", alone.count.lost, alone.count.offered,
+               alone.disturbance.longest_gap_us);
   }
   for (unsigned i = 0; i < options.tries; ++i) {
     Outcome outcome;
