@@ -23,6 +23,12 @@ void forget(const Shared<T>& value, std::map<Shared<T>, std::size_t>& known) {
 
 }  // namespace
 
+void order_encapsulations(Attributes& attributes, const EncapsulationList& order) {
+  for (NextHop& hop : attributes.next_hops) {
+    hop.encapsulations = hop.encapsulations.ordered_by(order);
+  }
+}
+
 std::size_t AttributesHash::operator()(const Attributes& attributes) const noexcept {
   Hasher hasher;
   for (const NextHop& hop : attributes.next_hops) {

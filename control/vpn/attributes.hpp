@@ -65,6 +65,9 @@ struct Attributes {
   friend auto operator<=>(const Attributes&, const Attributes&) = default;
 };
 
+/// Brings the encapsulations of all next hops into this order; see EncapsulationList::ordered_by.
+void order_encapsulations(Attributes& attributes, const EncapsulationList& order);
+
 struct AttributesHash {
   std::size_t operator()(const Attributes& attributes) const noexcept;
 };

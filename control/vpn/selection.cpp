@@ -15,14 +15,24 @@ auto node_of(const Path* path) {
   return std::tie(path->teller.published_in, path->attributes->origin);
 }
 
+/// Of two voices of one node, whether the newer counts.
+bool overrules(const Path& newer, const Path& older, const Sources& sources) {
+  const std::uint32_t before = older.attributes->sequence();
+  const std::uint32_t after = newer.attributes->sequence();
+  if (before != after) return after > before;
+  const Sources::Source& teller = *sources.find(older.teller.source);
+  const bool itself = !teller.relayed && teller.epoch == older.epoch;
+  return !itself || !sources.find(newer.teller.source)->relayed;
+}
+
 /// One of each node. `all` stand in the order of their age, and so do those that remain.
-void keep_one_of_each_node(Candidates& all) {
+void keep_one_of_each_node(Candidates& all, const Sources& sources) {
   std::ranges::stable_sort(all, {}, node_of);
   Candidates kept;
   for (const Path* path : all) {
     if (kept.empty() || node_of(kept.back()) != node_of(path)) {
       kept.push_back(path);
-    } else if (path->attributes->sequence() >= kept.back()->attributes->sequence()) {
+    } else if (overrules(*path, *kept.back(), sources)) {
       kept.back() = path;
     }
   }
@@ -73,7 +83,8 @@ Attributes join(const Candidates& all) {
 
 }  // namespace
 
-AttributesRef select_best(std::span<const Path> paths, AttributePool& pool) {
+AttributesRef select_best(std::span<const Path> paths, const Sources& sources,
+                          AttributePool& pool) {
   if (paths.size() == 1 && paths[0].use == Use::here) return paths[0].attributes;
   Candidates all;
   for (const Path& path : paths) {
@@ -81,7 +92,7 @@ AttributesRef select_best(std::span<const Path> paths, AttributePool& pool) {
   }
   if (all.empty()) return {};
   if (all.size() > 1) {
-    keep_one_of_each_node(all);
+    keep_one_of_each_node(all, sources);
     keep_best(all);
   }
   const AttributesRef& first = all.front()->attributes;

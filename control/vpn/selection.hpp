@@ -36,8 +36,9 @@ struct Path {
 ///
 /// 1. What one node published in one network (an empty `origin` is such a node, too) counts once:
 /// with
-///    the highest sequence, and of these the newest. Several sources that tell of one node are
-///    voices of one truth, and a source that is gone must not contradict one that lives.
+///    the highest sequence; of these, what the node itself says in a session that stands rather
+///    than what is relayed; of these the newest. Several sources that tell of one node are voices
+///    of one truth, and a source that is gone must not contradict one that lives.
 /// 2. Of those that are left the best are used: highest local preference; sticky (RFC 7432 §15.2);
 ///    highest sequence (§15); lowest MED.
 /// 3. If several are equal, and one of them is mobile, the one with the lowest next hop is used
@@ -47,6 +48,6 @@ struct Path {
 ///    order.
 ///
 /// Nothing where none may be used here.
-AttributesRef select_best(std::span<const Path> paths, AttributePool& pool);
+AttributesRef select_best(std::span<const Path> paths, const Sources& sources, AttributePool& pool);
 
 }  // namespace weft::vpn

@@ -4,7 +4,9 @@
 
 namespace weft::vpn {
 
-SourceId Sources::add(std::string name) { return slots_.add(Source{std::move(name)}); }
+SourceId Sources::add(std::string name, bool relayed) {
+  return slots_.add(Source{std::move(name), relayed});
+}
 
 void Sources::mark_stale(SourceId id) {
   Source* const source = slots_.find(id);

@@ -19,13 +19,14 @@ class Sources {
  public:
   struct Source {
     std::string name;
+    bool relayed = false;  ///< what a node said, as another controller tells it
     std::uint32_t epoch = 0;
     std::size_t paths = 0;  ///< that tables hold
     std::size_t fresh = 0;  ///< of these, told in this epoch
     [[nodiscard]] std::size_t stale() const { return paths - fresh; }
   };
 
-  SourceId add(std::string name);
+  SourceId add(std::string name, bool relayed = false);
   /// Of one that has no paths any more; its id matches nobody after that.
   void remove(SourceId id) { slots_.remove(id); }
   /// The session is lost: what it told stands until it is told again or swept.

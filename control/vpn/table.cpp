@@ -92,7 +92,7 @@ const Path* Table::find(const Nlri& nlri, Teller teller) const {
 /// The node may be gone after this.
 bool Table::settle(Node& node) {
   Entry& entry = node.second;
-  AttributesRef best = select_best(entry.route.paths, pool_);
+  AttributesRef best = select_best(entry.route.paths, sources_, pool_);
   if (best == entry.route.best) {
     if (entry.version == 0 && entry.route.paths.empty()) {
       --unlogged_;

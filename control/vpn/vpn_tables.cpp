@@ -7,6 +7,10 @@
 namespace weft::vpn {
 namespace {
 
+AttributesRef standing(const Path* path) {
+  return path == nullptr || path->use == Use::damped ? AttributesRef() : path->attributes;
+}
+
 void sort_unique(auto& list) {
   std::ranges::sort(list);
   list.erase(std::unique(list.begin(), list.end()), list.end());
@@ -54,6 +58,15 @@ Result<NetworkId> VpnTables::set_network(const NetworkConfig& config) {
 
 void VpnTables::remove_network(NetworkId id) {
   if (network(id) == nullptr) return;
+  if (on_path) {
+    networks_[id].table->each([&](const Nlri& nlri, const Table::Route& route) {
+      for (const Path& path : route.paths) {
+        if (path.teller.published_in == id) {
+          report(id, nlri, path.teller.source, standing(&path), {});
+        }
+      }
+    });
+  }
   NetworkConfig& config = networks_[id].config;
   names_.erase(config.name);
   rds_.erase(config.rd);
@@ -165,43 +178,57 @@ std::size_t VpnTables::run(LinkJob& job, bool& done) {
   return published.size();
 }
 
-void VpnTables::sweep(SourceId source) {
-  const auto* const found = sources_.find(source);
-  if (found != nullptr && found->stale() != 0) jobs_.emplace_back(SweepJob{source});
+void VpnTables::sweep(std::vector<SourceId> sources) {
+  std::erase_if(sources, [this](SourceId source) {
+    const auto* const found = sources_.find(source);
+    return found == nullptr || found->stale() == 0;
+  });
+  if (sources.empty()) return;
+  sort_unique(sources);
+  jobs_.emplace_back(SweepJob{std::move(sources)});
 }
 
 void VpnTables::remove_source(SourceId source) {
   if (sources_.find(source) == nullptr) return;
   sources_.mark_stale(source);
-  jobs_.emplace_back(SweepJob{source, true});
+  jobs_.emplace_back(SweepJob{{source}, true});
 }
 
 /// One network at a time.
 std::size_t VpnTables::run(SweepJob& job, bool& done) {
-  const auto* const source = sources_.find(job.source);
-  if (source == nullptr || job.next_network >= networks_.indices() || source->stale() == 0) {
+  const bool left = std::ranges::any_of(job.sources, [this](SourceId id) {
+    const auto* const source = sources_.find(id);
+    return source != nullptr && source->stale() != 0;
+  });
+  if (!left || job.next_network >= networks_.indices()) {
+    const SourceId leaving = job.sources.front();
+    const auto* const source = sources_.find(leaving);
     done = !job.remove || source == nullptr || source->paths == 0;
     if (!done) {
       // Somebody went on to announce.
-      sources_.mark_stale(job.source);
+      sources_.mark_stale(leaving);
       job.next_network = 0;
     } else if (job.remove) {
-      sources_.remove(job.source);
+      sources_.remove(leaving);
     }
     return 0;
   }
   const auto id = networks_.at(job.next_network++);
   if (!id) return 0;
   Network& of = networks_[*id];
-  const Teller teller{job.source, *id};
-  std::vector<Nlri> gone;
+  std::vector<std::pair<Nlri, SourceId>> gone;
   std::size_t seen = 0;
   of.table->each([&](const Nlri& nlri, const Table::Route& route) {
     ++seen;
-    const auto path = std::ranges::find(route.paths, teller, &Path::teller);
-    if (path != route.paths.end() && of.table->stale(*path)) gone.push_back(nlri);
+    for (const Path& path : route.paths) {
+      const SourceId source = path.teller.source;
+      if (path.teller.published_in == *id && std::ranges::binary_search(job.sources, source) &&
+          of.table->stale(path)) {
+        gone.emplace_back(nlri, source);
+      }
+    }
   });
-  for (const Nlri& nlri : gone) withdraw(of, *id, nlri, job.source);
+  for (const auto& [nlri, source] : gone) withdraw(of, *id, nlri, source);
   // To look is a tenth of the work of a withdrawal.
   return seen / 10 + gone.size();
 }
@@ -232,7 +259,8 @@ bool VpnTables::announce(SourceId source, NetworkId network_id, const Nlri& nlri
   const Teller teller{source, network_id};
   attributes.virtual_network = of.config.name;
   if (attributes.origin.empty()) attributes.origin = from->name;
-  const bool kept = !attributes.mobility || claim(network_id, *of.table, key, attributes, now);
+  const bool kept =
+      !attributes.mobility || from->relayed || claim(network_id, *of.table, key, attributes, now);
   put(of, key,
       {pool_.intern(std::move(attributes)), teller, from->epoch, kept ? Use::here : Use::damped});
   return true;
@@ -269,16 +297,27 @@ bool VpnTables::claim(NetworkId id, const Table& table, const Nlri& nlri, Attrib
 /// Where it was published, and in all networks that import it.
 void VpnTables::put(Network& network, const Nlri& nlri, const Path& path) {
   const NetworkId id = path.teller.published_in;
+  AttributesRef before;
+  if (on_path) before = standing(network.table->find(nlri, path.teller));
   bool seen_here = false;
   for (const NetworkId importer : network.importers) {
     Network& to = networks_[importer];
     seen_here |= importer == id;
     if (to.table->put(nlri.within(to.config.rd), path)) subscriptions_.changed(importer);
   }
-  if (seen_here) return;
-  Path held = path;
-  if (held.use == Use::here) held.use = Use::elsewhere;
-  network.table->put(nlri, held);
+  if (!seen_here) {
+    Path held = path;
+    if (held.use == Use::here) held.use = Use::elsewhere;
+    network.table->put(nlri, held);
+  }
+  report(id, nlri, path.teller.source, std::move(before), standing(&path));
+}
+
+void VpnTables::report(NetworkId id, const Nlri& nlri, SourceId source, AttributesRef before,
+                       AttributesRef now) const {
+  // Of a network that goes all was reported when it went.
+  if (!on_path || before == now || network(id) == nullptr) return;
+  on_path({source, id, nlri, std::move(before), std::move(now)});
 }
 
 bool VpnTables::withdraw(SourceId source, NetworkId network_id, const Nlri& nlri) {
@@ -290,6 +329,7 @@ bool VpnTables::withdraw(SourceId source, NetworkId network_id, const Nlri& nlri
 
 void VpnTables::withdraw(Network& network, NetworkId id, const Nlri& nlri, SourceId source) {
   const Teller teller{source, id};
+  if (on_path) report(id, nlri, source, standing(network.table->find(nlri, teller)), {});
   for (const NetworkId importer : network.importers) {
     Network& to = networks_[importer];
     if (to.table->withdraw(nlri.within(to.config.rd), teller)) subscriptions_.changed(importer);

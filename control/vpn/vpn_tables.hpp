@@ -28,6 +28,15 @@ struct NetworkConfig {
   std::vector<RouteTarget> export_targets;
 };
 
+/// What a source publishes in a network, without what is held back; none: nothing.
+struct PathChange {
+  SourceId source;
+  NetworkId network;
+  const Nlri& nlri;
+  AttributesRef before;
+  AttributesRef now;
+};
+
 /// A route published in a network stands in each network that imports one of the targets which that
 /// one exports, with the RD of the network where it stands. A network that does not import what it
 /// exports does not see its own routes. Nothing leaks twice: what was imported is not exported.
@@ -40,7 +49,8 @@ struct NetworkConfig {
 /// node claims an address that another has and does not know, the controller assigns the sequence;
 /// the node finds it on its own route when that is reflected, and uses it from then on. A node's
 /// sequence never falls while its route stands. Nobody takes an address that a sticky route has
-/// (§15.2).
+/// (§15.2). What is relayed by another controller has its sequence already; between equal ones the
+/// lowest next hop decides, so that both choose alike, until a node claims the address anew.
 class VpnTables {
  public:
   VpnTables() : VpnTables(DampingRule{}) {}
@@ -58,11 +68,17 @@ class VpnTables {
   /// What stands in the network, and what it only holds for others (`Use::elsewhere`).
   [[nodiscard]] const Table* table(NetworkId id) const;
 
-  SourceId add_source(std::string name) { return sources_.add(std::move(name)); }
+  /// `relayed`: another controller tells what this node told it. Sequences of its routes are that
+  /// one's matter: they stand as they are told.
+  SourceId add_source(std::string name, bool relayed = false) {
+    return sources_.add(std::move(name), relayed);
+  }
   /// Its session is lost.
   void mark_stale(SourceId source) { sources_.mark_stale(source); }
   /// After its end-of-RIB, or a time: what is stale goes.
-  void sweep(SourceId source);
+  void sweep(SourceId source) { sweep(std::vector{source}); }
+  /// Of all of them in one walk.
+  void sweep(std::vector<SourceId> sources);
   /// It does not come back: all that it told goes, then its id.
   void remove_source(SourceId source);
   [[nodiscard]] const Sources& sources() const { return sources_; }
@@ -97,6 +113,9 @@ class VpnTables {
 
   [[nodiscard]] std::size_t attribute_sets() const { return pool_.size(); }
 
+  /// Called whenever a path changes where it was published; may not change the tables.
+  std::function<void(const PathChange&)> on_path;
+
  private:
   struct Network {
     NetworkConfig config;
@@ -109,8 +128,8 @@ class VpnTables {
     NetworkId to;
   };
   struct SweepJob {
-    SourceId source;
-    bool remove = false;
+    std::vector<SourceId> sources;  ///< sorted
+    bool remove = false;            ///< then it is one
     std::uint32_t next_network = 0;
   };
   struct RemoveJob {
@@ -131,6 +150,8 @@ class VpnTables {
   void put(Network& network, const Nlri& nlri, const Path& path);
   void withdraw(Network& network, NetworkId id, const Nlri& nlri, SourceId source);
   void release(NetworkId id, const Nlri& nlri);
+  void report(NetworkId id, const Nlri& nlri, SourceId source, AttributesRef before,
+              AttributesRef now) const;
 
   Sources sources_;
   AttributePool pool_;
