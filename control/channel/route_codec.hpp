@@ -19,7 +19,8 @@ namespace weft::channel {
 inline constexpr std::string_view route_namespace = "http://ietf.org/protocol/bgpvpn";
 inline constexpr std::string_view end_of_rib_node = "0/0/EndOfRib";
 
-inline constexpr std::size_t most_security_groups = 64;  ///< of a route
+inline constexpr std::size_t most_security_groups = 64;   ///< of a route
+inline constexpr std::size_t most_node_routes = 131'072;  ///< that one node tells
 
 struct RouteEntry {
   vpn::Nlri nlri;
@@ -44,6 +45,33 @@ Result<RouteName> parse_route_name(std::string_view text, vpn::RouteDistinguishe
 
 /// The last part alone: `10.1.0.11/32`, `0-02:00:00:00:01:01`, `0-02:00:00:00:01:01,10.1.0.11`.
 std::optional<vpn::Nlri> parse_nlri(std::string_view text, vpn::RouteDistinguisher rd);
+
+/// The pubsub node where a controller tells others the routes of its nodes. Empty items: all were
+/// told.
+inline constexpr std::string_view peer_routes_node = "urn:weft:route:1";
+
+/// The name of an item there: the node that published the route, then the route's name, like
+/// `compute-a/1/1/blue/10.1.0.11/32`.
+struct PeerRouteName {
+  std::string node;
+  RouteName route;
+  friend bool operator==(const PeerRouteName&, const PeerRouteName&) = default;
+};
+std::string peer_route_name(std::string_view node, std::string_view network, const vpn::Nlri& nlri);
+Result<PeerRouteName> parse_peer_route_name(std::string_view text);
+
+/// The pubsub node of events that say behind the same subscription which node is a member of which
+/// network: items NODE/NETWORK.
+inline constexpr std::string_view peer_members_node = "urn:weft:member:1";
+
+struct PeerMember {
+  std::string node;
+  std::string network;
+  friend bool operator==(const PeerMember&, const PeerMember&) = default;
+};
+xmpp::Element peer_member_element();
+std::string peer_member_name(const PeerMember& member);
+Result<PeerMember> parse_peer_member_name(std::string_view text);
 
 /// What an `items` or `publish` element says of the routes of one network.
 struct RouteItems {

@@ -66,4 +66,37 @@ Result<RouteName> parse_route_name(std::string_view text, vpn::RouteDistinguishe
   return RouteName{std::string(rest.substr(0, slash)), *nlri};
 }
 
+std::string peer_route_name(std::string_view node, std::string_view network, const Nlri& nlri) {
+  return std::string(node) + "/" + route_name(network, nlri);
+}
+
+/// Names of nodes, being the local part of an address, have no slash (RFC 7622 §3.3.1).
+Result<PeerRouteName> parse_peer_route_name(std::string_view text) {
+  const auto slash = text.find('/');
+  const auto node = text.substr(0, slash);
+  if (slash == std::string_view::npos || !is_word(node, most_name_bytes)) {
+    return Error{"\"" + std::string(text.substr(0, 64)) +
+                 "\": NODE/AFI/SAFI/NETWORK/PREFIX was wanted"};
+  }
+  auto route = parse_route_name(text.substr(slash + 1), {});
+  if (!route) return route.error();
+  return PeerRouteName{std::string(node), *std::move(route)};
+}
+
+xmpp::Element peer_member_element() { return {"member", std::string(peer_members_node)}; }
+
+std::string peer_member_name(const PeerMember& member) {
+  return member.node + "/" + member.network;
+}
+
+Result<PeerMember> parse_peer_member_name(std::string_view text) {
+  const auto slash = text.find('/');
+  const auto node = text.substr(0, slash);
+  const auto network = slash == std::string_view::npos ? "" : text.substr(slash + 1);
+  if (!is_word(node, most_name_bytes) || !is_word(network, most_name_bytes)) {
+    return Error{"\"" + std::string(text.substr(0, 64)) + "\": NODE/NETWORK was wanted"};
+  }
+  return PeerMember{std::string(node), std::string(network)};
+}
+
 }  // namespace weft::channel

@@ -165,12 +165,13 @@ Json conflicts(const Controller& controller) {
 }
 
 Json controllers(const Peers* peers) {
-  Table table("", {"address", "state", "seconds", "told all", "objects told", "cause"});
+  Table table(
+      "", {"address", "state", "seconds", "told all", "objects told", "routes", "stale", "cause"});
   const auto now = std::chrono::steady_clock::now();
   for (const auto& peer : peers == nullptr ? std::vector<Peers::PeerStatus>() : peers->peers()) {
     const auto since = std::chrono::duration_cast<std::chrono::seconds>(now - peer.since).count();
     table.add({peer.address, peer.state == xmpp::ClientState::up ? "up" : "down", since,
-               peer.complete, peer.told, peer.cause});
+               peer.complete, peer.told, peer.routes.routes, peer.routes.stale, peer.cause});
   }
   Json out = std::move(table).finish();
   out["listeners"] = peers == nullptr ? std::vector<std::string>() : peers->listeners();

@@ -45,8 +45,18 @@ void write_nodes(MetricsText& out, const RouteServer& server) {
 
 void write_peers(MetricsText& out, const Peers& peers) {
   out.family("weft_controller_peer_up", "gauge", "Whether the other controller has a session.");
-  for (const auto& peer : peers.peers()) {
+  const auto all = peers.peers();
+  for (const auto& peer : all) {
     out.sample({{"controller", peer.address}}, std::uint64_t{peer.state == xmpp::ClientState::up});
+  }
+  out.family("weft_controller_peer_routes", "gauge", "Routes of its nodes that it tells.");
+  for (const auto& peer : all) {
+    out.sample({{"controller", peer.address}}, std::uint64_t{peer.routes.routes});
+  }
+  out.family("weft_controller_peer_stale_routes", "gauge",
+             "Of these, told by a session that ended.");
+  for (const auto& peer : all) {
+    out.sample({{"controller", peer.address}}, std::uint64_t{peer.routes.stale});
   }
 }
 

@@ -28,7 +28,11 @@ std::vector<vpn::RouteTarget> targets(const std::set<std::string>& texts) {
 }  // namespace
 
 Nodes::Nodes(boost::asio::io_context& io, Controller& core, Peers& peers, RouteServerTimers timers)
-    : core_(core), peers_(peers), server_(io, tables_, timers, handlers()) {
+    : core_(core),
+      peers_(peers),
+      server_(io, tables_, timers, handlers()),
+      routes_(io, tables_, {.stale = timers.stale, .restart = timers.restart}, peer_handlers()) {
+  peers_.carry(&routes_);
   core_.on_profiles = [this](const RolloutStep& step) { tell(step); };
   core_.on_trouble = [this] {
     if (peers_.anyone()) server_.end_sessions("the controller cannot keep its state");
@@ -40,6 +44,8 @@ Nodes::Nodes(boost::asio::io_context& io, Controller& core, Peers& peers, RouteS
   };
   core_.on_objects = [this](const Changes& changes) { objects_changed(changes); };
 }
+
+Nodes::~Nodes() { peers_.carry(nullptr); }
 
 Status Nodes::listen(const Config& config) {
   core_.model().each<Network>(Kind::network,
@@ -97,18 +103,34 @@ RouteServer::Handlers Nodes::handlers() {
     learn(node, Json::parse(json, nullptr, false));
   };
   out.member = [this](const std::string& node, const std::string& network, bool member) {
-    take_member(node, network, member);
+    take_member(node, network, member || routes_.member(node, network));
+    routes_.set_member(node, network, member);
   };
-  out.preference = [this](const std::string& name) {
-    vpn::EncapsulationList list;
-    const auto* network = core_.model().find<Network>(Kind::network, name);
-    if (network == nullptr) return list;
-    for (const auto kind : network->tunnels) {
-      if (const auto encapsulation = vpn::encapsulation_of(kind)) list.add(*encapsulation);
-    }
-    return list;
-  };
+  out.preference = [this](const std::string& network) { return preference(network); };
+  out.others_told = [this] { return routes_.heard_all(); };
+  out.tick = [this](auto now) { routes_.tick(now); };
   return out;
+}
+
+PeerRoutes::Handlers Nodes::peer_handlers() {
+  PeerRoutes::Handlers out;
+  out.preference = [this](const std::string& network) { return preference(network); };
+  out.changed = [this] { server_.tables_changed(); };
+  out.member = [this](const std::string& node, const std::string& network, bool member) {
+    take_member(node, network, member || server_.subscribed(node, network));
+  };
+  out.nodes_back = [this] { return server_.nodes_back(); };
+  return out;
+}
+
+vpn::EncapsulationList Nodes::preference(const std::string& name) const {
+  vpn::EncapsulationList list;
+  const auto* network = core_.model().find<Network>(Kind::network, name);
+  if (network == nullptr) return list;
+  for (const auto kind : network->tunnels) {
+    if (const auto encapsulation = vpn::encapsulation_of(kind)) list.add(*encapsulation);
+  }
+  return list;
 }
 
 RouteServer::AllProfiles Nodes::profiles_of(const std::string& node) const {
@@ -190,12 +212,16 @@ void Nodes::objects_changed(const Changes& changes) {
     networks = true;
     if (change.after) {
       put_network(change.key.name);
+      if (!change.before) routes_.network_comes(change.key.name);
     } else if (const auto id = tables_.find_network(change.key.name)) {
       server_.network_goes(change.key.name);
+      routes_.network_goes(change.key.name);
       tables_.remove_network(*id);
     }
   }
-  if (networks) server_.networks_changed();  // which tells of members again
+  if (!networks) return;
+  server_.networks_changed();  // which tells of members again
+  routes_.networks_changed();
 }
 
 void Nodes::put_network(const std::string& name) {

@@ -10,6 +10,7 @@
 
 #include "controller/config.hpp"
 #include "controller/controller.hpp"
+#include "controller/peer_routes.hpp"
 #include "controller/peers.hpp"
 #include "controller/route_server.hpp"
 
@@ -20,6 +21,7 @@ class Nodes {
   /// Takes the core's on_profiles, on_restart and on_objects. Sessions of controllers are the
   /// peers'; nodes are let in when these have heard all.
   Nodes(boost::asio::io_context& io, Controller& core, Peers& peers, RouteServerTimers timers);
+  ~Nodes();
   Nodes(const Nodes&) = delete;
   Nodes& operator=(const Nodes&) = delete;
 
@@ -33,6 +35,8 @@ class Nodes {
 
  private:
   RouteServer::Handlers handlers();
+  PeerRoutes::Handlers peer_handlers();
+  [[nodiscard]] vpn::EncapsulationList preference(const std::string& network) const;
   RouteServer::AllProfiles profiles_of(const std::string& node) const;
   void tell(const RolloutStep& step);
   void learn(const std::string& node, const Json& told);
@@ -46,6 +50,7 @@ class Nodes {
   Peers& peers_;
   vpn::VpnTables tables_;
   RouteServer server_;
+  PeerRoutes routes_;
   /// Networks by node that are not in the model yet, or the node is not.
   std::map<std::string, std::set<std::string>> wanted_;
 };

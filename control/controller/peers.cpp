@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "channel/route_codec.hpp"
 #include "channel/state_codec.hpp"
 #include "xmpp/stanza.hpp"
 
@@ -53,7 +54,10 @@ Status Peers::start(const Config& config) {
   const auto tls = xmpp::TlsContext::load(
       {.ca = config.tls->ca, .cert = config.tls->cert, .key = config.tls->key});
   if (!tls) return Error{"tls: " + tls.error().message};
-  for (const auto& endpoint : config.peers) peers_.push_back({.address = place(endpoint)});
+  for (const auto& endpoint : config.peers) {
+    peers_.push_back({.address = place(endpoint)});
+    if (routes_ != nullptr) routes_->add_peer(place(endpoint));
+  }
   for (std::size_t i = 0; i < peers_.size(); ++i) {
     xmpp::ClientOptions options;
     options.address = config.peers[i].address;
@@ -69,6 +73,7 @@ Status Peers::start(const Config& config) {
           if (peer.session == nullptr) return;  // a try that came to nothing
           SPDLOG_WARN("controller {}: session lost: {}", peer.address, cause);
           peer.session = nullptr;
+          if (routes_ != nullptr) routes_->lost(i);
         });
     if (!client) return Error{"peers: " + peers_[i].address + ": " + client.error().message};
     peers_[i].client = std::move(*client);
@@ -132,10 +137,37 @@ bool Peers::hear(std::size_t number, const xmpp::Element& stanza) {
   if (event->node == pubsub::end_of_rib) {
     if (!peer.complete) SPDLOG_INFO("controller {} has told all that it knows", peer.address);
     peer.complete = true;
+    // When all networks are in force of which routes may be told.
+    core_.when_kept([this, number, weak = std::weak_ptr(peer.session)] {
+      const auto session = weak.lock();
+      if (session != nullptr && peers_[number].session == session) ask_for_routes(number);
+    });
+  } else if ((event->node == channel::peer_routes_node ||
+              event->node == channel::peer_members_node) &&
+             routes_ != nullptr) {
+    if (const auto taken = routes_->hear(number, *event); !taken) {
+      peer.refusal = taken.error().message;
+      SPDLOG_WARN("controller {} tells a route that is not understood: {}", peer.address,
+                  peer.refusal);
+    }
   } else if (event->node == channel::state_namespace && !hear_objects(peer, *event)) {
     peer.session->abort("what it tells cannot be taken now; it is asked again");
   }
   return true;
+}
+
+void Peers::ask_for_routes(std::size_t number) {
+  if (routes_ == nullptr) return;
+  routes_->begin(number, [this, number](std::function<void()> answered) {
+    peers_[number].session->request(
+        pubsub::build(pubsub::Subscribe{.node = std::string(channel::peer_routes_node)}),
+        [this, number, answered = std::move(answered)](const Result<xmpp::Element>& answer) {
+          if (answer) return answered();
+          if (peers_[number].session == nullptr) return;  // it asks anew when it is back
+          peers_[number].refusal = "it tells no routes: " + answer.error().message;
+          SPDLOG_WARN("controller {}: {}", peers_[number].address, peers_[number].refusal);
+        });
+  });
 }
 
 /// What came in one event was said at once, and comes into force at once.
@@ -174,9 +206,13 @@ void Peers::serve(const std::shared_ptr<xmpp::Session>& session) {
   session->on_stanza = [this, place](const xmpp::Element& stanza) {
     return answer(*place, stanza);
   };
-  session->on_room = [this, place] { tell(*place); };
+  session->on_room = [this, place] {
+    tell(*place);
+    if (place->routes) routes_->has_room(*place->routes);
+  };
   session->on_end = [this, place, name](const std::string& cause) {
     SPDLOG_WARN("controller {}: session lost: {}", name, cause);
+    if (place->routes && routes_ != nullptr) routes_->remove_listener(*place->routes);
     listeners_.erase(place);
   };
 }
@@ -185,19 +221,44 @@ bool Peers::answer(Listener& listener, const xmpp::Element& stanza) {
   if (!pubsub::is_request(stanza)) return false;
   const auto request = pubsub::parse_request(stanza);
   const auto* wanted = request ? std::get_if<pubsub::Subscribe>(&*request) : nullptr;
-  if (wanted == nullptr || wanted->node != channel::state_namespace) {
-    const std::string why = request ? "a controller subscribes to " +
-                                          std::string(channel::state_namespace) +
-                                          " and does nothing else"
-                                    : request.error().message;
+  const auto refuse = [&](const std::string& why) {
     listener.session->send(xmpp::error_of(stanza, "not-acceptable", why));
     return true;
+  };
+  if (!request) return refuse(request.error().message);
+  if (wanted != nullptr && wanted->node == channel::state_namespace) {
+    listener.session->send(xmpp::result_of(stanza));
+    tell_objects(listener);
+  } else if (wanted != nullptr && wanted->node == channel::peer_routes_node) {
+    if (routes_ == nullptr || !routes_->has_peers()) {
+      return refuse("controller " + name_ +
+                    " has no peers, and keeps no routes for others; name "
+                    "them in its file");
+    }
+    listener.session->send(xmpp::result_of(stanza));
+    tell_routes(listener);
+  } else {
+    return refuse(fmt::format("a controller subscribes to {} and {} and does nothing else",
+                              channel::state_namespace, channel::peer_routes_node));
   }
-  listener.session->send(xmpp::result_of(stanza));
+  return true;
+}
+
+void Peers::tell_routes(Listener& listener) {
+  if (!listener.routes) {
+    const auto session = listener.session;
+    listener.routes = routes_->add_listener(
+        {.send = [session](const xmpp::Text& text) { session->send(text); },
+         .has_room = [session] { return session->has_room(); },
+         .abort = [session](const std::string& cause) { session->abort(cause); }});
+  }
+  routes_->tell_all(*listener.routes);
+}
+
+void Peers::tell_objects(Listener& listener) {
   listener.subscribed = listener.initial = true;
   for (const auto& [key, entry] : core_.ledger().entries()) listener.untold.insert(key);
   tell(listener);
-  return true;
 }
 
 void Peers::said(const std::vector<Key>& keys) {
@@ -244,14 +305,16 @@ void Peers::tell(Listener& listener) {
 std::vector<Peers::PeerStatus> Peers::peers() const {
   std::vector<PeerStatus> out;
   for (const auto& peer : peers_) {
-    out.push_back({.address = peer.address,
-                   .state = peer.client->state(),
-                   .since = peer.client->since(),
-                   .cause = !peer.refusal.empty() ? peer.refusal
-                            : peer.session        ? std::string()
-                                                  : peer.client->cause(),
-                   .complete = peer.complete,
-                   .told = peer.told});
+    out.push_back(
+        {.address = peer.address,
+         .state = peer.client->state(),
+         .since = peer.client->since(),
+         .cause = !peer.refusal.empty() ? peer.refusal
+                  : peer.session        ? std::string()
+                                        : peer.client->cause(),
+         .complete = peer.complete,
+         .told = peer.told,
+         .routes = routes_ == nullptr ? PeerRoutes::Count() : routes_->count(out.size())});
   }
   return out;
 }

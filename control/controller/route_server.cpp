@@ -23,7 +23,6 @@ constexpr std::size_t most_unassociated =
     4096;                                     ///< routes of a node, published into no network yet
 constexpr std::size_t most_unplaced = 65536;  ///< and those whose network is not there
 constexpr std::size_t most_networks = 4096;   ///< that a node subscribes to
-constexpr std::size_t most_routes = 131'072;  ///< that a node tells
 constexpr auto tick_period = 250ms;
 
 xmpp::Text end_of_rib() {
@@ -212,23 +211,6 @@ Status RouteServer::publish(Node& node, const pubsub::Publish& publish) {
   return ok();
 }
 
-/// What stands where profiles do comes from a node when it speaks of itself.
-Status RouteServer::hear_profile(Node& node, const xmpp::Element& payload) {
-  if (payload.name == "profile") {
-    const auto profile = channel::parse_profile(payload);
-    if (!profile) return profile.error();
-    if (profile->id != channel::ProfileName{"node", node.name}) {
-      return Error{fmt::format("a node tells of itself alone, not of {} {}", profile->id.kind,
-                               profile->id.name)};
-    }
-    handlers_.described(node.name, profile->json);
-    return ok();
-  }
-  const auto applied = channel::parse_applied(payload);
-  if (!applied) return applied.error();
-  return handlers_.applied(node.name, *applied);
-}
-
 Status RouteServer::announce(Node& node, const std::string& network, const xmpp::Element& entry) {
   if (!node.networks.contains(network)) {
     return Error{fmt::format("node {} has not subscribed to network {}, and tells no routes of it",
@@ -250,14 +232,11 @@ Status RouteServer::announce(Node& node, const std::string& network, const xmpp:
     return ok();
   }
   if (const auto* source = tables_.sources().find(node.source);
-      source != nullptr && source->paths >= most_routes) {
-    return Error{fmt::format("too many routes: a node may tell {}", most_routes)};
+      source != nullptr && source->paths >= channel::most_node_routes) {
+    return Error{fmt::format("too many routes: a node may tell {}", channel::most_node_routes)};
   }
   route->attributes.origin = node.name;
-  const auto order = handlers_.preference(network);
-  for (auto& hop : route->attributes.next_hops) {
-    hop.encapsulations = hop.encapsulations.ordered_by(order);
-  }
+  vpn::order_encapsulations(route->attributes, handlers_.preference(network));
   tables_.announce(node.source, *id, route->nlri, std::move(route->attributes), Clock::now());
   return ok();
 }
@@ -281,7 +260,7 @@ void RouteServer::told_all(Node& node) {
   for (auto& [name, other] : nodes_) finish_initial(other);
 }
 
-bool RouteServer::settled() {
+bool RouteServer::nodes_back() {
   if (!expected_.empty() && Clock::now() - started_ >= timers_.restart) {
     SPDLOG_WARN("{} known nodes have not come back in time", expected_.size());
     expected_.clear();
@@ -289,50 +268,18 @@ bool RouteServer::settled() {
   return expected_.empty();
 }
 
-/// A node that knows what it wants and has got all of it is told so; not before those are back
-/// whose routes it would miss, and not by a controller that has yet to be told of networks: the
-/// node would forget what it has of them.
+/// A node that knows what it wants and has got all of it is told so; not before those are back,
+/// here and at other controllers, whose routes it would miss, and not by a controller that has yet
+/// to be told of networks: the node would forget what it has of them.
 void RouteServer::finish_initial(Node& node) {
-  if (node.session == nullptr || !node.told_all || node.initial || node.complete || !settled()) {
+  if (node.session == nullptr || !node.told_all || node.initial || node.complete || !nodes_back() ||
+      !handlers_.others_told()) {
     return;
   }
   if (node.waiting == node.networks && !node.networks.empty()) return;
   if (!node.waiting.empty() && Clock::now() - started_ < timers_.restart) return;
   node.complete = true;
   node.session->send(end_of_rib());
-}
-
-void RouteServer::tell(const std::string& node, std::uint64_t generation,
-                       const std::vector<ProfileChange>& changes) {
-  const auto found = nodes_.find(node);
-  if (found == nodes_.end() || found->second.session == nullptr || !found->second.wants_profiles) {
-    return;
-  }
-  auto& session = *found->second.session;
-  for (const auto& [id, json] : changes) {
-    pubsub::Event event{.node = std::string(channel::profile_namespace)};
-    const auto item = channel::profile_item_id(id);
-    if (json) {
-      event.items.push_back({.id = item,
-                             .payload = channel::profile_element(
-                                 {.id = id, .generation = generation, .json = *json})});
-    } else {
-      event.retracted.push_back(item);
-    }
-    session.send(pubsub::build(event));
-  }
-  send_mark(session, generation);
-}
-
-/// Behind all that belongs to the generation, and never before it: so it has no key, by which a
-/// later one would take the place of one that waits.
-void RouteServer::send_mark(xmpp::Session& session, std::uint64_t generation) {
-  const channel::Profile mark{
-      .id = {"generation", fmt::to_string(generation)}, .generation = generation, .json = "{}"};
-  pubsub::Event event{.node = std::string(channel::profile_namespace)};
-  event.items.push_back(
-      {.id = channel::profile_item_id(mark.id), .payload = channel::profile_element(mark)});
-  session.send(pubsub::build(event));
 }
 
 void RouteServer::tables_changed() { turn_soon(); }
@@ -476,6 +423,7 @@ void RouteServer::tick() {
     tables_.sweep(node->second.source);
   }
   for (auto& [name, node] : nodes_) finish_initial(node);
+  handlers_.tick(now);
   turn_soon();
 }
 

@@ -52,6 +52,10 @@ class RouteServer {
     /// In which order a network's encapsulations are preferred; of those that are not named,
     /// theirs.
     std::function<vpn::EncapsulationList(const std::string& network)> preference;
+    /// Whether other controllers have told the routes of their nodes.
+    std::function<bool()> others_told;
+    /// Comes several times a second.
+    std::function<void(std::chrono::steady_clock::time_point now)> tick;
   };
 
   RouteServer(boost::asio::io_context& io, vpn::VpnTables& tables, RouteServerTimers timers,
@@ -83,6 +87,14 @@ class RouteServer {
   void network_goes(const std::string& name);
   /// Networks may be there now that were asked for before.
   void networks_changed();
+
+  /// Whether those that are known have told all that they have, or had the time to.
+  [[nodiscard]] bool nodes_back();
+  /// Whether a node that is here has subscribed to a network.
+  [[nodiscard]] bool subscribed(const std::string& node, const std::string& network) const {
+    const auto found = nodes_.find(node);
+    return found != nodes_.end() && found->second.networks.contains(network);
+  }
 
   struct NodeStatus {
     std::string node;
@@ -135,7 +147,6 @@ class RouteServer {
   void send_mark(xmpp::Session& session, std::uint64_t generation);
   void told_all(Node& node);
   void finish_initial(Node& node);
-  [[nodiscard]] bool settled();
 
   void turn_soon();
   void turn();

@@ -4,7 +4,7 @@ import json
 import os
 
 import pytest
-from controller import CONTROLLER, Site, controller_address, network
+from controller import CONTROLLER, Site, controller_address, cut, network
 from weft import Stream, wait_until
 
 
@@ -31,15 +31,6 @@ def settled(site, seconds=20):
     """Both have brought all nodes where they want them."""
     wait_until(lambda: all(r["state"] == "settled" for c in site.controllers
                            for word in ("network", "node") for r in c.table(word)), seconds, "all settled")
-
-
-def cut(one, other):
-    """Nothing goes between two (namespace, address) from now on; returns what ends that."""
-    def both(verb):
-        for (namespace, _), (_, address) in ((one, other), (other, one)):
-            namespace.ip("route", verb, "blackhole", f"{address}/32")
-    both("add")
-    return lambda: both("del")
 
 
 def place(site, number):

@@ -117,6 +117,15 @@ class Controller:
         return self.text("apply", "-f", path, *options)
 
 
+def cut(one, other):
+    """Nothing goes between two (namespace, address) from now on; returns what ends that."""
+    def both(verb):
+        for (namespace, _), (_, address) in ((one, other), (other, one)):
+            namespace.ip("route", verb, "blackhole", f"{address}/32")
+    both("add")
+    return lambda: both("del")
+
+
 def network(name, tunnels=("vxlan",), **more):
     return {"name": name, "subnets": SUBNETS, "router_mac": ROUTER_MAC, "tunnels": list(tunnels), **more}
 

@@ -387,6 +387,27 @@ TEST_CASE("route codec: names of items", "[channel]") {
   }
 }
 
+TEST_CASE("route codec: names of items between controllers", "[channel]") {
+  const std::string text = "compute-a/1/1/a/b/10.1.0.11/32";
+  const auto name = parse_peer_route_name(text);
+  REQUIRE(name);
+  CHECK(name->node == "compute-a");
+  CHECK(name->route.network == "a/b");
+  CHECK(peer_route_name("compute-a", "a/b", name->route.nlri) == text);
+  for (const char* wrong : {"", "compute-a", "/1/1/blue/10.1.0.11/32", "1/1/blue/10.1.0.11/32",
+                            "a b/1/1/blue/10.1.0.11/32", "compute-a/1/1/blue/10.1.0.33/33"}) {
+    CAPTURE(wrong);
+    CHECK_FALSE(parse_peer_route_name(wrong));
+  }
+  const PeerMember member{"compute-a", "a/b"};
+  CHECK(peer_member_name(member) == "compute-a/a/b");
+  CHECK(parse_peer_member_name("compute-a/a/b").value() == member);
+  for (const char* wrong : {"", "compute-a", "compute-a/", "/blue", "compute-a/a b"}) {
+    CAPTURE(wrong);
+    CHECK_FALSE(parse_peer_member_name(wrong));
+  }
+}
+
 TEST_CASE("route codec: items stand or fall alone", "[channel]") {
   const auto entry = [](const std::string& prefix) {
     return "<entry><nlri af='1'>" + prefix +
