@@ -15,8 +15,8 @@ namespace {
 namespace pubsub = xmpp::pubsub;
 
 constexpr std::size_t routes_an_event = 64;
-constexpr std::size_t events_a_turn = 8;
-constexpr std::size_t members_a_turn = 8;
+constexpr std::size_t events_a_turn = 4;
+constexpr std::size_t members_a_turn = 4;
 
 vpn::RouteDistinguisher rd_of(vpn::SourceId node) {
   return vpn::RouteDistinguisher(vpn::Administered{vpn::AdministratorType::as4, node.raw(), 0});
@@ -66,7 +66,8 @@ PeerRoutes::Told& PeerRoutes::told_of(const std::string& network) {
   if (const auto found = told_by_name_.find(network); found != told_by_name_.end()) {
     return told_[found->second];
   }
-  const auto id = told_.add({network, std::make_unique<vpn::Table>(own_, pool_)});
+  Told fresh{network, std::make_unique<vpn::Table>(own_, pool_)};
+  const auto id = told_.add(std::move(fresh));
   told_by_name_.emplace(network, id);
   for (const auto& [listener, line] : listeners_) {
     subscriptions_.subscribe(listener, id, *told_[id].table);

@@ -208,7 +208,7 @@ void Peers::serve(const std::shared_ptr<xmpp::Session>& session) {
   };
   session->on_room = [this, place] {
     tell(*place);
-    if (place->routes) routes_->has_room(*place->routes);
+    if (place->routes && routes_ != nullptr) routes_->has_room(*place->routes);
   };
   session->on_end = [this, place, name](const std::string& cause) {
     SPDLOG_WARN("controller {}: session lost: {}", name, cause);
