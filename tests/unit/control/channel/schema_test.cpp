@@ -96,6 +96,7 @@ TEST_CASE("channel: what is sent is what the schema says", "[channel]") {
   sent.push_back(test::to_xml(applied_element({17, {{{"vrf", "a"}, "vrf a: no"}}})));
   sent.push_back(test::to_xml(state_element({{"network", "blue"}, 17, "c0", R"({"object": {}})"})));
   sent.push_back(test::to_xml(state_element({{"route", "blue 10.1.0.0/24"}, 0, "c0", {}})));
+  sent.push_back(test::to_xml(peer_member_element()));
   const Verdict verdict = validate(sent);
   INFO(verdict.words);
   CHECK(verdict.valid);
