@@ -178,6 +178,8 @@ def nd(tables, verdict, where, packet):
             faults.add("spoofed_mac")
     elif slla and slla != where.l2_source:
         raise Unknown("a neighbour message whose option differs from the frame's source")
+    if faults and "neighbour_malformed" not in faults and unspecified(target):   # see below: it may be seen first
+        faults |= {"neighbour_not_ours", "neighbour_malformed"}
     if faults:
         return drop(*faults)
     if source[0] == 0xFF or source == packed("::1"):

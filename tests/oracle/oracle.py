@@ -104,7 +104,7 @@ class Oracle:
         if port is None:
             stray = frame[:6] != ports[0].mac and not frame[0] & 1
             return verdict.drop("vlan_unknown" if vlan else "vlan_missing", *["l2_destination_unknown"] * stray)
-        where = Where("port", port, UNDERLAY, port.mac, port.mtu, kernel)
+        where = Where("port", port, UNDERLAY, port.mac, port.mtu, kernel, outer=(port.name,))
         return self._ethernet(verdict, where, untagged(frame) if vlan else frame)
 
     def _ethernet(self, verdict, where, frame):
@@ -224,7 +224,7 @@ class Oracle:
             return verdict.drop(*faults)
         if decap.behaviour not in segments.PASS_ON:
             tunnel = kinds.Opened("srv6", inside=visit.inside, data=visit.data)
-            return self._let_in(verdict, where, decap, tunnel, flow(packet), traffic_class(packet))
+            return self._let_in(verdict, where, decap, tunnel, (*where.outer, *flow(packet)), traffic_class(packet))
         verdict.decap = decap.name
         if packet[7] <= 1:   # S05 to S08, before anything changes
             return self._error(verdict, where, packet, "ttl_expired", "expired")
@@ -276,7 +276,7 @@ class Oracle:
             faults.add("outer_udp_checksum_missing")
         if faults:
             return verdict.drop(*faults)
-        return self._let_in(verdict, where, found[0], tunnel, flow(packet), traffic_class(packet))
+        return self._let_in(verdict, where, found[0], tunnel, (*where.outer, *flow(packet)), traffic_class(packet))
 
     def _decap_frame(self, verdict, where, kind, data, faults, group):
         """What a frame holds of a kind that needs no IP."""
@@ -289,7 +289,7 @@ class Oracle:
         found = self._decaps_of(tunnel, None, None, faults)
         if faults:
             return verdict.drop(*faults)
-        return self._let_in(verdict, where, found[0], tunnel, (where.device.name,), 0)
+        return self._let_in(verdict, where, found[0], tunnel, where.outer, 0)
 
     def _decaps_of(self, tunnel, port, destination, faults):
         """Those that take the packet, or would if something else stood in front; what is wrong goes to the faults."""
@@ -304,7 +304,7 @@ class Oracle:
         return found or alike
 
     def _let_in(self, verdict, where, decap, tunnel, outer, outer_class):
-        """`outer`, `outer_class`: flow and traffic class of the outer IP header; port and 0 where there is none."""
+        """`outer`, `outer_class`: port, and flow and traffic class of the outer IP header, 0 where there is none."""
         verdict.decap, verdict.mark = decap.name, decap.mark_of(tunnel.bits)
         if decap.tunnel:
             return self._relay(verdict, decap, tunnel, outer, outer_class)

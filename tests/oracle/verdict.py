@@ -20,7 +20,7 @@ class Where:
     kernel: bool = False   # it came by af_packet from a kernel, which may leave checksums undone
     l2_destination: bytes = b""
     l2_source: bytes = b""
-    outer: tuple = ()      # the flow of the tunnel packet, or its port, which may share the device
+    outer: tuple = ()      # the port, which may share its device, and the flow of the tunnel packet
     outer_class: int = 0   # its traffic class
     bare: bool = False     # it came out of a tunnel without Ethernet
 
