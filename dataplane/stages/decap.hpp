@@ -22,18 +22,6 @@ template <class Tracer>
   ctx.counters.decaps[p.decap.index()].add(outer_bytes);
 }
 
-[[gnu::always_inline]] inline std::uint32_t raw_destination(const wire::Ipv4& ip) {
-  std::uint32_t raw;
-  std::memcpy(&raw, &ip.destination, sizeof raw);
-  return raw;
-}
-
-[[gnu::always_inline]] inline bool to_local_address(const Tables& tables, const PacketContext& p) {
-  const LocalAddressSet& local = *tables.local_addresses.load(std::memory_order_acquire);
-  if (p.v4) return local.contains(raw_destination(header_at<wire::Ipv4>(p.l3)));
-  return local.contains(header_at<wire::Ipv6>(p.l3).destination);
-}
-
 [[gnu::always_inline]] inline bool accepts_source(const DecapEntry& entry, const wire::Ipv4& ip) {
   return entry.accepts(ip.source.get());
 }

@@ -134,12 +134,25 @@ template <class Tracer>
   return Next::forward;
 }
 
-/// Whether behind the IPv6 header stands a routing header that may be of a tunnel, which decap
-/// reads.
+[[gnu::always_inline]] inline std::uint32_t raw_destination(const wire::Ipv4& ip) {
+  std::uint32_t raw;
+  std::memcpy(&raw, &ip.destination, sizeof raw);
+  return raw;
+}
+
+[[gnu::always_inline]] inline bool to_local_address(const Tables& tables, const PacketContext& p) {
+  const LocalAddressSet& local = *tables.local_addresses.load(std::memory_order_acquire);
+  if (p.v4) return local.contains(raw_destination(header_at<wire::Ipv4>(p.l3)));
+  return local.contains(header_at<wire::Ipv6>(p.l3).destination);
+}
+
+/// Whether behind the IPv6 header stands a routing header that may be of a tunnel that ends here,
+/// which decap reads.
 inline bool routes_segments(const Tables& tables, const PacketContext& p) {
   constexpr std::uint8_t protocol = wire::SegmentRouting::protocol;
   return p.protocol == protocol && p.vrf->id == underlay_vrf &&
-         tables.ip_kinds[protocol].load(std::memory_order_relaxed) != 0;
+         tables.ip_kinds[protocol].load(std::memory_order_relaxed) != 0 &&
+         to_local_address(tables, p);
 }
 
 /// `available`: bytes from p.l3 to the end of the frame.

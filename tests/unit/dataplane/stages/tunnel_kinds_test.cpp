@@ -322,6 +322,32 @@ TEST_CASE("SRv6 End has a packet whose hop limit runs out told of as it came", "
   }
 }
 
+TEST_CASE("a routing header on its way to somebody else hides nothing", "[kinds]") {
+  constexpr std::size_t routing = 14 + 40;
+  constexpr std::size_t udp = routing + 8 + 16;
+  const IpAddress there = ip("2001:db8:7::1");
+  const Loop loop = loop_of(describe(TunnelKind::srv6), TunnelPayload::ip, false);
+  Rig rig(world::batch());
+  Batch batch = passing_on(loop, false);
+  Port port;
+  port.mac = fabric_mac;
+  port.may_leave_checksums = true;
+  batch.ports = {{world::fabric, port}};
+  rig.apply(batch);
+  Bytes sent = returned(rig.receive(world::vm1, vm1_4).frame);
+  const auto& bytes = there.v6().bytes;
+  std::copy(bytes.begin(), bytes.end(), sent.begin() + 14 + 24);
+  sent = with16(with(sent, routing, "11"), 14 + 4, udp - routing + 12);
+  sent.resize(udp);
+  const Bytes datagram = hex("03ee0035000c00000102ffff");
+  sent.insert(sent.end(), datagram.begin(), datagram.end());
+  CHECK(describe(rig.receive(world::fabric, sent)) == "transmitted");
+  // What Linux leaves to hardware.
+  const auto unfinished = test::naive_pseudo_sum(loop.profile.local, there, 17, 12);
+  CHECK(describe(rig.receive(world::fabric, with16(sent, udp + 6, unfinished))) ==
+        "dropped: checksum_unfinished");
+}
+
 TEST_CASE("options of GENEVE are skipped, unless they are critical", "[kinds]") {
   const Bytes plain = packet_of(TunnelKind::geneve, TunnelPayload::ip);
   // One option of eight bytes in all, class 0x0102: lengths grow by 8.
