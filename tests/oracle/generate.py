@@ -195,6 +195,7 @@ def topology(random, policies=True):
         if route:
             config["routes"].append(route)
     vlans.give(random, config["ports"])
+    _tunnels_of_others(config, random)
     return config
 
 
@@ -238,6 +239,22 @@ def _tunnels_shared(config, random):
                                  (there, host, {"vrf": here})):
             if not _taken(config, vrf, prefix):
                 config["routes"].append({"vrf": vrf, "prefix": prefix, "via": via})
+
+
+def _tunnels_of_others(config, random):
+    """VRFs that have a tunnel of frames by a route into another one, whose router has another MAC; if possible a tunnel
+    whose outer header is the same for all of a flow, and which is not cut."""
+    framed = [t for t in profiles.for_routes(config) if "inner_destination_mac" in t]
+    plain = [t for t in framed if not t.get("outer_fragmentation") and (
+        ":" not in t.get("remote", "") or t.get("zero_udp_checksum6") or t["kind"].endswith("gre"))]
+    macs = {v["name"]: v["router_mac"] for v in config["vrfs"]}
+    used = sorted({end["vrf"] for end in config["vifs"] + config["decaps"] if "vrf" in end})
+    pairs = [(here, there) for here in used for there, mac in macs.items() if mac != macs[here]]
+    for number, (here, there) in enumerate(random.sample(pairs, min(3, len(pairs))) if framed else []):
+        net = random.choice((f"10.77.{number}.0/24", f"10.77.{number}.0/24", f"fd00:77:{number}::/64"))
+        tunnel = random.choice(plain or framed)["name"]
+        config["routes"] += [{"vrf": here, "prefix": net, "via": {"vrf": there}},
+                             {"vrf": there, "prefix": net, "via": {"tunnel": tunnel}}]
 
 
 # --- changes ----------------------------------------------------------------------------------------

@@ -457,7 +457,7 @@ class Oracle:
             known = entry.kind == "gateway" or source in self.tables.neighbours
             return [(None, self.tables.next_hop(entry, source).mtu)] if known else []
         clamp = (self.tables.vifs if entry.kind == "vif" else self.tables.tunnels)[entry.target].mss_clamp
-        mtu = self._way_mtu(entry, source)
+        mtu = self.tables.way_mtu(entry, source)
         return [(clamp, mtu)] if mtu else []
 
     def _error(self, verdict, where, packet, reason, kind, mtu=0):
@@ -465,16 +465,6 @@ class Oracle:
         message = answers.error(self.tables, where, packet, kind, mtu)
         if message is not None:
             self.originate(verdict, where, message, kind)
-
-    def _way_mtu(self, entry, destination):
-        """The largest packet that the way takes; None where it leads nowhere."""
-        if entry.kind == "vif":
-            return self.tables.vifs[entry.target].mtu
-        if entry.kind == "tunnel":
-            tunnel = self.tables.tunnels[entry.target]
-            way = self.tables.underlay_way(tunnel.remote)
-            return way and way.mtu - tunnel.overhead
-        return self.tables.next_hop(entry, destination).mtu
 
     def _fits(self, entry, destination, size):
         """Whether a packet of that size may go that way as it is."""
@@ -495,7 +485,7 @@ class Oracle:
             return verdict.may_drop("discard_route" if entry else "no_route")
         if entry.kind == "receive":
             return verdict.may_drop("local_unsupported", "punt_local_limited")
-        mtu = self._way_mtu(entry, addresses(packet)[1])
+        mtu = self.tables.way_mtu(entry, addresses(packet)[1])
         if not self._fits(entry, addresses(packet)[1], len(packet)):
             if packet[0] >> 4 == 6:
                 return verdict.may_drop("too_big")

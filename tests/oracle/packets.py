@@ -261,7 +261,7 @@ class Packets:
                         IPV4 if family == 4 else IPV6, packet + padding)[:room]
 
     def tunnelled(self, decap, frame, **change):
-        """(EtherType, outer packet); `change`: source, destination, port, network, shape, check, length, tos."""
+        """(EtherType, outer packet); `change`: source, destination, sport, port, network, shape, check, length."""
         random = self.random
         kind, network, port = settings(decap)
         destination = packed(change.get("destination", decap.get("local", decap.get("sid", "::"))))
@@ -277,8 +277,8 @@ class Packets:
         if port is not None:
             check = None if six and not (decap.get("zero_udp_checksum6") and random.random() < 0.5) else random.choice(
                 (0, 0, None))
-            body = udp(source, destination, random.randint(1, 65535), change.get("port", port), body,
-                       check=change.get("check", check), length=change.get("length"))
+            ports = change.get("sport", random.randint(1, 65535)), change.get("port", port)
+            body = udp(source, destination, *ports, body, check=change.get("check", check), length=change.get("length"))
         protocol = KINDS[kind].protocol
         if kind == "srv6":
             near = random.choice([n["address"] for n in self.config["neighbours"] if ":" in n["address"]])

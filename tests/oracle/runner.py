@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 
 import vlans
 from compare import Flows, Round
+from edges import Edges
 from generate import Packets, change, topology, way_options
 from net import Tester
 from oracle import Oracle
@@ -51,6 +52,7 @@ class Session:
         self.oracle = Oracle(self.config, self.tester.port_macs)
         self.packets = Packets(self.random, self.config, self.tester.port_macs)
         self.talks = Talks(self.packets)
+        self.edges = Edges(self.packets, self.talks)
         self.flows = Flows()
         self.by_api = self.random.random() < 0.35   # groups are changed by weftctl, not in the file
         self.postponed = []                # frames for the next round
@@ -234,6 +236,7 @@ class Session:
         waited, self.postponed = self.postponed, []
         frames = [(name, self.packets.spoiled(name, frame, SPOILED_TALKS))
                   for name, frame in self.talks.round(min(TALKS_A_ROUND, count))]
+        frames += self.edges.round() if count else []
         train = self.packets.train() if self.config["decaps"] and self.random.random() < TRAINS else []
         frames += [self.packets.next() for _ in range(count - len(frames) - len(waited) - len(train))]
         self.random.shuffle(frames)

@@ -64,6 +64,13 @@ def _carried(random, kind, network, data):
     return data
 
 
+def service(random, kind, network, frame, size):
+    """One that is right, whose NSH header and what is behind it have that size."""
+    inside, data = put_inside(random, kind, frame)
+    made = _service(random, network, inside) + data
+    return _carried(random, kind, network, made.ljust(size, b"n"))
+
+
 def _service(random, network, inside, **change):
     """An NSH header; `change`: of its fields."""
     context = kinds.FIXED, random.choice((bytes(16), random.randbytes(16)))

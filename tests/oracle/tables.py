@@ -265,6 +265,16 @@ class Tables:
             return None
         return self.next_hop(entry, remote)
 
+    def way_mtu(self, entry, destination):
+        """The largest packet that the way takes; None where it leads nowhere."""
+        if entry.kind == "vif":
+            return self.vifs[entry.target].mtu
+        if entry.kind == "tunnel":
+            tunnel = self.tunnels[entry.target]
+            way = self.underlay_way(tunnel.remote)
+            return way and way.mtu - tunnel.overhead
+        return self.next_hop(entry, destination).mtu
+
     def router_address(self, vrf, peer):
         """Whom an ICMP error comes from: our address nearest to who hears it (RFC 1812 §4.3.2.4)."""
         if vrf == UNDERLAY:

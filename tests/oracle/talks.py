@@ -55,7 +55,7 @@ class Talks:
         self.random = packets.random
         self.all = []
         self.led = {}
-        self.aims = Aims(packets, self._leads)
+        self.aims = Aims(packets, self.leads)
 
     def changed(self):
         self.led = {}
@@ -77,11 +77,11 @@ class Talks:
 
     def busy(self):
         """[(VRF, address)] to which the last route of their openers leads."""
-        return [(self._found(talk), talk.destination) for talk in self.all]
+        return [(self.found(talk), talk.destination) for talk in self.all]
 
     # --- who talks to whom ------------------------------------------------------------------------
 
-    def _leads(self, vrf, family):
+    def leads(self, vrf, family):
         """(addresses that the VRF leads to VIFs, to tunnels)"""
         if (vrf, family) not in self.led:
             to = {"vif": [], "tunnel": []}
@@ -98,18 +98,18 @@ class Talks:
         if decaps and random.random() < 0.35:
             home = random.choice(decaps)
             vrf, family = packets.vrf_of(home), random.choice((4, 4, 6))
-            to_vif, to_tunnel = self._leads(vrf, family)
+            to_vif, to_tunnel = self.leads(vrf, family)
             likely = to_vif if random.random() < 0.9 else to_tunnel
             if "vif" in home:
                 likely = [a for a in map(packed, self._vif(home["vif"])["addresses"]) if (len(a) == 4) == (family == 4)]
             destination = random.choice(likely or packets.near[family])
             _, found = packets.tables.walk(vrf, destination)
-            source = random.choice((random.random() < 0.9 and self._leads(found, family)[1]) or packets.near[family])
+            source = random.choice((random.random() < 0.9 and self.leads(found, family)[1]) or packets.near[family])
         else:
             home = random.choice(packets.config["vifs"])
             vrf, source = home["vrf"], packed(random.choice(home["addresses"]))
             family = 4 if len(source) == 4 else 6
-            to_vif, to_tunnel = self._leads(vrf, family)
+            to_vif, to_tunnel = self.leads(vrf, family)
             likely = [a for a in to_vif if wire.spelled(a) not in home["addresses"]]
             likely = random.choices((likely, to_tunnel, None), (50, 45, 5))[0]
             destination = random.choice(likely) if likely else packets.destination(vrf, family)
@@ -121,7 +121,7 @@ class Talks:
         homes = [(v, v["vrf"]) for v in config["vifs"] if not v["anti_spoofing"] or source in v["addresses"]]
         homes += [(d, d["vrf"]) for d in config["decaps"] if "vrf" in d]
         homes = [(home, vrf) for home, vrf in homes if vrf != talk.vrf and any(
-            talk.destination in led for led in self._leads(vrf, family))]
+            talk.destination in led for led in self.leads(vrf, family))]
         if not homes or self.random.random() < 0.5:
             return []
         home, vrf = self.random.choice(homes)
@@ -142,13 +142,13 @@ class Talks:
         source = random.choice((random.randint(1, 65535), 1000 + random.randint(0, 8)))
         return protocol, (source, random.choice(DESTINATION_PORTS + (random.randint(1, 65535),)))
 
-    def _found(self, talk):
+    def found(self, talk):
         """The VRF that has the last route of its opener."""
         return self.packets.tables.walk(talk.vrf, talk.destination)[1]
 
     def _works(self, talk):
         """Whether routes lead both ways."""
-        home, end = self._ends(talk)
+        home, end = self.ends(talk)
         if end is None:
             return False
         if is_vif(end) and end["anti_spoofing"] and wire.spelled(talk.destination) not in end["addresses"]:
@@ -161,7 +161,7 @@ class Talks:
 
     def _telling(self, talk):
         """Whether policies let the opener through and would deny the answer alone: there a session counts."""
-        home, end = self._ends(talk)
+        home, end = self.ends(talk)
         return end is not None and self._lets(home, end, self.packet(talk, False, plain=True)) and not self._lets(
             end, home, self.packet(talk, True, plain=True))
 
@@ -170,7 +170,7 @@ class Talks:
         return all(lets(policies[end["name"]][direction], identity(packet))
                    for end, direction in ((origin, "egress"), (target, "ingress")) if is_vif(end))
 
-    def _ends(self, talk):
+    def ends(self, talk):
         """(end that opens, end that answers or None)"""
         packets = self.packets
         if "vif" in talk.home:
@@ -202,23 +202,24 @@ class Talks:
         return self._from(talk, True, self.packet(talk, True)) or self._onward(talk)
 
     def _from(self, talk, back, packet):
-        end = self._ends(talk)[back]
+        end = self.ends(talk)[back]
         return None if end is None else self.at(end, packet)
 
-    def at(self, end, packet):
-        """(interface, frame) by which the packet comes in from a VIF or out of a tunnel."""
+    def at(self, end, packet, port=None, **outer):
+        """(interface, frame) by which the packet comes in from a VIF or out of a tunnel. `port`, `outer`: by which, and
+        what there is to say of its headers."""
         packets = self.packets
         ethertype = IPV4 if packet[0] >> 4 == 4 else IPV6
         if is_vif(end):
             frame = ethernet(packets.macs[end["vrf"]], mac_bytes(end["mac"]), ethertype, packet)
             return (end["name"], frame) if len(packet) <= packets.largest[end["name"]] else None
         inner = ethernet(packets.router_mac(packets.vrf_of(end)), mac_bytes("02:77:00:00:00:01"), ethertype, packet)
-        name, frame = packets.at_port(*packets.tunnelled(end, inner))
+        name, frame = packets.at_port(*packets.tunnelled(end, inner, **outer), port)
         return (name, frame) if len(frame) <= packets.largest[name] + 14 else None
 
     def _by_another(self, talk):
         """The next packet of the opener, and after it one from a VIF of its VRF that uses the same address."""
-        target = self._ends(talk)[1]
+        target = self.ends(talk)[1]
         packet = self.packet(talk, False, plain=True)
         others = [v for v in self.packets.config["vifs"]
                   if v["vrf"] == talk.vrf and v is not talk.home and not v["anti_spoofing"]]
@@ -249,8 +250,8 @@ class Talks:
         back = self.random.random() < 0.8
         packet = self.packet(talk, back, plain=True)
         to = talk.source if back else talk.destination
-        here = {talk.vrf, self._found(talk), UNDERLAY}
-        others = [d for d in self.packets.config["decaps"] if d.get("vrf", UNDERLAY) not in here and to in self._leads(
+        here = {talk.vrf, self.found(talk), UNDERLAY}
+        others = [d for d in self.packets.config["decaps"] if d.get("vrf", UNDERLAY) not in here and to in self.leads(
             d["vrf"], talk.family)[0]]
         denied = [d for d in others if not self._lets(
             d, self._vif(self.packets.tables.walk(d["vrf"], to)[0].target), packet)]
@@ -271,9 +272,9 @@ class Talks:
             quote = quote[:random.randint(0, header)]
         to, source = wire.addresses(quoted)
         if random.random() < 0.2:
-            vifs = self._leads(talk.vrf if not about_answer else self._found(talk), talk.family)[0]
+            vifs = self.leads(talk.vrf if not about_answer else self.found(talk), talk.family)[0]
             to = random.choice(vifs or packets.near[talk.family])
-        end = self._ends(talk)[not about_answer]
+        end = self.ends(talk)[not about_answer]
         if end is not None and not is_vif(end) and random.random() < 0.5:
             source = random.choice(packets.near[talk.family])
         if four:
@@ -310,7 +311,7 @@ class Talks:
             del made[0]
         elif kind < 0.5:
             random.shuffle(made)
-        end = self._ends(talk)[back]
+        end = self.ends(talk)[back]
         if end is None:
             return self._onward(talk)
         talk.rest = [(end, packet) for packet in made]
@@ -319,18 +320,21 @@ class Talks:
     # --- packets ------------------------------------------------------------------------------------
 
     def packet(self, talk, back, *, plain=False, **change):
-        """A packet of the conversation. `change`: numbers; kind and code of ICMP. `plain`: no extension headers."""
+        """A packet of the conversation. `change`: numbers; kind and code of ICMP; size of the IP packet; flags of its
+        IPv4 header. `plain`: no extension headers."""
         random = self.random
         source, destination = (talk.destination, talk.source) if back else (talk.source, talk.destination)
         data = self.packets.payload(random.choice((40, 40, 40, 40, 40, 200, 1300)))
-        if random.random() < 0.06:
-            headers = (20 if talk.family == 4 else 40) + (20 if talk.protocol == TCP else 8)
+        headers = (20 if talk.family == 4 else 40) + (20 if talk.protocol == TCP else 8)
+        if "size" in change:
+            data = data.ljust(change["size"], b"b")[:max(4, change["size"] - headers)]
+        elif random.random() < 0.06:
             data = data.ljust(border_size(random) - headers, b"b")
         protocol, body = self._upper(talk, back, data, change)
         ttl = random.choice((64, 64, 64, 255, 2, 1, random.randint(2, 255)))
         if talk.family == 4:
             return ipv4(source, destination, protocol, body, ttl=ttl, ident=random.getrandbits(16),
-                        fragment=random.choice((0, DONT_FRAGMENT)))
+                        fragment=change.get("fragment", random.choice((0, DONT_FRAGMENT))))
         if not plain and random.random() < 0.12:
             protocol, body = self._chain(protocol, body)
         return ipv6(source, destination, protocol, body, hops=ttl)

@@ -10,6 +10,7 @@ class Mutant:
     name: str
     wanted: str     # regular expression; white space in it matches any white space
     instead: str
+    policies: bool = True   # there may be security groups: with them hardly a packet goes by its route alone
 
     @property
     def kinds(self):
@@ -272,7 +273,8 @@ MUTANTS = [
     Mutant("ICMP error to anybody", r"const bool to_sender =", "const bool to_sender = true ||"),
     # the short way
     Mutant("express beyond the MTU", r"p\.l3_bytes > way_\.most_l3_bytes \|\|", "way_.most_l3_bytes == 0 ||"),
-    Mutant("express by a way that is not open", r"p\.l3_bytes > way_\.most_l3_bytes \|\|", "false ||"),
+    Mutant("express by a way that is not open", r"p\.l3_bytes > way_\.most_l3_bytes \|\|",
+           "(way_.most_l3_bytes != 0 && p.l3_bytes > way_.most_l3_bytes) ||", policies=False),
     Mutant("express by an old stamp", r"entry\.stamp\.load\(std::memory_order_acquire\) == stamp_ &&", ""),
     Mutant("express from any VIF", r"entry\.ingress\.get\(\) == vif_ &&", ""),
     Mutant("express by another VRF's route", r"entry\.vrf\.get\(\) == vrf\.raw\(\) &&", ""),
