@@ -1,5 +1,7 @@
 #include "controller/api.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -34,7 +36,8 @@ Result<Key> key_in(Kind kind, const Json& body) {
     }
     for (const auto& [given, value] : body.items()) {
       if (given != member && yaml::nearest(given, {member})) {
-        return Error{word + ": " + given + ": unknown key" + yaml::did_you_mean(given, {member})};
+        return Error{
+            fmt::format("{}: {}: unknown key{}", word, given, yaml::did_you_mean(given, {member}))};
       }
     }
     return Error{word + ": " + member + ": required, but missing"};

@@ -1,5 +1,7 @@
 #include "controller/api_show.hpp"
 
+#include <fmt/format.h>
+
 #include "controller/path.hpp"
 
 namespace weft::controller::api {
@@ -258,7 +260,7 @@ std::string change_text(const ObjectChange& change) {
       const auto was = value(before, key);
       const auto is = value(after, key);
       if (seen || was == is) continue;
-      all += (all.empty() ? ": " : "; ") + key + ": " + was + " → " + is;
+      all += fmt::format("{}{}: {} → {}", all.empty() ? ": " : "; ", key, was, is);
     }
   };
   compare(before);
