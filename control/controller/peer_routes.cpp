@@ -4,7 +4,6 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
-#include <boost/asio/post.hpp>
 
 #include "channel/route_codec.hpp"
 
@@ -36,13 +35,11 @@ xmpp::Text all_told() {
 
 PeerRoutes::PeerRoutes(boost::asio::io_context& io, vpn::VpnTables& tables, Timers timers,
                        Handlers handlers)
-    : io_(io),
-      tables_(tables),
+    : tables_(tables),
       timers_(timers),
       handlers_(std::move(handlers)),
-      subscriptions_(4096) {
-  tables_.on_path = [this](const vpn::PathChange& change) { path_changed(change); };
-}
+      subscriptions_(4096),
+      turns_(io, [this] { turn(); }) {}
 
 PeerRoutes::~PeerRoutes() {
   tables_.on_path = {};
@@ -51,14 +48,14 @@ PeerRoutes::~PeerRoutes() {
 
 void PeerRoutes::path_changed(const vpn::PathChange& change) {
   const auto& source = *tables_.sources().find(change.source);
-  if (source.relayed || !has_peers()) return;
+  if (source.relayed) return;
   const auto& network = tables_.network(change.network)->name;
   const auto nlri = change.nlri.within(rd_of(change.source));
   const vpn::Teller teller{self_};
   auto& table = *told_of(network).table;
   if (change.now ? table.announce(nlri, teller, change.now) : table.withdraw(nlri, teller)) {
     subscriptions_.changed(told_by_name_.at(network));
-    turn_soon();
+    turns_.soon();
   }
 }
 
@@ -92,7 +89,7 @@ void PeerRoutes::set_member(const std::string& node, const std::string& network,
   for (auto& [id, listener] : listeners_) {
     if (listener.asked) listener.untold.insert(key);
   }
-  turn_soon();
+  turns_.soon();
 }
 
 void PeerRoutes::tell_all(ListenerId listener) {
@@ -104,12 +101,12 @@ void PeerRoutes::tell_all(ListenerId listener) {
     subscriptions_.subscribe(listener, id, *told_[id].table);
   }
   finish(to);
-  turn_soon();
+  turns_.soon();
 }
 
 void PeerRoutes::has_room(ListenerId listener) {
   subscriptions_.set_ready(listener, true);
-  turn_soon();
+  turns_.soon();
 }
 
 /// Not before this controller's own nodes are back: else others would forget what is only late.
@@ -146,16 +143,6 @@ void PeerRoutes::forget_empty() {
   });
 }
 
-void PeerRoutes::turn_soon() {
-  if (turning_) return;
-  turning_ = true;
-  boost::asio::post(io_, [this, alive = alive_] {
-    if (!*alive) return;
-    turning_ = false;
-    turn();
-  });
-}
-
 void PeerRoutes::turn() {
   for (std::size_t done = 0; done < members_a_turn && !changed_members_.empty(); ++done) {
     const auto key = changed_members_.extract(changed_members_.begin()).value();
@@ -174,7 +161,7 @@ void PeerRoutes::turn() {
     if (found == listeners_.end()) continue;
     found->second.line.abort("it reads so slowly that changes were lost to it");
   }
-  if (done == events_a_turn || more) turn_soon();
+  if (done == events_a_turn || more) turns_.soon();
 }
 
 /// Encoded once for all that stand at the same place.
@@ -193,19 +180,11 @@ void PeerRoutes::deliver(const vpn::Delivery& delivery) {
     return;
   }
   const auto& network = told_[delivery.network].network;
-  pubsub::Event event{.node = std::string(channel::peer_routes_node)};
-  for (const auto& [nlri, attributes] : delivery.changes) {
+  const std::string at(channel::peer_routes_node);
+  const auto text = event_text(delivery, at, [&](const vpn::Nlri& nlri) {
     const auto& node = tables_.sources().find(node_of(nlri.rd()))->name;
-    auto name = channel::peer_route_name(node, network, nlri);
-    if (attributes) {
-      event.items.push_back(
-          {.id = std::move(name),
-           .payload = channel::entry_element({.nlri = nlri, .attributes = *attributes})});
-    } else {
-      event.retracted.push_back(std::move(name));
-    }
-  }
-  const auto text = xmpp::encode(pubsub::build(event));
+    return channel::peer_route_name(node, network, nlri);
+  });
   each([&](ListenerId id, Listener& listener) {
     listener.line.send(text);
     subscriptions_.set_ready(id, listener.line.has_room());
@@ -213,6 +192,9 @@ void PeerRoutes::deliver(const vpn::Delivery& delivery) {
 }
 
 PeerRoutes::PeerId PeerRoutes::add_peer(std::string address) {
+  if (!has_peers()) {
+    tables_.on_path = [this](const vpn::PathChange& change) { path_changed(change); };
+  }
   peers_.push_back({.address = std::move(address)});
   return peers_.size() - 1;
 }
@@ -260,7 +242,7 @@ void PeerRoutes::sweep(Peer& peer) {
     std::erase_if(peer.members, [&](const auto& told) {
       if (told.second == peer.epoch) return false;
       changed_members_.insert(told.first);
-      turn_soon();
+      turns_.soon();
       return true;
     });
   }
@@ -303,7 +285,7 @@ Status PeerRoutes::hear_members(Peer& peer, const pubsub::Event& event) {
   };
   for (const auto& item : event.items) take(item.id, true);
   for (const auto& id : event.retracted) take(id, false);
-  turn_soon();
+  turns_.soon();
   return first;
 }
 
@@ -379,7 +361,7 @@ void PeerRoutes::network_comes(const std::string& name) {
       if (key.second == name) changed_members_.insert(key);
     }
   }
-  turn_soon();
+  turns_.soon();
 }
 
 void PeerRoutes::networks_changed() {

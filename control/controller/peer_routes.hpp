@@ -17,6 +17,7 @@
 #include <utility>
 #include <vector>
 
+#include "controller/turns.hpp"
 #include "vpn/subscriptions.hpp"
 #include "vpn/vpn_tables.hpp"
 #include "xmpp/pubsub.hpp"
@@ -53,7 +54,7 @@ class PeerRoutes {
   /// Asks another for all of its nodes' routes, and says when that has answered that they come.
   using Ask = std::function<void(std::function<void()> answered)>;
 
-  /// Takes the on_path of `tables`, which outlive this.
+  /// Takes the on_path of `tables`, which outlive this, where there are peers.
   PeerRoutes(boost::asio::io_context& io, vpn::VpnTables& tables, Timers timers, Handlers handlers);
   ~PeerRoutes();
   PeerRoutes(const PeerRoutes&) = delete;
@@ -135,14 +136,12 @@ class PeerRoutes {
   Status hear_members(Peer& peer, const xmpp::pubsub::Event& event);
   Status announce(Peer& peer, const xmpp::pubsub::Item& item);
   Status withdraw(Peer& peer, const std::string& name);
-  void turn_soon();
   void turn();
   void deliver(const vpn::Delivery& delivery);
   bool tell_members(Listener& listener);
   void finish(Listener& listener);
   void forget_empty();
 
-  boost::asio::io_context& io_;
   vpn::VpnTables& tables_;
   Timers timers_;
   Handlers handlers_;
@@ -162,7 +161,7 @@ class PeerRoutes {
   std::vector<Peer> peers_;
   std::set<Membership> changed_members_;  ///< that are to be handed on
 
-  bool turning_ = false;
+  Turns turns_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 

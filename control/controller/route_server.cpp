@@ -4,7 +4,6 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
-#include <boost/asio/post.hpp>
 
 #include "channel/route_codec.hpp"
 #include "xmpp/stanza.hpp"
@@ -35,9 +34,14 @@ xmpp::Text end_of_rib() {
 
 RouteServer::RouteServer(boost::asio::io_context& io, vpn::VpnTables& tables,
                          RouteServerTimers timers, Handlers handlers)
-    : io_(io), tables_(tables), timers_(timers), handlers_(std::move(handlers)), tick_(io) {}
+    : io_(io),
+      tables_(tables),
+      timers_(timers),
+      handlers_(std::move(handlers)),
+      tick_(io),
+      turns_(io, [this] { turn(); }) {}
 
-RouteServer::~RouteServer() { *alive_ = false; }
+RouteServer::~RouteServer() = default;
 
 Status RouteServer::listen(xmpp::ServerOptions options, xmpp::Server::Authorize authorize,
                            std::set<std::string> known) {
@@ -90,7 +94,7 @@ void RouteServer::up(const std::shared_ptr<xmpp::Session>& session) {
   session->on_end = [this, name](const std::string& cause) { down(name, cause); };
   session->on_room = [this, subscriber = node.subscriber] {
     tables_.set_ready(subscriber, true);
-    turn_soon();
+    turns_.soon();
   };
   handlers_.session(name, true);
 }
@@ -123,7 +127,7 @@ bool RouteServer::hear(Node& node, const xmpp::Element& stanza) {
   const auto status = take(node, *request);
   session->send(status ? xmpp::result_of(stanza)
                        : xmpp::error_of(stanza, "not-acceptable", status.error().message));
-  turn_soon();
+  turns_.soon();
   return true;
 }
 
@@ -282,7 +286,7 @@ void RouteServer::finish_initial(Node& node) {
   node.session->send(end_of_rib());
 }
 
-void RouteServer::tables_changed() { turn_soon(); }
+void RouteServer::tables_changed() { turns_.soon(); }
 
 void RouteServer::network_goes(const std::string& name) {
   const auto id = tables_.find_network(name);
@@ -333,17 +337,7 @@ void RouteServer::networks_changed() {
       }
     }
   }
-  turn_soon();
-}
-
-void RouteServer::turn_soon() {
-  if (turning_) return;
-  turning_ = true;
-  boost::asio::post(io_, [this, alive = alive_] {
-    if (!*alive) return;
-    turning_ = false;
-    turn();
-  });
+  turns_.soon();
 }
 
 void RouteServer::turn() {
@@ -363,7 +357,7 @@ void RouteServer::turn() {
     SPDLOG_WARN("{} is claimed by {} and by {} again and again; the route of {} stands",
                 to_string(duplicate.nlri), duplicate.kept, duplicate.refused, duplicate.kept);
   }
-  if (more || done == deliveries_a_turn) turn_soon();
+  if (more || done == deliveries_a_turn) turns_.soon();
 }
 
 void RouteServer::deliver(const vpn::Delivery& delivery) {
@@ -382,18 +376,9 @@ void RouteServer::deliver(const vpn::Delivery& delivery) {
   }
   const auto* network = tables_.network(delivery.network);
   if (network == nullptr) return;
-  pubsub::Event event{.node = network->name};
-  for (const auto& [nlri, attributes] : delivery.changes) {
-    const auto name = channel::route_name(network->name, nlri);
-    if (attributes) {
-      event.items.push_back(
-          {.id = name,
-           .payload = channel::entry_element({.nlri = nlri, .attributes = *attributes})});
-    } else {
-      event.retracted.push_back(name);
-    }
-  }
-  const auto text = xmpp::encode(pubsub::build(event));
+  const auto text = event_text(delivery, network->name, [&](const vpn::Nlri& nlri) {
+    return channel::route_name(network->name, nlri);
+  });
   each([&](Node& node) {
     node.session->send(text);
     tables_.set_ready(node.subscriber, node.session->has_room());
@@ -424,7 +409,7 @@ void RouteServer::tick() {
   }
   for (auto& [name, node] : nodes_) finish_initial(node);
   handlers_.tick(now);
-  turn_soon();
+  turns_.soon();
 }
 
 std::vector<RouteServer::NodeStatus> RouteServer::nodes() const {

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "channel/profile_codec.hpp"
+#include "controller/turns.hpp"
 #include "vpn/vpn_tables.hpp"
 #include "xmpp/pubsub.hpp"
 #include "xmpp/server.hpp"
@@ -148,7 +149,6 @@ class RouteServer {
   void told_all(Node& node);
   void finish_initial(Node& node);
 
-  void turn_soon();
   void turn();
   void deliver(const vpn::Delivery& delivery);
   void wait_for_tick();
@@ -164,8 +164,7 @@ class RouteServer {
   std::set<std::string> expected_;  ///< nodes that have yet to tell all that they have
   Clock::time_point started_ = Clock::now();
   boost::asio::steady_timer tick_;
-  bool turning_ = false;
-  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+  Turns turns_;
 };
 
 }  // namespace weft::controller

@@ -15,8 +15,6 @@
 namespace weft::channel::schema_test {
 namespace {
 
-using vpn::Encapsulation;
-
 /// A directory that goes with it.
 struct Workplace {
   std::filesystem::path path;
